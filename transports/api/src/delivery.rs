@@ -1,0 +1,170 @@
+use std::{fmt, sync::Arc};
+
+use crate::{Error, Message};
+
+/// What comes out of a lane.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A message, to be settled.
+    Message(Delivery),
+    /// Something that could not be read as a message. The transport has put it aside already
+    /// (dead-lettered, where it can); the error says what it was.
+    Malformed(Error),
+}
+
+/// A message that arrived, to be settled exactly once.
+///
+/// Dropped without being settled it is given back, and comes again: nothing is lost by a panic or
+/// a cancelled task.
+pub struct Delivery {
+    message: Message,
+    redelivered: bool,
+    settle: Option<(Arc<dyn Settle>, u64)>,
+}
+
+/// How a [`Delivery`] ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Settlement {
+    /// Done with: it must not come again.
+    Ack,
+    /// Worth nothing here, however often it comes: put it where an operator can find it.
+    DeadLetter,
+    /// Not now: let it come again.
+    Requeue,
+}
+
+/// The transport's side of a [`Delivery`].
+pub trait Settle: Send + Sync + 'static {
+    /// Ends the delivery that the transport knows by `tag`; called exactly once for each.
+    ///
+    /// Must neither block nor fail: what cannot be told to the other side is redelivered anyway.
+    fn settle(&self, tag: u64, settlement: Settlement);
+}
+
+impl Delivery {
+    /// A delivery that `settle` will be told about under `tag`.
+    pub fn new(message: Message, redelivered: bool, settle: Arc<dyn Settle>, tag: u64) -> Self {
+        Self {
+            message,
+            redelivered,
+            settle: Some((settle, tag)),
+        }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Whether it may have been delivered before; a hint, as in AMQP.
+    pub fn is_redelivered(&self) -> bool {
+        self.redelivered
+    }
+
+    /// Done with: it must not come again.
+    pub fn ack(self) {
+        self.settle(Settlement::Ack);
+    }
+
+    /// Worth nothing here: put it where an operator can find it.
+    pub fn dead_letter(self) {
+        self.settle(Settlement::DeadLetter);
+    }
+
+    /// Not now: let it come again.
+    pub fn requeue(self) {
+        self.settle(Settlement::Requeue);
+    }
+
+    /// Ends it in the way given.
+    pub fn settle(mut self, settlement: Settlement) {
+        if let Some((settle, tag)) = self.settle.take() {
+            settle.settle(tag, settlement);
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some((settle, tag)) = self.settle.take() {
+            settle.settle(tag, Settlement::Requeue);
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message", &self.message)
+            .field("redelivered", &self.redelivered)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, sync::Mutex, time::SystemTime};
+
+    use super::*;
+    use crate::{CorrelationId, EventId, Key, Lane, Metadata, Priority};
+
+    #[derive(Default)]
+    struct Book(Mutex<Vec<(u64, Settlement)>>);
+
+    impl Settle for Book {
+        fn settle(&self, tag: u64, settlement: Settlement) {
+            self.0.lock().expect("not poisoned").push((tag, settlement));
+        }
+    }
+
+    fn message() -> Message {
+        let id = EventId::new();
+        let name = Key::from_static("test");
+        Message {
+            metadata: Metadata {
+                id,
+                key: name.clone(),
+                name,
+                version: 1,
+                source: "test".into(),
+                origin: id,
+                time: SystemTime::now(),
+                correlation: CorrelationId::from(id),
+                causation: None,
+                trace: None,
+                priority: Priority::NORMAL,
+                expires: None,
+            },
+            lane: Lane::Event,
+            content_type: Cow::Borrowed("text/plain"),
+            body: bytes::Bytes::from_static(b"secret"),
+            persistent: true,
+        }
+    }
+
+    #[test]
+    fn every_delivery_is_settled_exactly_once() {
+        let book = Arc::new(Book::default());
+        let deliver = |tag| Delivery::new(message(), false, book.clone(), tag);
+        deliver(1).ack();
+        deliver(2).dead_letter();
+        deliver(3).requeue();
+        drop(deliver(4));
+        assert_eq!(
+            *book.0.lock().expect("not poisoned"),
+            [
+                (1, Settlement::Ack),
+                (2, Settlement::DeadLetter),
+                (3, Settlement::Requeue),
+                (4, Settlement::Requeue)
+            ]
+        );
+    }
+
+    #[test]
+    fn the_body_does_not_show_in_debug() {
+        let book = Arc::new(Book::default());
+        let delivery = Delivery::new(message(), false, book, 1);
+        assert!(!format!("{delivery:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,144 @@
+use std::{fmt, str::FromStr, sync::Arc};
+
+use uuid::Uuid;
+
+/// The identity of one event: 128 bits, made once, kept over retries, re-sends and restarts.
+///
+/// New ids are UUIDs of version 7 (RFC 9562), so they sort by the time of their making. Written
+/// as 36 characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(u128);
+
+impl EventId {
+    /// A new id, unlike any other.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default that differs each time would surprise"
+    )]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7().as_u128())
+    }
+
+    /// The id that stands for a foreign system's message id: a UUID is taken as it is, any other
+    /// text is hashed (version 5), so that the same text gives the same id in every process.
+    pub fn from_foreign(text: &str) -> Self {
+        text.parse()
+            .unwrap_or_else(|_| Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).as_u128()))
+    }
+
+    /// The 128 bits.
+    pub fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The id with these 128 bits.
+    pub fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Uuid::from_u128(self.0).hyphenated(), f)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text)
+            .map(|uuid| Self(uuid.as_u128()))
+            .map_err(|source| {
+                crate::Error::permanent(crate::ErrorKind::Malformed, "read an event id")
+                    .with_source(source)
+            })
+    }
+}
+
+/// What joins the events of one conversation: the id of the event that began it, or whatever text
+/// a foreign system chose, which is given back to it unchanged.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CorrelationId(Text);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Text {
+    Event(EventId),
+    Foreign(Arc<str>),
+}
+
+impl CorrelationId {
+    /// Takes any text; a UUID becomes the same value as the event's id.
+    pub fn from_text(text: &str) -> Self {
+        Self(match text.parse() {
+            Ok(id) => Text::Event(id),
+            Err(_) => Text::Foreign(text.into()),
+        })
+    }
+}
+
+impl From<EventId> for CorrelationId {
+    fn from(id: EventId) -> Self {
+        Self(Text::Event(id))
+    }
+}
+
+impl fmt::Display for CorrelationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Text::Event(id) => fmt::Display::fmt(id, f),
+            Text::Foreign(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for CorrelationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Foreign text may hold control characters: escape it.
+        write!(f, "{:?}", self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_survive_text() {
+        let ids: Vec<EventId> = (0..1000).map(|_| EventId::new()).collect();
+        assert!(ids.is_sorted());
+        for id in ids {
+            assert_eq!(id.to_string().parse::<EventId>().expect("own text"), id);
+        }
+    }
+
+    #[test]
+    fn foreign_ids_are_stable_and_distinct() {
+        assert_eq!(
+            EventId::from_foreign("order-1"),
+            EventId::from_foreign("order-1")
+        );
+        assert_ne!(
+            EventId::from_foreign("order-1"),
+            EventId::from_foreign("order-2")
+        );
+        let own = EventId::new();
+        assert_eq!(EventId::from_foreign(&own.to_string()), own);
+    }
+
+    #[test]
+    fn a_foreign_correlation_comes_back_unchanged() {
+        assert_eq!(CorrelationId::from_text("req/7").to_string(), "req/7");
+        let id = EventId::new();
+        assert_eq!(
+            CorrelationId::from_text(&id.to_string()),
+            CorrelationId::from(id)
+        );
+    }
+}

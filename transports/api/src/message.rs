@@ -1,0 +1,113 @@
+use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+
+use crate::{CorrelationId, EventId, Key};
+
+/// One event as it travels between processes.
+#[derive(Clone)]
+pub struct Message {
+    /// Everything about the event but the event.
+    pub metadata: Metadata,
+    /// The way it takes.
+    pub lane: Lane,
+    /// The media type of `body`, such as `application/cbor`.
+    pub content_type: Cow<'static, str>,
+    /// The encoded event.
+    pub body: Bytes,
+    /// Whether it should survive a restart of whatever stands between the processes.
+    pub persistent: bool,
+}
+
+impl fmt::Debug for Message {
+    /// Without the body, which may hold what does not belong in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("metadata", &self.metadata)
+            .field("lane", &self.lane)
+            .field("content_type", &self.content_type)
+            .field("body_bytes", &self.body.len())
+            .field("persistent", &self.persistent)
+            .finish()
+    }
+}
+
+/// Everything about an event but the event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metadata {
+    /// The identity of this instance.
+    pub id: EventId,
+    /// The stable name of its type, such as `s3.state_change`.
+    pub name: Key,
+    /// The version of its type; 1 unless the type says otherwise.
+    pub version: u32,
+    /// The routing key of this instance; by default its name.
+    pub key: Key,
+    /// Who published it, in words for people: the application or the subsystem.
+    pub source: Arc<str>,
+    /// The bus that published it: a bus drops what it hears of itself.
+    pub origin: EventId,
+    /// When it was published; exact to the microsecond on the wire.
+    pub time: SystemTime,
+    /// The conversation it belongs to; its own id if it began one.
+    pub correlation: CorrelationId,
+    /// The event whose handling published it.
+    pub causation: Option<EventId>,
+    /// The distributed trace it belongs to.
+    pub trace: Option<TraceContext>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// After this moment it is worth nothing, and is not delivered. Exact to the millisecond on the wire.
+    pub expires: Option<SystemTime>,
+}
+
+/// The way a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Ordinary events.
+    Event,
+    /// Algedonic signals: persistent, confirmed, and never behind an event.
+    Signal,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "events",
+            Self::Signal => "signals",
+        })
+    }
+}
+
+/// How urgent an event is: 0 to 10, the range of requirement 0.09.
+///
+/// It is always sent: a quorum queue of RabbitMQ 4.3 or newer ranks a message *without* priority as
+/// 4, which is above a low signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// What an ordinary event has: 0.
+    pub const NORMAL: Self = Self(0);
+    /// The highest: 10.
+    pub const MAX: Self = Self(10);
+
+    /// The given priority, or [`MAX`](Self::MAX) if that is less.
+    pub const fn new(level: u8) -> Self {
+        Self(if level > 10 { 10 } else { level })
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+/// W3C trace context, carried as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// `traceparent`: version, trace id, parent id and flags.
+    pub parent: Arc<str>,
+    /// `tracestate`, if there was any.
+    pub state: Option<Arc<str>>,
+}

@@ -1,1 +1,35 @@
-//! To come.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod bus;
+mod event;
+mod handler;
+mod local;
+mod mirror;
+mod observe;
+mod signal;
+
+#[cfg(feature = "amqp")]
+#[doc(inline)]
+pub use algedonic_amqp as amqp;
+#[cfg(feature = "memory")]
+#[doc(inline)]
+pub use algedonic_memory as memory;
+/// What the author of a transport names; see the crate `algedonic-transport`.
+#[doc(inline)]
+pub use algedonic_transport as transport;
+#[doc(inline)]
+pub use algedonic_transport::{
+    CorrelationId, Error, ErrorKind, EventId, Key, KeyError, Link, LinkState, Metadata, Pattern,
+    PatternError, Priority, TraceContext, Verdict,
+};
+
+pub use self::{
+    bus::{Builder, Bus, Delivered, Links, PublishOptions, Receipt, Shutdown},
+    event::{AnyEnvelope, Cause, Envelope, Event, Scoped},
+    handler::{Handler, HandlerBuilder},
+    local::{Buffer, Gap, Lag, PatternSubscription, Subscription},
+    mirror::{LocalOnly, Mirror, Mirrored, Remote, Sending, TransportService},
+    observe::{Counts, Health, MirrorHealth, Status},
+    signal::{Feeling, Level, Signal},
+};

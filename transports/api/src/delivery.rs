@@ -4,6 +4,10 @@ use crate::{Error, Message};
 
 /// What comes out of a lane.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every arrival is a message: a box would cost each of them"
+)]
 pub enum Arrival {
     /// A message, to be settled.
     Message(Delivery),

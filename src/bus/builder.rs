@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use algedonic_transport::{Error, EventId, Message, Outcome};
+use tower::{BoxError, Service};
+
+use super::{Bus, Gate, Shared};
+use crate::{
+    handler::Crew,
+    local::Local,
+    mirror::{Mirror, Running, Stack},
+    observe::Ledger,
+};
+
+/// Sets up a [`Bus`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    source: Arc<str>,
+    mirror: Option<Mirror<Stack>>,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            source: "local".into(),
+            mirror: None,
+        }
+    }
+
+    /// Says who publishes, in words for people: the application or the subsystem. "local" by
+    /// default.
+    pub fn source(mut self, source: impl Into<Arc<str>>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Mirrors events and signals to other processes.
+    pub fn mirror<S>(mut self, mirror: Mirror<S>) -> Self
+    where
+        S: Service<Message, Response = Outcome> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+    {
+        self.mirror = Some(mirror.boxed());
+        self
+    }
+
+    /// Starts the bus. Waits for nothing: with a broker away it is a local bus, until the broker comes.
+    ///
+    /// # Errors
+    ///
+    /// `Misconfigured`: an event type whose name or keys break the rules, two types of one name, or
+    /// a mirror outside of a tokio runtime. Without a mirror there are none.
+    pub fn build(self) -> Result<Bus, Error> {
+        let Self { source, mirror } = self;
+        let bus = |local, ledger, origin, mirror| Bus {
+            shared: Arc::new(Shared {
+                source,
+                origin,
+                events_gate: Gate::default(),
+                signals_gate: Gate::default(),
+                local,
+                crew: Crew::default(),
+                mirror,
+                ledger,
+            }),
+        };
+        let ledger = Arc::new(Ledger::default());
+        let local = Arc::new(Local::new(Arc::clone(&ledger)));
+        let origin = EventId::new();
+        let Some(mut mirror) = mirror else {
+            return Ok(bus(local, ledger, origin, None));
+        };
+        if let Some(mistake) = mirror.mistake.take() {
+            return Err(mistake);
+        }
+        let running = Running::start(mirror, origin, &local, &ledger)?;
+        Ok(bus(local, ledger, origin, Some(running)))
+    }
+
+    pub(super) fn local(self) -> Bus {
+        self.build()
+            .expect("a bus without a mirror has nothing to get wrong")
+    }
+}

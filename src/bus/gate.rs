@@ -1,0 +1,78 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Lets publishers in until it is closed, and knows when the last one has left.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// [`CLOSED`], and how many are inside.
+    state: AtomicUsize,
+    left: Notify,
+}
+
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Someone inside; dropped, they have left.
+#[derive(Debug)]
+pub(super) struct Inside<'a>(&'a Gate);
+
+impl Gate {
+    /// None once the gate is closed.
+    pub(super) fn enter(&self) -> Option<Inside<'_>> {
+        let before = self.state.fetch_add(1, Ordering::AcqRel);
+        let inside = Inside(self);
+        (before & CLOSED == 0).then_some(inside)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// True for the one call that closed it.
+    pub(super) fn close(&self) -> bool {
+        self.state.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0
+    }
+
+    /// Waits until nobody is inside of the closed gate.
+    pub(super) async fn empty(&self) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // Registered before the look, or the last one could leave unseen.
+            left.as_mut().enable();
+            if self.state.load(Ordering::Acquire) == CLOSED {
+                return;
+            }
+            left.await;
+        }
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        if self.0.state.fetch_sub(1, Ordering::AcqRel) == CLOSED | 1 {
+            self.0.left.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_gate_is_empty_once_the_last_one_left() {
+        let gate = Gate::default();
+        let first = gate.enter().expect("open");
+        assert!(gate.close());
+        assert!(!gate.close(), "only the first call closes it");
+        assert!(gate.enter().is_none());
+        let empty = gate.empty();
+        tokio::pin!(empty);
+        assert!(empty.as_mut().now_or_never().is_none());
+        drop(first);
+        empty.await;
+    }
+}

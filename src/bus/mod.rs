@@ -1,0 +1,101 @@
+//! The bus: ties the other rooms together, and decides nothing itself.
+
+mod builder;
+mod gate;
+mod links;
+mod publish;
+mod receipt;
+mod shutdown;
+mod subscribe;
+
+use std::{fmt, sync::Arc};
+
+use algedonic_transport::EventId;
+
+use self::gate::Gate;
+pub use self::{
+    builder::Builder,
+    links::Links,
+    publish::PublishOptions,
+    receipt::{Delivered, Receipt},
+    shutdown::Shutdown,
+};
+use crate::{
+    handler::Crew,
+    local::Local,
+    mirror::Running,
+    observe::{Counts, Health, Ledger},
+};
+
+/// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
+///
+/// The bus of a process needs no broker, no configuration, no feature, and, until a handler or a
+/// mirror is asked for, no tokio runtime. Dropping the last clone ends its tasks at once; use
+/// [`shutdown`](Self::shutdown) to let them finish. A handler that holds a clone keeps the bus alive.
+#[derive(Clone)]
+pub struct Bus {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Who publishes, in words for people.
+    source: Arc<str>,
+    /// Which bus this is: its events carry it.
+    origin: EventId,
+    events_gate: Gate,
+    /// Closed later: what hurts during a shutdown can be said.
+    signals_gate: Gate,
+    local: Arc<Local>,
+    crew: Crew,
+    mirror: Option<Running>,
+    ledger: Arc<Ledger>,
+}
+
+impl Bus {
+    /// A bus for this process alone.
+    pub fn local() -> Self {
+        Builder::new().local()
+    }
+
+    /// Sets up a bus with a name, or a mirror.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Who publishes: [`Builder::source`].
+    pub fn source(&self) -> &str {
+        &self.shared.source
+    }
+
+    /// The id of this bus, which its events carry as [`origin`](crate::Metadata::origin).
+    pub fn id(&self) -> EventId {
+        self.shared.origin
+    }
+
+    /// How the bus is now; its `Display` is one line for an operator.
+    pub fn health(&self) -> Health {
+        let mirror = self.shared.mirror.as_ref().map(Running::health);
+        Health::new(self.shared.events_gate.is_closed(), mirror)
+    }
+
+    /// The mirror's link as it is now, then each change; a slow reader misses what lay between,
+    /// never the last. Without a mirror the stream ends at once.
+    pub fn links(&self) -> Links {
+        Links::new(self.shared.mirror.as_ref().map(Running::links))
+    }
+
+    /// What the bus has counted since it was built.
+    pub fn counts(&self) -> Counts {
+        self.shared.ledger.counts()
+    }
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus")
+            .field("source", &self.shared.source)
+            .field("id", &self.shared.origin)
+            .field("mirror", &self.shared.mirror)
+            .finish_non_exhaustive()
+    }
+}

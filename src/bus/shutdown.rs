@@ -1,0 +1,93 @@
+use std::{fmt, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Bus;
+use crate::observe::Counts;
+
+/// What was finished at a shutdown, and what was left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// Handlers that finished all they had.
+    pub handlers_finished: u64,
+    /// Handlers that were cut off at the deadline.
+    pub handlers_aborted: u64,
+    /// Events and signals that still wait in buffers, to be read by whoever holds the subscription.
+    pub unread: u64,
+    /// Of the events and signals on their way out when it began: how many stayed local.
+    pub unsent: u64,
+    /// Of the same: for how many nobody can say.
+    pub unknown: u64,
+    /// The books at the end.
+    pub counts: Counts,
+}
+
+impl Shutdown {
+    /// Whether nothing was left undone.
+    pub fn is_clean(&self) -> bool {
+        self.handlers_aborted == 0 && self.unread == 0 && self.unsent == 0 && self.unknown == 0
+    }
+}
+
+impl Bus {
+    /// Ends the bus: takes no more, finishes what it has, reports. Resolves within `deadline` from
+    /// now, whatever the broker does.
+    ///
+    /// In this order: publishing is refused, and no more is taken from other processes; what waits
+    /// for room in a subscriber's buffer is waited for, until half of the time; handlers finish what
+    /// is in their buffers, until three quarters; signals are refused; what is on its way to other
+    /// processes, which went on leaving meanwhile, is sent and its outcome awaited; the transport is
+    /// closed. Subscriptions end after what they hold; that may be read afterwards, too.
+    ///
+    /// Called again it returns the report of an idle bus.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped early, the bus stays closed, and what was not finished ends when the bus is dropped.
+    pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
+        let shared = &*self.shared;
+        let start = Instant::now();
+        let before = shared.ledger.counts();
+        shared.events_gate.close();
+        let half = start + deadline / 2;
+        let stop_receiving = async {
+            if let Some(mirror) = &shared.mirror {
+                mirror.stop_receiving(half).await;
+            }
+        };
+        // Either may wait for a subscriber that nobody reads.
+        let ((), _) = tokio::join!(stop_receiving, timeout_at(half, shared.events_gate.empty()));
+        shared.local.close_events();
+        let dismissed = shared.crew.dismiss(start + deadline * 3 / 4).await;
+        shared.signals_gate.close();
+        let _ = timeout_at(start + deadline * 3 / 4, shared.signals_gate.empty()).await;
+        shared.local.close_signals();
+        if let Some(mirror) = &shared.mirror {
+            mirror.drain(start + deadline).await;
+        }
+        let counts = shared.ledger.counts();
+        Shutdown {
+            handlers_finished: dismissed.finished,
+            handlers_aborted: dismissed.aborted,
+            unread: shared.local.unread(),
+            unsent: counts.local_only - before.local_only,
+            unknown: counts.unknown - before.unknown,
+            counts,
+        }
+    }
+}
+
+impl fmt::Display for Shutdown {
+    /// One line for an operator.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_clean() {
+            return f.write_str("shut down, nothing left");
+        }
+        write!(
+            f,
+            "shut down; left: {} handlers cut off, {} unread, {} unsent, {} unknown",
+            self.handlers_aborted, self.unread, self.unsent, self.unknown
+        )
+    }
+}

@@ -1,0 +1,89 @@
+use algedonic_transport::{Error, ErrorKind, Pattern};
+
+use super::Bus;
+use crate::{
+    event::{Envelope, Event},
+    handler::HandlerBuilder,
+    local::{Buffer, PatternSubscription, Subscription},
+    signal::{Level, Signal},
+};
+
+/// How many unread signals a subscriber holds before `signal` waits for it.
+const SIGNALS: usize = 1024;
+
+impl Bus {
+    /// Receives events of type `E` published from now on, here or, if the type is mirrored, in
+    /// other processes. With the default [`Buffer`]: 1,024 events, then the oldest is dropped.
+    ///
+    /// After [`shutdown`](Self::shutdown) the subscription ends at once.
+    pub fn subscribe<E: Event>(&self) -> Subscription<E> {
+        self.subscribe_with(Buffer::default())
+    }
+
+    /// As [`subscribe`](Self::subscribe), with a buffer of the subscriber's choice.
+    pub fn subscribe_with<E: Event>(&self, buffer: Buffer) -> Subscription<E> {
+        Subscription::new(self.shared.local.lane::<E>().subscribe(buffer, None))
+    }
+
+    /// Receives events of any type, and signals, whose keys the pattern selects: `s3.*`,
+    /// `#.critical`. With the default [`Buffer`].
+    ///
+    /// Of other processes' events it receives the types that are mirrored here.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` for a text that is no [`Pattern`].
+    pub fn subscribe_pattern(&self, pattern: &str) -> Result<PatternSubscription, Error> {
+        self.subscribe_pattern_with(pattern, Buffer::default())
+    }
+
+    /// As [`subscribe_pattern`](Self::subscribe_pattern), with a buffer of the subscriber's choice.
+    pub fn subscribe_pattern_with(
+        &self,
+        pattern: &str,
+        buffer: Buffer,
+    ) -> Result<PatternSubscription, Error> {
+        let pattern = Pattern::new(pattern).map_err(|error| {
+            Error::permanent(ErrorKind::Malformed, "subscribe to a pattern")
+                .with_detail(error.to_string())
+                .with_source(error)
+        })?;
+        Ok(PatternSubscription::new(
+            &self.shared.local,
+            pattern,
+            buffer,
+        ))
+    }
+
+    /// Receives every signal, from here and from other processes.
+    pub fn signals(&self) -> Subscription<Signal> {
+        self.signals_from(Level::Low)
+    }
+
+    /// Receives the signals of this level and above.
+    ///
+    /// They wait in a buffer of 1,024; then raising one waits for this subscriber, because a signal
+    /// is not dropped.
+    pub fn signals_from(&self, level: Level) -> Subscription<Signal> {
+        let wants = move |signal: &Envelope<Signal>| signal.level >= level;
+        let lane = self.shared.local.signals();
+        Subscription::new(lane.subscribe(Buffer::block(SIGNALS), Some(Box::new(wants))))
+    }
+
+    /// Sets up a handler of events of type `E`: a function that the bus calls.
+    ///
+    /// ```
+    /// # use algedonic::{Bus, Event};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # struct Ordered; impl Event for Ordered { const NAME: &'static str = "ordered"; }
+    /// # let bus = Bus::local();
+    /// let handler = bus.on::<Ordered>().handle(|event| async move {
+    ///     println!("{} ordered", event.id());
+    ///     Ok::<_, std::io::Error>(())
+    /// });
+    /// # drop(handler); }
+    /// ```
+    pub fn on<E: Event>(&self) -> HandlerBuilder<'_, E> {
+        HandlerBuilder::new(&self.shared.local, &self.shared.crew, &self.shared.ledger)
+    }
+}

@@ -1,0 +1,153 @@
+//! Delivery in this process. Knows no serde and no transport.
+
+mod buffer;
+mod lane;
+mod pattern;
+mod subscriber;
+mod subscription;
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+pub use self::{
+    buffer::{Buffer, Gap, Lag},
+    pattern::PatternSubscription,
+    subscription::Subscription,
+};
+pub(crate) use self::{lane::Lane, lane::Spread, subscription::Inlet};
+use crate::{
+    event::{AnyEnvelope, Envelope},
+    observe::Ledger,
+    signal::Signal,
+};
+
+/// Every lane of one bus.
+///
+/// Three kinds of receiver, and for each a lane of its own: subscribers of one type, subscribers
+/// of a pattern, subscribers of signals. A signal reaches pattern subscribers by a second lane, so
+/// that no amount of events stands before it.
+#[derive(Debug)]
+pub(crate) struct Local {
+    types: RwLock<HashMap<TypeId, TypeLane>>,
+    patterns: Arc<Lane<AnyEnvelope>>,
+    signals: Arc<Lane<Envelope<Signal>>>,
+    signal_patterns: Arc<Lane<AnyEnvelope>>,
+    ledger: Arc<Ledger>,
+}
+
+struct TypeLane {
+    /// An `Arc<Lane<Envelope<E>>>`.
+    lane: Arc<dyn Any + Send + Sync>,
+    close: Box<dyn Fn() + Send + Sync>,
+    unread: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl std::fmt::Debug for TypeLane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TypeLane")
+    }
+}
+
+impl Local {
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
+        Self {
+            types: RwLock::default(),
+            patterns: Lane::new(&ledger),
+            signals: Lane::new(&ledger),
+            signal_patterns: Lane::new(&ledger),
+            ledger,
+        }
+    }
+
+    /// Delivers an event to the subscribers of its type and of patterns that select its key.
+    pub(crate) async fn deliver<E: Send + Sync + 'static>(&self, envelope: Envelope<E>) -> Spread {
+        let mut spread = Spread::default();
+        if !self.patterns.is_empty() {
+            spread += self.patterns.deliver(envelope.erase()).await;
+        }
+        if let Some(lane) = self.existing_lane::<E>() {
+            spread += lane.deliver(envelope).await;
+        }
+        spread
+    }
+
+    /// Delivers a signal, on lanes that no event takes.
+    pub(crate) async fn deliver_signal(&self, signal: Envelope<Signal>) -> Spread {
+        let mut spread = Spread::default();
+        if !self.signal_patterns.is_empty() {
+            spread += self.signal_patterns.deliver(signal.erase()).await;
+        }
+        spread += self.signals.deliver(signal).await;
+        spread
+    }
+
+    pub(crate) fn signals(&self) -> &Arc<Lane<Envelope<Signal>>> {
+        &self.signals
+    }
+
+    pub(crate) fn patterns(&self) -> (&Arc<Lane<AnyEnvelope>>, &Arc<Lane<AnyEnvelope>>) {
+        (&self.patterns, &self.signal_patterns)
+    }
+
+    fn existing_lane<E: Send + Sync + 'static>(&self) -> Option<Arc<Lane<Envelope<E>>>> {
+        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+        types.get(&TypeId::of::<E>()).map(TypeLane::downcast)
+    }
+
+    /// The lane of a type, made on first use.
+    pub(crate) fn lane<E: Send + Sync + 'static>(&self) -> Arc<Lane<Envelope<E>>> {
+        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+        types
+            .entry(TypeId::of::<E>())
+            .or_insert_with(|| TypeLane::new(Lane::<Envelope<E>>::new(&self.ledger)))
+            .downcast()
+    }
+
+    /// Ends every lane of events: subscribers get what is buffered, then the end.
+    pub(crate) fn close_events(&self) {
+        self.patterns.close();
+        for lane in self
+            .types
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+        {
+            (lane.close)();
+        }
+    }
+
+    /// Ends the lanes of signals; after the events, so that what hurts on the way can be said.
+    pub(crate) fn close_signals(&self) {
+        self.signals.close();
+        self.signal_patterns.close();
+    }
+
+    /// How many events and signals wait in buffers, unread.
+    pub(crate) fn unread(&self) -> u64 {
+        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+        types.values().map(|lane| (lane.unread)()).sum::<u64>()
+            + self.patterns.unread()
+            + self.signals.unread()
+            + self.signal_patterns.unread()
+    }
+}
+
+impl TypeLane {
+    fn new<E: Send + Sync + 'static>(lane: Arc<Lane<Envelope<E>>>) -> Self {
+        let (closing, counting) = (Arc::clone(&lane), Arc::clone(&lane));
+        Self {
+            lane,
+            close: Box::new(move || closing.close()),
+            unread: Box::new(move || counting.unread()),
+        }
+    }
+
+    fn downcast<E: Send + Sync + 'static>(&self) -> Arc<Lane<Envelope<E>>> {
+        Arc::clone(&self.lane)
+            .downcast()
+            .expect("the map's key is the type of the lane")
+    }
+}

@@ -1,0 +1,86 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use algedonic_transport::Pattern;
+use futures_core::Stream;
+
+use super::{Buffer, Gap, Inlet, Local};
+use crate::event::AnyEnvelope;
+
+/// How many unread signals a pattern subscription holds before `signal` waits for it.
+const SIGNALS: usize = 1024;
+
+/// Events of any type, and signals, whose keys a pattern selects; made by
+/// [`Bus::subscribe_pattern`](crate::Bus::subscribe_pattern).
+///
+/// Signals wait in a buffer of their own (1,024, [`Lag::Block`](crate::Lag::Block)) and come
+/// first: neither a full buffer of events nor its policy touches them. Otherwise as
+/// [`Subscription`](crate::Subscription).
+pub struct PatternSubscription {
+    pattern: Pattern,
+    signals: Inlet<AnyEnvelope>,
+    events: Inlet<AnyEnvelope>,
+}
+
+impl PatternSubscription {
+    pub(crate) fn new(local: &Local, pattern: Pattern, buffer: Buffer) -> Self {
+        let (events, signals) = local.patterns();
+        let filter = |pattern: Pattern| -> Option<super::subscriber::Filter<AnyEnvelope>> {
+            Some(Box::new(move |envelope: &AnyEnvelope| {
+                pattern.matches(envelope.key())
+            }))
+        };
+        Self {
+            signals: signals.subscribe(Buffer::block(SIGNALS), filter(pattern.clone())),
+            events: events.subscribe(buffer, filter(pattern.clone())),
+            pattern,
+        }
+    }
+
+    /// The pattern.
+    pub fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    /// The next event or signal, a [`Gap`], or `None` once the bus is shut down and all is read.
+    pub async fn recv(&mut self) -> Option<Result<AnyEnvelope, Gap>> {
+        std::future::poll_fn(|cx| self.poll_any(cx)).await
+    }
+
+    /// How many events and signals wait to be read.
+    pub fn unread(&self) -> u64 {
+        self.signals.unread() + self.events.unread()
+    }
+
+    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<AnyEnvelope, Gap>>> {
+        match self.signals.poll_next(cx) {
+            Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
+            Poll::Ready(None) => self.events.poll_next(cx),
+            Poll::Pending => match self.events.poll_next(cx) {
+                Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
+                // Both lanes end at a shutdown; this one ended first.
+                Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl Stream for PatternSubscription {
+    type Item = Result<AnyEnvelope, Gap>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_any(cx)
+    }
+}
+
+impl fmt::Debug for PatternSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PatternSubscription")
+            .field("pattern", &self.pattern)
+            .field("unread", &self.unread())
+            .finish_non_exhaustive()
+    }
+}

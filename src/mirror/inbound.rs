@@ -1,0 +1,177 @@
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use algedonic_transport::{
+    Arrival, BoxStream, Delivery, Error, ErrorKind, EventId, Key, Lane, Message,
+};
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::{
+    route::{Dispatched, Route},
+    seen::Seen,
+};
+use crate::{
+    event::{Envelope, codec},
+    local::Local,
+    observe::Ledger,
+    signal::Signal,
+};
+
+/// Takes what arrives on one lane, and delivers it here.
+pub(super) struct Dispatcher {
+    pub(super) lane: Lane,
+    pub(super) arrivals: BoxStream<Arrival>,
+    pub(super) routes: HashMap<Key, Route>,
+    /// Our own; what carries it is an echo.
+    pub(super) origin: EventId,
+    pub(super) seen: Seen,
+    pub(super) local: Arc<Local>,
+    pub(super) ledger: Arc<Ledger>,
+    /// Turns true when the bus shuts down.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What to do with a message.
+enum Judgement {
+    Deliver(Dispatched),
+    /// Nothing: we have it, or need it not.
+    Drop,
+    /// Put it where an operator finds it.
+    Bury(Error),
+}
+
+impl Dispatcher {
+    /// Runs until the bus shuts down or the transport closes. A delivery cut short comes again.
+    pub(super) async fn run(mut self) {
+        loop {
+            let arrival = tokio::select! {
+                biased;
+                _ = self.stop.wait_for(|stop| *stop) => return,
+                arrival = self.arrivals.next() => arrival,
+            };
+            match arrival {
+                None => return,
+                Some(Arrival::Malformed(error)) => {
+                    self.ledger.malformed.add(1);
+                    warn!(lane = %self.lane, error = %error, "a message could not be read");
+                }
+                Some(Arrival::Message(delivery)) => self.accept(delivery).await,
+            }
+        }
+    }
+
+    async fn accept(&mut self, delivery: Delivery) {
+        let id = delivery.message().metadata.id;
+        match self.judge(delivery.message()) {
+            Judgement::Drop => delivery.ack(),
+            Judgement::Deliver(dispatched) => {
+                dispatched.await;
+                // Not before it is delivered: cut short, it comes again and must not look known.
+                self.seen.insert(id);
+                self.ledger.received.add(1);
+                delivery.ack();
+            }
+            Judgement::Bury(error) => {
+                let name = &delivery.message().metadata.name;
+                warn!(%id, %name, lane = %self.lane, error = %error, "a message was dead-lettered");
+                delivery.dead_letter();
+            }
+        }
+    }
+
+    fn judge(&self, message: &Message) -> Judgement {
+        let metadata = &message.metadata;
+        if metadata.origin == self.origin {
+            self.ledger.echoes.add(1);
+            return Judgement::Drop;
+        }
+        if self.seen.contains(metadata.id) {
+            self.ledger.duplicates.add(1);
+            return Judgement::Drop;
+        }
+        if metadata.expires.is_some_and(|end| end <= SystemTime::now()) {
+            self.ledger.expired.add(1);
+            return Judgement::Drop;
+        }
+        if self.lane == Lane::Event && &*metadata.name == Signal::NAME {
+            // A broad pattern caught a signal; the signal lane brings it.
+            return Judgement::Drop;
+        }
+        // A panicking `Deserialize` costs its own message only.
+        match catch_unwind(AssertUnwindSafe(|| self.decode(message.clone()))) {
+            Ok(Ok(dispatched)) => Judgement::Deliver(dispatched),
+            Ok(Err(error)) => {
+                if error.kind() == ErrorKind::Unsupported {
+                    self.ledger.unknown_type.add(1);
+                } else {
+                    self.ledger.malformed.add(1);
+                }
+                Judgement::Bury(error)
+            }
+            Err(_) => {
+                self.ledger.malformed.add(1);
+                Judgement::Bury(
+                    Error::permanent(ErrorKind::Malformed, "decode a body")
+                        .with_detail(format!("the Deserialize of {} panicked", metadata.name)),
+                )
+            }
+        }
+    }
+
+    fn decode(&self, message: Message) -> Result<Dispatched, Error> {
+        if !codec::reads(&message.content_type) {
+            return Err(
+                Error::permanent(ErrorKind::Malformed, "decode a body").with_detail(format!(
+                    "content type {:?}, expected {}",
+                    message.content_type,
+                    codec::CONTENT_TYPE
+                )),
+            );
+        }
+        match self.lane {
+            Lane::Signal => self.decode_signal(message),
+            Lane::Event => self.decode_event(message),
+        }
+    }
+
+    fn decode_event(&self, message: Message) -> Result<Dispatched, Error> {
+        let unsupported = |detail: String| {
+            Error::permanent(ErrorKind::Unsupported, "read an event").with_detail(detail)
+        };
+        let metadata = &message.metadata;
+        let known = self.routes.get(&metadata.name);
+        let Some((route, dispatch)) = known.and_then(|route| Some((route, route.dispatch?))) else {
+            return Err(unsupported(format!(
+                "no type is registered as {}",
+                metadata.name
+            )));
+        };
+        if metadata.version > route.version {
+            return Err(unsupported(format!(
+                "version {} of {}, known up to {}",
+                metadata.version, metadata.name, route.version
+            )));
+        }
+        dispatch(Arc::clone(&self.local), message)
+    }
+
+    fn decode_signal(&self, message: Message) -> Result<Dispatched, Error> {
+        if &*message.metadata.name != Signal::NAME {
+            return Err(Error::permanent(ErrorKind::Unsupported, "read a signal")
+                .with_detail(format!("{} is no signal", message.metadata.name)));
+        }
+        let signal: Signal = codec::decode(&message.body)?;
+        let local = Arc::clone(&self.local);
+        Ok(Box::pin(async move {
+            local
+                .deliver_signal(Envelope::new(message.metadata, signal))
+                .await;
+        }))
+    }
+}

@@ -1,0 +1,74 @@
+use std::fmt;
+
+use algedonic_transport::{Link, LinkState};
+
+/// How a bus is; from [`Bus::health`](crate::Bus::health).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// The whole in one word.
+    pub status: Status,
+    /// The mirror, if there is one.
+    pub mirror: Option<MirrorHealth>,
+}
+
+/// A state of health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// All works.
+    Healthy,
+    /// Local delivery works; the mirror does not.
+    Degraded,
+    /// Shut down: nothing works any more.
+    Unhealthy,
+}
+
+/// How the mirror is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MirrorHealth {
+    /// The kind of transport, such as `amqp`.
+    pub transport: &'static str,
+    /// Its link; says in words what is wrong.
+    pub link: Link,
+    /// Events and signals that wait to be sent.
+    pub queued: usize,
+    /// Events and signals that were sent and await their outcome.
+    pub in_flight: usize,
+}
+
+impl Health {
+    pub(crate) fn new(closed: bool, mirror: Option<MirrorHealth>) -> Self {
+        let mirror_works = mirror
+            .as_ref()
+            .is_none_or(|mirror| mirror.link.state == LinkState::Up);
+        let status = match (closed, mirror_works) {
+            (true, _) => Status::Unhealthy,
+            (false, true) => Status::Healthy,
+            (false, false) => Status::Degraded,
+        };
+        Self { status, mirror }
+    }
+}
+
+impl fmt::Display for Health {
+    /// One line for an operator.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        match &self.mirror {
+            None => f.write_str(", no mirror"),
+            Some(mirror) => write!(f, ", mirror over {}: {}", mirror.transport, mirror.link),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        })
+    }
+}

@@ -1,0 +1,86 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        if n > 0 {
+            self.0.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! ledger {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The books of one bus, as they are kept.
+        #[derive(Debug, Default)]
+        pub(crate) struct Ledger {
+            $(pub(crate) $name: Counter,)*
+        }
+
+        impl Ledger {
+            pub(crate) fn counts(&self) -> Counts {
+                Counts { $($name: self.$name.get(),)* }
+            }
+        }
+
+        /// What a bus has counted since it was built; from [`Bus::counts`](crate::Bus::counts).
+        ///
+        /// Each number is exact; read while the bus works, they may be of slightly different moments.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+    };
+}
+
+ledger! {
+    /// Events published here.
+    published,
+    /// Signals raised here.
+    signals,
+    /// Publishes refused: a bad key, or the bus was shut down.
+    refused,
+    /// Copies handed to subscribers: events and signals, from here and from other processes.
+    delivered,
+    /// Copies dropped for a newer one ([`Lag::DropOldest`](crate::Lag::DropOldest)).
+    dropped,
+    /// Copies that a waiting subscriber did not get: `publish` was cancelled, or the subscriber left.
+    undelivered,
+    /// Copies left out because they came too late.
+    expired,
+    /// Events that a handler finished.
+    handled,
+    /// Events for which a handler returned an error.
+    failed,
+    /// Events for which a handler panicked.
+    panicked,
+    /// Outcomes [`Remote::Confirmed`](crate::Remote::Confirmed).
+    confirmed,
+    /// Outcomes [`Remote::Unroutable`](crate::Remote::Unroutable).
+    unroutable,
+    /// Outcomes [`Remote::Rejected`](crate::Remote::Rejected).
+    rejected,
+    /// Outcomes [`Remote::Unknown`](crate::Remote::Unknown).
+    unknown,
+    /// Outcomes [`Remote::LocalOnly`](crate::Remote::LocalOnly) of events and signals that were to
+    /// be mirrored.
+    local_only,
+    /// Events and signals from other processes, delivered here.
+    received,
+    /// Messages heard again of this bus itself, and dropped.
+    echoes,
+    /// Messages that had arrived before, and were dropped.
+    duplicates,
+    /// Messages that nobody could read, and were dead-lettered.
+    malformed,
+    /// Messages of a type or a version that this bus does not know, dead-lettered.
+    unknown_type,
+}

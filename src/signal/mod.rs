@@ -1,0 +1,105 @@
+//! Algedonic signals: pain and pleasure, which pass every level of a system unfiltered
+//! (Stafford Beer, *Brain of the Firm*).
+
+mod level;
+
+use algedonic_transport::Key;
+use serde::{Deserialize, Serialize};
+
+pub use self::level::{Feeling, Level};
+
+/// Pain or pleasure: the message that must arrive when everything else fails.
+///
+/// ```
+/// use algedonic::{Level, Signal};
+///
+/// let signal = Signal::pain(Level::Critical, "response_time")
+///     .source("s1.web")
+///     .measured(5000.0, 1000.0)
+///     .message("response time critically high");
+/// assert_eq!(signal.key().as_str(), "algedonic.pain.critical");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Signal {
+    /// Pain or pleasure.
+    pub feeling: Feeling,
+    /// How much.
+    pub level: Level,
+    /// Who feels it; empty means the bus's own source, which [`Bus::signal`](crate::Bus::signal) fills in.
+    #[serde(default)]
+    pub source: String,
+    /// What was measured.
+    pub metric: String,
+    /// The measurement, in the metric's own unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The bound it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// A sentence for people.
+    #[serde(default)]
+    pub message: String,
+}
+
+impl Signal {
+    /// The name under which signals travel.
+    pub const NAME: &'static str = "algedonic.signal";
+
+    /// It hurts.
+    pub fn pain(level: Level, metric: impl Into<String>) -> Self {
+        Self::new(Feeling::Pain, level, metric.into())
+    }
+
+    /// It is well, or well again.
+    pub fn pleasure(level: Level, metric: impl Into<String>) -> Self {
+        Self::new(Feeling::Pleasure, level, metric.into())
+    }
+
+    fn new(feeling: Feeling, level: Level, metric: String) -> Self {
+        Self {
+            feeling,
+            level,
+            source: String::new(),
+            metric,
+            value: None,
+            threshold: None,
+            message: String::new(),
+        }
+    }
+
+    /// Says who feels it.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Says what was measured, and the bound it passed, both in the metric's own unit.
+    pub fn measured(mut self, value: f64, threshold: f64) -> Self {
+        self.value = Some(value);
+        self.threshold = Some(threshold);
+        self
+    }
+
+    /// Says it in a sentence for people.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// The routing key: `algedonic.pain.critical` and its kin.
+    pub const fn key(&self) -> Key {
+        use Feeling::{Pain, Pleasure};
+        use Level::{Critical, High, Low, Medium};
+        Key::from_static(match (self.feeling, self.level) {
+            (Pain, Critical) => "algedonic.pain.critical",
+            (Pain, High) => "algedonic.pain.high",
+            (Pain, Medium) => "algedonic.pain.medium",
+            (Pain, Low) => "algedonic.pain.low",
+            (Pleasure, Critical) => "algedonic.pleasure.critical",
+            (Pleasure, High) => "algedonic.pleasure.high",
+            (Pleasure, Medium) => "algedonic.pleasure.medium",
+            (Pleasure, Low) => "algedonic.pleasure.low",
+        })
+    }
+}

@@ -71,13 +71,26 @@ mod tests {
         }
     }
 
-    #[derive(Debug, Serialize, Deserialize)]
-    struct Nested(Option<Box<Nested>>);
+    #[derive(Debug, Deserialize)]
+    struct Nested(#[allow(dead_code, reason = "only its depth matters")] Vec<Nested>);
 
     #[test]
-    fn a_body_that_nests_too_deep_is_refused() {
-        let deep = vec![0x81; MAX_DEPTH + 1];
-        assert!(decode::<Nested>(&deep).is_err());
+    fn a_body_that_nests_too_deep_is_refused_on_a_small_stack() {
+        let deep = |levels: usize| {
+            let mut body = vec![0x81; levels];
+            body.push(0x80);
+            body
+        };
+        std::thread::Builder::new()
+            .stack_size(512 * 1024)
+            .spawn(move || {
+                assert!(decode::<Nested>(&deep(MAX_DEPTH - 1)).is_ok());
+                assert!(decode::<Nested>(&deep(MAX_DEPTH)).is_err());
+                assert!(decode::<Nested>(&deep(100_000)).is_err());
+            })
+            .expect("a thread")
+            .join()
+            .expect("no overflow");
     }
 
     #[test]

@@ -31,11 +31,18 @@ use crate::{
 /// that no amount of events stands before it.
 #[derive(Debug)]
 pub(crate) struct Local {
-    types: RwLock<HashMap<TypeId, TypeLane>>,
+    types: RwLock<TypeLanes>,
     patterns: Arc<Lane<AnyEnvelope>>,
     signals: Arc<Lane<Envelope<Signal>>>,
     signal_patterns: Arc<Lane<AnyEnvelope>>,
     ledger: Arc<Ledger>,
+}
+
+#[derive(Debug, Default)]
+struct TypeLanes {
+    lanes: HashMap<TypeId, TypeLane>,
+    /// A lane made after the end is made closed.
+    closed: bool,
 }
 
 struct TypeLane {
@@ -94,27 +101,29 @@ impl Local {
 
     fn existing_lane<E: Send + Sync + 'static>(&self) -> Option<Arc<Lane<Envelope<E>>>> {
         let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-        types.get(&TypeId::of::<E>()).map(TypeLane::downcast)
+        types.lanes.get(&TypeId::of::<E>()).map(TypeLane::downcast)
     }
 
     /// The lane of a type, made on first use.
     pub(crate) fn lane<E: Send + Sync + 'static>(&self) -> Arc<Lane<Envelope<E>>> {
         let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
-        types
-            .entry(TypeId::of::<E>())
-            .or_insert_with(|| TypeLane::new(Lane::<Envelope<E>>::new(&self.ledger)))
-            .downcast()
+        let TypeLanes { lanes, closed } = &mut *types;
+        let lane = lanes.entry(TypeId::of::<E>()).or_insert_with(|| {
+            let lane = Lane::<Envelope<E>>::new(&self.ledger);
+            if *closed {
+                lane.close();
+            }
+            TypeLane::new(lane)
+        });
+        lane.downcast()
     }
 
     /// Ends every lane of events: subscribers get what is buffered, then the end.
     pub(crate) fn close_events(&self) {
         self.patterns.close();
-        for lane in self
-            .types
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-        {
+        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+        types.closed = true;
+        for lane in types.lanes.values() {
             (lane.close)();
         }
     }
@@ -128,7 +137,11 @@ impl Local {
     /// How many events and signals wait in buffers, unread.
     pub(crate) fn unread(&self) -> u64 {
         let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-        types.values().map(|lane| (lane.unread)()).sum::<u64>()
+        types
+            .lanes
+            .values()
+            .map(|lane| (lane.unread)())
+            .sum::<u64>()
             + self.patterns.unread()
             + self.signals.unread()
             + self.signal_patterns.unread()

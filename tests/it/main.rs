@@ -1,0 +1,32 @@
+//! The promises of the bus, one binary for all of them.
+//!
+//! A test goes into the module of the promise that it checks; its name says the promise.
+
+/// Who gets an event, in which order, with which metadata.
+mod delivery;
+/// Functions that the bus calls: causes, errors, panics.
+mod handlers;
+/// What happens when a subscriber is slow: policies, gaps, cancelled publishers.
+mod lag;
+/// The same against a plain model, for any sequence of steps.
+mod model;
+/// The end of a bus: what is finished, what is left, what is leaked.
+mod shutdown;
+/// Pain and pleasure.
+mod signals;
+
+/// Event types that the tests share.
+mod events;
+
+/// A real RabbitMQ that is killed, stopped and paused; each test has a node of its own.
+#[cfg(feature = "amqp")]
+mod faults;
+/// A client that is not ours, in another language.
+#[cfg(feature = "amqp")]
+mod interop;
+/// Two buses and a broker in memory, with faults on demand.
+#[cfg(feature = "memory")]
+mod mirror;
+/// Two buses and a real RabbitMQ.
+#[cfg(feature = "amqp")]
+mod rabbitmq;

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[derive(Debug, Deserialize)]
-    struct Nested(#[allow(dead_code, reason = "only its depth matters")] Vec<Nested>);
+    struct Nested(#[allow(dead_code, reason = "only its depth matters")] Vec<Self>);
 
     #[test]
     fn a_body_that_nests_too_deep_is_refused_on_a_small_stack() {

@@ -16,7 +16,7 @@ use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
     task::{AbortHandle, JoinHandle},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -31,6 +31,9 @@ use crate::{
     observe::{Ledger, MirrorHealth},
     signal::Signal,
 };
+
+/// How long an aborted task may take to get its last turn, on a runtime that is busy.
+const LAST_TURN: Duration = Duration::from_millis(100);
 
 /// A mirror at work. Dropped, it ends its tasks and lets go of the transport.
 pub(crate) struct Running {
@@ -74,6 +77,8 @@ impl Task {
         let mut done = self.done.clone();
         if timeout_at(deadline, done.changed()).await.is_err() {
             self.abort.abort();
+            // What it held answers only when it is dropped, on the task's next turn.
+            let _ = timeout(LAST_TURN, done.changed()).await;
         }
     }
 }

@@ -1,0 +1,150 @@
+use std::collections::HashSet;
+
+use futures_util::{FutureExt, StreamExt};
+use tokio::task::consume_budget;
+
+use super::{
+    failure::{Failure, ensure},
+    patience::Patience,
+};
+use crate::{Arrival, BoxStream, Delivery, EventId, Message};
+
+/// One lane's arrivals, read with a deadline.
+pub(super) struct Inbox {
+    /// Whose it is, for the words of a failure.
+    name: String,
+    stream: BoxStream<Arrival>,
+    patience: Patience,
+}
+
+impl Inbox {
+    pub(super) fn new(name: String, stream: BoxStream<Arrival>, patience: Patience) -> Self {
+        Self {
+            name,
+            stream,
+            patience,
+        }
+    }
+
+    /// The same inbox, read with another deadline.
+    pub(super) fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The next delivery, unsettled.
+    pub(super) async fn next(&mut self, what: &str) -> Result<Delivery, Failure> {
+        let patience = self.patience;
+        let awaited = format!("{what} (inbox of {})", self.name);
+        patience.within(awaited, self.come(what)).await?
+    }
+
+    /// The next delivery, acknowledged; it must be this one.
+    pub(super) async fn expect(&mut self, expected: &Message, what: &str) -> Result<(), Failure> {
+        let delivery = self.next(what).await?;
+        let came = delivery.message().clone();
+        delivery.ack();
+        ensure(came.metadata.id == expected.metadata.id, || {
+            format!(
+                "awaited {what} (inbox of {}); came another one: {came:?}",
+                self.name
+            )
+        })
+    }
+
+    /// What is there without waiting for anything, unsettled.
+    pub(super) fn at_hand(&mut self) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        while let Some(Some(Arrival::Message(delivery))) = self.stream.next().now_or_never() {
+            deliveries.push(delivery);
+        }
+        deliveries
+    }
+
+    /// Acknowledges until each of `expected` has come; each once, in the order of their coming.
+    /// Repetitions are let pass, strangers are not.
+    pub(super) async fn collect(
+        &mut self,
+        expected: &HashSet<EventId>,
+    ) -> Result<Vec<Message>, Failure> {
+        let what = format!("{} messages", expected.len());
+        let name = self.name.clone();
+        let patience = self.patience;
+        let mut missing = expected.clone();
+        let mut came = Vec::with_capacity(expected.len());
+        let collecting = async {
+            while !missing.is_empty() {
+                let delivery = self.come(&what).await?;
+                let message = delivery.message().clone();
+                delivery.ack();
+                // A stream that is always ready would leave the deadline no chance.
+                consume_budget().await;
+                if missing.remove(&message.metadata.id) {
+                    came.push(message);
+                } else {
+                    ensure(expected.contains(&message.metadata.id), || {
+                        format!("awaited {what} (inbox of {name}); came a stranger: {message:?}")
+                    })?;
+                }
+            }
+            Ok(())
+        };
+        match patience
+            .within(format!("{what} (inbox of {name})"), collecting)
+            .await
+        {
+            Ok(Ok(())) => Ok(came),
+            Ok(Err(failure)) => Err(failure),
+            Err(failure) => {
+                let example = missing.iter().min();
+                let came = came.len();
+                Err(Failure::new(format!(
+                    "{failure}; {came} came, missing for example {example:?}"
+                )))
+            }
+        }
+    }
+
+    /// Acknowledges whatever comes until this message has come.
+    pub(super) async fn until(&mut self, last: &Message, what: &str) -> Result<(), Failure> {
+        let patience = self.patience;
+        let reading = async {
+            loop {
+                let delivery = self.come(what).await?;
+                let came = delivery.message().metadata.id;
+                delivery.ack();
+                if came == last.metadata.id {
+                    return Ok(());
+                }
+                consume_budget().await;
+            }
+        };
+        patience.within(what, reading).await?
+    }
+
+    /// Reads to the end of the stream, which must come; what comes before it is not settled.
+    pub(super) async fn end(mut self) -> Result<(), Failure> {
+        let what = format!("the end of the arrivals (inbox of {})", self.name);
+        let ending = async {
+            let mut unsettled = Vec::new();
+            while let Some(arrival) = self.stream.next().await {
+                unsettled.push(arrival);
+                consume_budget().await;
+            }
+        };
+        self.patience.within(what, ending).await
+    }
+
+    /// The next delivery, without a deadline.
+    async fn come(&mut self, what: &str) -> Result<Delivery, Failure> {
+        let name = &self.name;
+        match self.stream.next().await {
+            Some(Arrival::Message(delivery)) => Ok(delivery),
+            Some(Arrival::Malformed(error)) => Err(Failure::new(format!(
+                "awaited {what} (inbox of {name}); came something malformed: {error:#}"
+            ))),
+            None => Err(Failure::new(format!(
+                "awaited {what} (inbox of {name}); the arrivals ended"
+            ))),
+        }
+    }
+}

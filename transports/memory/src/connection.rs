@@ -1,0 +1,150 @@
+use std::{collections::VecDeque, sync::Arc};
+
+use algedonic_transport::{Closed, Error, Lane, Link, LinkState, Outcome};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+/// One transport's connection to the broker, from its making to its close.
+pub(crate) struct Connection {
+    /// The name under which it receives.
+    pub(crate) receiver: Arc<str>,
+    /// The lanes that it has begun to receive.
+    pub(crate) received: Vec<Lane>,
+    /// When its close is over at the latest, once it has begun.
+    pub(crate) closing: Option<Instant>,
+    link: watch::Sender<Link>,
+    end: watch::Sender<Option<Closed>>,
+    events: VecDeque<Held>,
+    signals: VecDeque<Held>,
+    /// Outcomes that the close left unknown.
+    unknown: u64,
+}
+
+/// A message whose outcome is known to the broker and not yet told.
+pub(crate) struct Held {
+    pub(crate) outcome: Outcome,
+    /// After this moment the sender takes it for unknown.
+    pub(crate) due: Instant,
+    pub(crate) tell: Tell,
+}
+
+/// The way to whoever awaits an outcome.
+pub(crate) type Tell = oneshot::Sender<Outcome>;
+
+impl Connection {
+    pub(crate) fn new(receiver: Arc<str>) -> Self {
+        Self {
+            receiver,
+            received: Vec::new(),
+            closing: None,
+            link: watch::Sender::new(Link::new()),
+            end: watch::Sender::new(None),
+            events: VecDeque::new(),
+            signals: VecDeque::new(),
+            unknown: 0,
+        }
+    }
+
+    pub(crate) fn link(&self) -> watch::Receiver<Link> {
+        self.link.subscribe()
+    }
+
+    pub(crate) fn end(&self) -> watch::Receiver<Option<Closed>> {
+        self.end.subscribe()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.link.borrow().is_up()
+    }
+
+    /// The broker is reached; it may ask for silence at once.
+    pub(crate) fn comes_up(&self, blocked: Option<Error>) {
+        self.link.send_modify(|link| {
+            link.connects += 1;
+            link.attempts = 0;
+            link.state = up_unless(blocked.as_ref());
+            link.error = blocked;
+        });
+    }
+
+    /// The broker is not reached.
+    pub(crate) fn goes_down(&self, error: Error) {
+        self.link.send_modify(|link| {
+            link.attempts += 1;
+            link.state = LinkState::Down;
+            link.error = Some(error);
+        });
+    }
+
+    /// The broker is reached, and asks for silence or no longer does.
+    pub(crate) fn is_blocked(&self, blocked: Option<Error>) {
+        self.link.send_modify(|link| {
+            link.state = up_unless(blocked.as_ref());
+            link.error = blocked;
+        });
+    }
+
+    /// Says that it is over, with what is known of the outcomes.
+    pub(crate) fn ends(self) {
+        self.link.send_modify(|link| {
+            link.state = LinkState::Closed;
+            link.error = None;
+        });
+        self.end.send_replace(Some(Closed::new(self.unknown)));
+    }
+
+    pub(crate) fn hold(&mut self, lane: Lane, held: Held) {
+        self.lane(lane).push_back(held);
+    }
+
+    /// How many messages of a lane await their outcome, and whose time is over.
+    pub(crate) fn in_flight(&mut self, lane: Lane) -> (usize, Vec<Tell>) {
+        let now = Instant::now();
+        let lane = self.lane(lane);
+        let over = lane.iter().take_while(|held| held.due <= now).count();
+        let over = lane.drain(..over).map(|held| held.tell).collect();
+        (lane.len(), over)
+    }
+
+    /// All that await their outcome; none does afterwards.
+    pub(crate) fn take_held(&mut self) -> Vec<Held> {
+        self.events
+            .drain(..)
+            .chain(self.signals.drain(..))
+            .collect()
+    }
+
+    /// Whether nothing awaits its outcome.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.events.is_empty() && self.signals.is_empty()
+    }
+
+    /// The moment at which the last outcome that is awaited counts as unknown.
+    pub(crate) fn last_due(&self) -> Option<Instant> {
+        let last = |lane: &VecDeque<Held>| lane.back().map(|held| held.due);
+        last(&self.events).max(last(&self.signals))
+    }
+
+    /// Counts outcomes that this connection will never learn.
+    pub(crate) fn count_unknown(&mut self, outcomes: usize) {
+        if self.closing.is_some() {
+            self.unknown += outcomes as u64;
+        }
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut VecDeque<Held> {
+        match lane {
+            Lane::Event => &mut self.events,
+            Lane::Signal => &mut self.signals,
+        }
+    }
+}
+
+fn up_unless(blocked: Option<&Error>) -> LinkState {
+    match blocked {
+        Some(_) => LinkState::Blocked,
+        None => LinkState::Up,
+    }
+}

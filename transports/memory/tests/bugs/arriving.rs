@@ -1,0 +1,114 @@
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use algedonic_transport::{Arrival, BoxStream, Delivery, Error, Lane, Pattern, Settle, Settlement};
+use futures_util::{StreamExt, stream};
+
+use super::{Bug, Planted};
+
+impl Planted {
+    pub(super) fn receive_wrongly(
+        &self,
+        lane: Lane,
+        mut interest: Vec<Pattern>,
+    ) -> Result<BoxStream<Arrival>, Error> {
+        let again = {
+            let mut received = self.received.lock().expect("whole");
+            received.push(lane);
+            received
+                .iter()
+                .filter(|received| **received == lane)
+                .count()
+                > 1
+        };
+        if self.bug == Bug::AcceptsASecondReceive && again {
+            return Ok(Box::pin(stream::pending()));
+        }
+        let patterns = interest.len();
+        if self.bug == Bug::ReceivesEverything {
+            interest = vec![Pattern::new("#").expect("a pattern")];
+        }
+        let settling = Arc::new(Wrongly {
+            bug: self.bug,
+            last: AtomicU64::new(0),
+            held: Mutex::default(),
+        });
+        let (bug, traffic, own) = (self.bug, self.traffic.clone(), self.own.clone());
+        let mut number = 0_usize;
+        let arrivals = self
+            .inner
+            .receive(lane, interest)?
+            .flat_map(move |arrival| {
+                let Arrival::Message(delivery) = arrival else {
+                    return stream::iter(vec![arrival]);
+                };
+                if lane == Lane::Event {
+                    traffic.taken.fetch_add(1, Ordering::SeqCst);
+                }
+                number += 1;
+                let id = delivery.message().metadata.id;
+                let copies = match bug {
+                    Bug::DeliversOncePerPattern => patterns,
+                    Bug::RepeatsEveryFiftieth if number.is_multiple_of(50) => 2,
+                    Bug::HidesItsOwn if own.lock().expect("whole").contains(&id) => 0,
+                    _ => 1,
+                };
+                stream::iter(settling.deliver(delivery, copies))
+            });
+        if self.bug != Bug::KeepsTheInterestOfADroppedStream {
+            return Ok(Box::pin(arrivals));
+        }
+        let kept = Arc::new(Mutex::new(arrivals));
+        mem::forget(kept.clone());
+        Ok(Box::pin(stream::poll_fn(move |cx| {
+            kept.lock().expect("whole").poll_next_unpin(cx)
+        })))
+    }
+}
+
+/// Settles in another way than it is told.
+struct Wrongly {
+    bug: Bug,
+    last: AtomicU64,
+    held: Mutex<HashMap<u64, Delivery>>,
+}
+
+impl Wrongly {
+    /// The delivery as often as asked for, the first of them to be settled here.
+    fn deliver(self: &Arc<Self>, delivery: Delivery, copies: usize) -> Vec<Arrival> {
+        let message = delivery.message().clone();
+        let redelivered = delivery.is_redelivered();
+        let first = self.last.fetch_add(copies as u64, Ordering::SeqCst);
+        if self.bug == Bug::AcksOnArrival || copies == 0 {
+            delivery.ack();
+        } else {
+            self.held.lock().expect("whole").insert(first, delivery);
+        }
+        (first..first + copies as u64)
+            .map(|tag| Delivery::new(message.clone(), redelivered, self.clone(), tag))
+            .map(Arrival::Message)
+            .collect()
+    }
+}
+
+impl Settle for Wrongly {
+    fn settle(&self, tag: u64, settlement: Settlement) {
+        let settlement = match (self.bug, settlement) {
+            (Bug::NeverAcks, Settlement::Ack) => return,
+            (Bug::AcksWhatIsDropped, Settlement::Requeue)
+            | (Bug::AcksDeadLetters, Settlement::DeadLetter) => Settlement::Ack,
+            (Bug::RequeuesDeadLetters, Settlement::DeadLetter) => Settlement::Requeue,
+            (_, settlement) => settlement,
+        };
+        let delivery = self.held.lock().expect("whole").remove(&tag);
+        if let Some(delivery) = delivery {
+            delivery.settle(settlement);
+        }
+    }
+}

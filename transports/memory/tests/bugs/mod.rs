@@ -1,0 +1,187 @@
+//! A transport around another one, with one bug planted in it.
+
+mod arriving;
+mod sending;
+
+use std::{
+    future::{pending, ready},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use algedonic_transport::{
+    Arrival, BoxFuture, BoxStream, Capabilities, Closed, Error, EventId, Lane, Link, Message,
+    Outcome, Pattern, Transport,
+    conformance::{Outage, World},
+};
+use futures_util::{StreamExt, stream};
+
+use crate::world::Memories;
+
+/// What can be wrong with a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    None,
+    AcceptsASecondReceive,
+    AcksDeadLetters,
+    AcksOnArrival,
+    AcksWhatIsDropped,
+    BreaksOnTooLarge,
+    CloseDoesNothing,
+    CloseWaitsForSettlements,
+    CloseWaitsForTheBroker,
+    ConfirmsDuringAnOutage,
+    ConfirmsWhatNobodyWants,
+    ConnectsOnlyAtStart,
+    DeliversOncePerPattern,
+    ForgetsEveryHundredth,
+    HidesItsOwn,
+    KeepsTheInterestOfADroppedStream,
+    LeaksItself,
+    LinkIsAlwaysUp,
+    LosesTheTrace,
+    MixesLanes,
+    NeverAcks,
+    NeverResolvesEveryFiftieth,
+    ReceivesEverything,
+    RepeatsEveryFiftieth,
+    RequeuesDeadLetters,
+    SendsWhatIsNotPersistent,
+    SendsWhenPolled,
+    SignalsWaitBehindEvents,
+    StallsBehindASlowReceiver,
+    SwapsNeighbours,
+}
+
+/// The transport with the bug.
+#[derive(Debug)]
+pub(crate) struct Planted {
+    inner: Arc<dyn Transport>,
+    bug: Bug,
+    traffic: Arc<Traffic>,
+    sent: AtomicUsize,
+    own: Arc<Mutex<Vec<EventId>>>,
+    swapped: Mutex<Option<Message>>,
+    received: Mutex<Vec<Lane>>,
+    /// The link as it was at first.
+    first: Link,
+}
+
+/// What all transports of one world have sent and taken, as far as events go.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    sent: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+impl Traffic {
+    fn backlog(&self) -> usize {
+        let taken = self.taken.load(Ordering::SeqCst);
+        self.sent.load(Ordering::SeqCst).saturating_sub(taken)
+    }
+}
+
+impl Transport for Planted {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn send(&self, message: Message) -> BoxFuture<Result<Outcome, Error>> {
+        self.send_wrongly(message)
+    }
+
+    fn receive(&self, lane: Lane, interest: Vec<Pattern>) -> Result<BoxStream<Arrival>, Error> {
+        self.receive_wrongly(lane, interest)
+    }
+
+    fn link(&self) -> Link {
+        self.inner.link()
+    }
+
+    fn links(&self) -> BoxStream<Link> {
+        let stuck = match self.bug {
+            Bug::LinkIsAlwaysUp => true,
+            Bug::ConnectsOnlyAtStart => !self.first.is_up(),
+            _ => false,
+        };
+        if stuck {
+            return Box::pin(stream::iter([self.first.clone()]).chain(stream::pending()));
+        }
+        self.inner.links()
+    }
+
+    fn close(&self, deadline: Duration) -> BoxFuture<Closed> {
+        match self.bug {
+            Bug::CloseDoesNothing => Box::pin(ready(Closed::default())),
+            Bug::CloseWaitsForSettlements if self.traffic.backlog() > 0 => Box::pin(pending()),
+            Bug::CloseWaitsForTheBroker if !self.link().is_up() => Box::pin(pending()),
+            _ => self.inner.close(deadline),
+        }
+    }
+}
+
+/// A world in which every transport has the bug.
+pub(crate) struct Faulty {
+    pub(crate) memories: Memories,
+    pub(crate) bug: Bug,
+    traffic: Arc<Traffic>,
+}
+
+impl Faulty {
+    pub(crate) fn new(bug: Bug, deadline: Duration) -> Self {
+        Self {
+            memories: Memories {
+                deadline,
+                ..Memories::new()
+            },
+            bug,
+            traffic: Arc::default(),
+        }
+    }
+}
+
+impl World for Faulty {
+    fn connect(&self, name: &str) -> Arc<dyn Transport> {
+        let inner = self.memories.connect(name);
+        if self.bug == Bug::LeaksItself {
+            std::mem::forget(inner.clone());
+        }
+        Arc::new(Planted {
+            first: inner.link(),
+            inner,
+            bug: self.bug,
+            traffic: self.traffic.clone(),
+            sent: AtomicUsize::new(0),
+            own: Arc::default(),
+            swapped: Mutex::default(),
+            received: Mutex::default(),
+        })
+    }
+
+    fn outage(&self) -> Option<Arc<dyn Outage>> {
+        self.memories.outage()
+    }
+
+    fn dead_letters(&self, name: &str) -> Option<BoxFuture<usize>> {
+        self.memories.dead_letters(name)
+    }
+
+    fn everything_applies(&self) -> bool {
+        self.memories.everything_applies()
+    }
+
+    fn deadline(&self) -> Duration {
+        self.memories.deadline()
+    }
+
+    fn outage_deadline(&self) -> Duration {
+        self.memories.outage_deadline()
+    }
+}

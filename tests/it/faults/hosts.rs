@@ -79,19 +79,26 @@ impl Drop for Program {
     }
 }
 
-/// The example beside this test's own binary, where cargo puts it.
+/// The example, built as this test was; up to date, that takes a moment.
 fn example(name: &str) -> PathBuf {
-    let mut path = std::env::current_exe().expect("a test is a file");
-    path.pop();
-    path.pop();
-    path.push("examples");
-    path.push(name);
-    assert!(
-        path.exists(),
-        "{} is not built: run `cargo build --examples --all-features`",
-        path.display()
-    );
-    path
+    let test = std::env::current_exe().expect("a test is a file");
+    let profile = test.ancestors().nth(2).expect("target/debug/deps/it");
+    let target = profile.parent().expect("target/debug");
+    let built = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--all-features",
+            "--example",
+            name,
+            "--target-dir",
+        ])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(built.success(), "{name} does not build");
+    profile.join("examples").join(name)
 }
 
 /// The ids in lines that hold `mark`.

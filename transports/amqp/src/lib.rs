@@ -1,1 +1,101 @@
-//! To come.
+//! RabbitMQ (AMQP 0-9-1) as a transport of the algedonic event bus.
+//!
+//! # Nomenclature
+//!
+//! | AMQP | here |
+//! |---|---|
+//! | routing key | the [`Key`] of the instance |
+//! | exchange | `{prefix}.events` and `{prefix}.signals`, durable topic exchanges, one for each lane: all instances of one prefix publish to them |
+//! | queue | `{prefix}.{queue}.events` and `{prefix}.{queue}.signals`, one for each lane that is received; `{prefix}.{queue}.dead` keeps what could not be read or used, for a week |
+//! | binding | one for each [`Pattern`] of interest |
+//! | confirm | the broker has taken responsibility: [`Outcome::Confirmed`]; a negative one is [`Outcome::Rejected`] |
+//! | return | no binding matched: [`Outcome::NotRouted`]. Every message is published as *mandatory* |
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), algedonic_transport::Error> {
+//! use algedonic_amqp::{Amqp, AmqpConfig};
+//! use algedonic_transport::Transport;
+//!
+//! let amqp = Amqp::new(AmqpConfig::new("amqp://localhost")?.queue("billing"))?;
+//! println!("{}", amqp.link());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Queues
+//!
+//! A named queue ([`AmqpConfig::queue`]) waits for its owner for ever, and collects messages
+//! meanwhile; two instances of one name share its messages. Without a name an instance gets queues
+//! that the broker drops 30 minutes after the instance has gone. Dropping the stream of arrivals
+//! removes the bindings; closing or dropping the transport keeps them. A pattern that only an earlier
+//! run of the same name was interested in stays bound until the queue is deleted.
+//!
+//! # On the wire
+//!
+//! For clients in other languages. The body is the event alone; `content_type` says how it is
+//! encoded. The *lane* of a message is that of the exchange it was published to.
+//!
+//! | property | holds | if it is missing |
+//! |---|---|---|
+//! | `type` | the name of the event | the message is malformed |
+//! | `message_id` | its id, a UUID of 36 characters; other text is hashed to one | a new id: repetitions are not told apart |
+//! | `content_type` | the encoding of the body, such as `application/cbor` | `application/octet-stream` |
+//! | `timestamp` | when it was published, in seconds | now |
+//! | `app_id` | who published it | `unknown` |
+//! | `correlation_id` | the conversation | the message's own id |
+//! | `priority` | 0 to 10 | 0 |
+//! | `delivery_mode` | 2: survives a restart of the broker | it does not |
+//! | `expiration` | milliseconds it had left to live when it was sent | it does not expire |
+//!
+//! | header | type | holds |
+//! |---|---|---|
+//! | `algedonic-version` | integer | the version of the event's type; absent: 1 |
+//! | `algedonic-origin` | text | the id of the bus that published it, a UUID |
+//! | `algedonic-causation` | text | the id of the event whose handling published it |
+//! | `algedonic-time` | integer | when it was published, in microseconds since 1970; finer than `timestamp` |
+//! | `algedonic-expires` | integer | when it expires, in milliseconds since 1970; `expiration` does not count the time on the way |
+//! | `traceparent`, `tracestate` | text | W3C trace context |
+//!
+//! Integers of any AMQP type are understood. What cannot be read is dead-lettered.
+//!
+//! # Failure
+//!
+//! Two connections, one to publish and one to consume, so that a broker that blocks publishers
+//! still takes acks. Each is made again after a loss: 100 ms apart for two seconds, then ever more
+//! slowly up to 30 s. What the broker refuses (credentials, permissions, a queue of the same name
+//! that differs) is retried from 5 s on, and told by [`Link::error`](algedonic_transport::Link).
+//!
+//! lapin 4.12 logs every returned message, with its body, as a warning: set its level to `error`
+//! where that matters.
+//!
+//! [`Key`]: algedonic_transport::Key
+//! [`Pattern`]: algedonic_transport::Pattern
+//! [`Outcome::Confirmed`]: algedonic_transport::Outcome::Confirmed
+//! [`Outcome::Rejected`]: algedonic_transport::Outcome::Rejected
+//! [`Outcome::NotRouted`]: algedonic_transport::Outcome::NotRouted
+
+mod acks;
+mod arrivals;
+mod backoff;
+mod config;
+mod connect;
+mod consumer;
+mod env;
+mod error;
+mod gate;
+mod link;
+mod phase;
+mod publisher;
+mod socket;
+mod supervisor;
+mod tally;
+mod topology;
+mod transport;
+mod uri;
+mod window;
+mod wire;
+
+pub use self::{
+    config::{AmqpConfig, QueueType},
+    transport::Amqp,
+};

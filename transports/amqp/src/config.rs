@@ -1,0 +1,313 @@
+//! How is the transport set up, and which settings can work together?
+
+use std::{fmt, time::Duration};
+
+use algedonic_transport::{Error, ErrorKind, EventId, Key};
+
+use crate::uri::Uri;
+
+/// How the transport reaches RabbitMQ, and the names and limits it uses there.
+///
+/// Made from a URL ([`new`](Self::new)) or from the environment ([`from_env`](Self::from_env)),
+/// then refined by chained setters. [`Amqp::new`](crate::Amqp::new) checks the whole. `Debug`
+/// does not show the password.
+///
+/// | setting | default | limits |
+/// |---|---|---|
+/// | [`prefix`](Self::prefix) | `algedonic` | a key of at most 100 bytes, not `amq` |
+/// | [`queue`](Self::queue) | anonymous | at most 100 bytes, no control characters |
+/// | [`queue_type`](Self::queue_type) | quorum | |
+/// | [`connect_timeout`](Self::connect_timeout) | 5 s | 100 ms to 5 min |
+/// | [`heartbeat`](Self::heartbeat) | 10 s | whole seconds, 1 s to 1 h |
+/// | [`confirm_timeout`](Self::confirm_timeout) | 5 s | 10 ms to less than 2 heartbeats |
+/// | [`window`](Self::window) | 512 | 1 to 4096 |
+/// | [`prefetch`](Self::prefetch) | 100 | 1 to 2000 |
+/// | [`max_body_bytes`](Self::max_body_bytes) | 256 KiB | 1 byte to 16 MiB |
+#[derive(Clone)]
+pub struct AmqpConfig {
+    pub(crate) uri: Uri,
+    pub(crate) prefix: String,
+    pub(crate) queue: String,
+    pub(crate) anonymous: bool,
+    pub(crate) queue_type: QueueType,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) confirm_timeout: Duration,
+    pub(crate) window: usize,
+    pub(crate) prefetch: u16,
+    pub(crate) max_body_bytes: usize,
+}
+
+/// The kind of queue that holds messages for this instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum QueueType {
+    /// Replicated where there is a cluster, and on disk before a confirm. The default.
+    #[default]
+    Quorum,
+    /// On one node; a confirm may come before the disk has the message.
+    Classic,
+}
+
+impl QueueType {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Quorum => "quorum",
+            Self::Classic => "classic",
+        }
+    }
+}
+
+impl AmqpConfig {
+    /// The settings for the broker at
+    /// `amqp[s]://[user[:password]@]host[:port][/vhost][?key=value&…]`.
+    ///
+    /// User, password and vhost are percent-encoded. A missing path and the path `/` alone both
+    /// mean the vhost `/`. Known query keys: `heartbeat` (seconds), `connection_timeout`
+    /// (milliseconds), `frame_max` (bytes), `channel_max`; any other is an error, so that a
+    /// setting that is not understood is never silently without effect.
+    ///
+    /// # Errors
+    ///
+    /// `Misconfigured` for a URL that breaks a rule; `Unsupported` for `amqps://` in a build
+    /// without the feature `tls`.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Self::from_uri(Uri::parse(url)?)
+    }
+
+    pub(crate) fn from_uri(uri: Uri) -> Result<Self, Error> {
+        if uri.tls && cfg!(not(feature = "tls")) {
+            return Err(Error::permanent(
+                ErrorKind::Unsupported,
+                "use an amqps:// URL in a build without TLS",
+            )
+            .with_advice("enable the feature amqp-tls of algedonic"));
+        }
+        Ok(Self {
+            connect_timeout: uri.connection_timeout.unwrap_or(Duration::from_secs(5)),
+            heartbeat: uri.heartbeat.unwrap_or(Duration::from_secs(10)),
+            uri,
+            prefix: "algedonic".to_owned(),
+            queue: EventId::new().to_string(),
+            anonymous: true,
+            queue_type: QueueType::default(),
+            confirm_timeout: Duration::from_secs(5),
+            window: 512,
+            prefetch: 100,
+            max_body_bytes: 256 * 1024,
+        })
+    }
+
+    /// The settings that the environment asks for.
+    ///
+    /// `ALGEDONIC_AMQP_URL`, if set, says it all; otherwise `ALGEDONIC_AMQP__HOST`, `__PORT`,
+    /// `__USERNAME`, `__PASSWORD` and `__VHOST` do, each with its usual default (`localhost`,
+    /// 5672, `guest`, `guest`, `/`). `ALGEDONIC_AMQP__PASSWORD_FILE` names a file to read the
+    /// password from; a line end at its end does not count.
+    ///
+    /// # Errors
+    ///
+    /// `Misconfigured`, naming the variable.
+    pub fn from_env() -> Result<Self, Error> {
+        crate::env::read(|name| std::env::var_os(name))
+    }
+
+    /// What every name on the broker begins with: instances that share a prefix hear each other.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The name of this instance, and so of its queues. A named queue is durable: it collects
+    /// messages for as long as its owner is away. Without a name the queues are called by a fresh
+    /// UUID, and the broker drops them 30 minutes after their owner has gone.
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = queue.into();
+        self.anonymous = false;
+        self
+    }
+
+    /// The kind of queue to declare. A queue keeps its kind: a change needs a new name.
+    pub fn queue_type(mut self, queue_type: QueueType) -> Self {
+        self.queue_type = queue_type;
+        self
+    }
+
+    /// How long name resolution, TCP, TLS and the AMQP handshake may take together; the topology
+    /// after it may take as long again.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The interval of heartbeats; a peer that is silent for two of them is given up. The broker
+    /// may ask for less.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// How long a message may wait for its outcome before that is `Unknown`.
+    pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
+        self.confirm_timeout = timeout;
+        self
+    }
+
+    /// How many messages may await their outcome at once on each lane.
+    pub fn window(mut self, messages: usize) -> Self {
+        self.window = messages;
+        self
+    }
+
+    /// How many unsettled messages the broker may have with us on each lane.
+    pub fn prefetch(mut self, messages: u16) -> Self {
+        self.prefetch = messages;
+        self
+    }
+
+    /// The largest body, in bytes, sent or received.
+    pub fn max_body_bytes(mut self, bytes: usize) -> Self {
+        self.max_body_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let refuse = |text: String| {
+            Err(
+                Error::permanent(ErrorKind::Misconfigured, "accept the AMQP configuration")
+                    .with_detail(text),
+            )
+        };
+        if let Err(error) = Key::new(&self.prefix) {
+            return refuse(format!("prefix: {error}"));
+        }
+        for (field, name) in [("prefix", &self.prefix), ("queue", &self.queue)] {
+            if name.is_empty() || name.len() > 100 || name.contains(char::is_control) {
+                return refuse(format!(
+                    "{field}: must be 1 to 100 bytes without control characters"
+                ));
+            }
+        }
+        if self.prefix.split('.').next() == Some("amq") {
+            return refuse("prefix: must not begin with amq, which is the broker's own".to_owned());
+        }
+        let within = |field: &str, value: Duration, least: Duration, most: Duration| {
+            if value < least || value > most {
+                refuse(format!(
+                    "{field}: must be {least:?} to {most:?}, not {value:?}"
+                ))
+            } else {
+                Ok(())
+            }
+        };
+        let millis = Duration::from_millis;
+        within(
+            "connect_timeout",
+            self.connect_timeout,
+            millis(100),
+            millis(300_000),
+        )?;
+        within("heartbeat", self.heartbeat, millis(1000), millis(3_600_000))?;
+        if self.heartbeat.subsec_nanos() != 0 {
+            return refuse("heartbeat: must be whole seconds".to_owned());
+        }
+        within(
+            "confirm_timeout",
+            self.confirm_timeout,
+            millis(10),
+            2 * self.heartbeat,
+        )?;
+        if self.confirm_timeout == 2 * self.heartbeat {
+            return refuse("confirm_timeout: must be less than 2 x heartbeat".to_owned());
+        }
+        for (field, value, most) in [
+            ("window", self.window, 4096),
+            ("prefetch", usize::from(self.prefetch), 2000),
+            ("max_body_bytes", self.max_body_bytes, 16 * 1024 * 1024),
+        ] {
+            if value == 0 || value > most {
+                return refuse(format!("{field}: must be 1 to {most}, not {value}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for AmqpConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AmqpConfig")
+            .field("uri", &self.uri)
+            .field("prefix", &self.prefix)
+            .field("queue", &self.queue)
+            .field("anonymous", &self.anonymous)
+            .field("queue_type", &self.queue_type)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("heartbeat", &self.heartbeat)
+            .field("confirm_timeout", &self.confirm_timeout)
+            .field("window", &self.window)
+            .field("prefetch", &self.prefetch)
+            .field("max_body_bytes", &self.max_body_bytes)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> AmqpConfig {
+        AmqpConfig::new("amqp://user:canary@host").expect("valid")
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_show_no_password() {
+        config().validate().expect("defaults");
+        assert!(!format!("{:?}", config()).contains("canary"));
+        assert_ne!(config().queue, config().queue);
+    }
+
+    #[test]
+    fn each_broken_rule_names_its_field() {
+        let second = Duration::from_secs(1);
+        for (field, broken) in [
+            ("prefix", config().prefix("a..b")),
+            ("prefix", config().prefix("amq.x")),
+            ("queue", config().queue("q".repeat(101))),
+            ("queue", config().queue("a\u{1b}b")),
+            ("queue", config().queue("")),
+            ("connect_timeout", config().connect_timeout(Duration::ZERO)),
+            ("heartbeat", config().heartbeat(second / 2)),
+            (
+                "heartbeat",
+                config().heartbeat(second * 3 / 2).confirm_timeout(second),
+            ),
+            ("confirm_timeout", config().confirm_timeout(20 * second)),
+            ("window", config().window(0)),
+            ("prefetch", config().prefetch(0)),
+            ("max_body_bytes", config().max_body_bytes(usize::MAX)),
+        ] {
+            let error = broken.validate().expect_err(field);
+            assert_eq!(error.kind(), ErrorKind::Misconfigured);
+            assert!(
+                error.to_string().contains(&format!(": {field}: ")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_sets_what_its_query_says() {
+        let config = AmqpConfig::new("amqp://h?heartbeat=3&connection_timeout=250").expect("valid");
+        assert_eq!(config.heartbeat, Duration::from_secs(3));
+        assert_eq!(config.connect_timeout, Duration::from_millis(250));
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn without_tls_amqps_is_refused_with_advice() {
+        let error = AmqpConfig::new("amqps://u:canary@h").expect_err("no TLS in this build");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("amqp-tls"));
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,278 @@
+//! How do the messages of one lane arrive, and how is the broker told that they were settled?
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use algedonic_transport::{Arrival, Delivery, Error, Lane, Settlement};
+use futures_core::Stream;
+use lapin::{
+    Channel, Consumer,
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
+        BasicQosOptions, BasicRejectOptions,
+    },
+    types::FieldTable,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    AmqpConfig,
+    acks::{Acks, Frame},
+    arrivals::{Arrived, Interest, Settler},
+    connect::Session,
+    error::{During, classify, lost},
+    phase::Phases,
+    topology,
+};
+
+/// How long an ack waits for company.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Why a consumer ended.
+pub(crate) enum End {
+    /// The application does not want the lane any more, or is closing the transport.
+    Unwanted(Lane),
+    Lost(Error),
+}
+
+/// One generation of the consumer of one lane.
+pub(crate) struct Attached {
+    lane: Lane,
+    config: Arc<AmqpConfig>,
+    channel: Channel,
+    consumer: Consumer,
+    interest: Interest,
+    acks: Acks,
+    settler: Arc<Settler>,
+    settled: mpsc::UnboundedReceiver<(u64, Settlement)>,
+}
+
+/// What a consumer has to do next.
+enum Step {
+    Leave,
+    Flush,
+    Settle,
+    /// There is a place for the delivery that waits for one.
+    Room,
+    Delivery(Next),
+}
+
+/// What lapin's consumer gives. Boxed: a delivery is large, and the other steps are nothing.
+type Next = Option<lapin::Result<Box<lapin::message::Delivery>>>;
+
+impl Attached {
+    /// Declares what the lane needs, and subscribes.
+    pub(crate) async fn open(
+        session: &Session,
+        config: &Arc<AmqpConfig>,
+        lane: Lane,
+        interest: Interest,
+    ) -> Result<Self, Error> {
+        topology::declare_lane(session, config, lane, &interest.patterns).await?;
+        let channel = session.channel().await?;
+        let qos = channel.basic_qos(config.prefetch, BasicQosOptions::default());
+        session.within(qos).await?;
+        let consumer = channel.basic_consume(
+            topology::queue(config, lane),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let consumer = session.within(consumer).await?;
+        let (settler, settled) = Settler::new();
+        Ok(Self {
+            lane,
+            config: config.clone(),
+            channel,
+            consumer,
+            interest,
+            acks: Acks::new(),
+            settler,
+            settled,
+        })
+    }
+
+    /// Carries deliveries one way and settlements the other, until either side ends it.
+    pub(crate) async fn run(mut self, mut phases: Phases) -> End {
+        let gather = usize::from(self.config.prefetch / 2).clamp(1, 50);
+        let mut parked: Option<Arrived> = None;
+        let mut flush_at: Option<Instant> = None;
+        let mut settlements = Vec::with_capacity(gather);
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = phases.draining() => Step::Leave,
+                () = self.interest.arrivals.closed() => Step::Leave,
+                () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
+                    Step::Flush
+                }
+                _ = self.settled.recv_many(&mut settlements, gather) => Step::Settle,
+                _ = self.interest.arrivals.reserve(), if parked.is_some() => Step::Room,
+                delivery = next(&mut self.consumer), if parked.is_none() => {
+                    Step::Delivery(delivery)
+                }
+            };
+            let done = match step {
+                Step::Leave => return self.leave().await,
+                Step::Flush => self.flush(),
+                Step::Settle => self.settle(&mut settlements),
+                Step::Room => {
+                    parked = parked.and_then(|arrived| self.pass(arrived));
+                    Ok(())
+                }
+                Step::Delivery(Some(Ok(delivery))) => self.arrive(delivery).map(|arrived| {
+                    parked = self.pass(arrived);
+                }),
+                Step::Delivery(Some(Err(error))) => Err(error),
+                // The queue was deleted, or the broker cancelled us.
+                Step::Delivery(None) => {
+                    return End::Lost(lost(During::Consume, "the broker ended the subscription"));
+                }
+            };
+            let done = match done {
+                Ok(()) if self.acks.gathered() >= gather => self.flush(),
+                done => done,
+            };
+            if let Err(error) = done {
+                return self.lost(&error);
+            }
+            flush_at = match self.acks.gathered() {
+                0 => None,
+                _ => flush_at.or_else(|| Some(Instant::now() + GATHER)),
+            };
+        }
+    }
+
+    /// Passes on what there is room for, and gives back what there is none for.
+    fn pass(&self, arrived: Arrived) -> Option<Arrived> {
+        match self.interest.arrivals.try_send(arrived) {
+            Err(mpsc::error::TrySendError::Full(arrived)) => Some(arrived),
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => None,
+        }
+    }
+
+    fn arrive(&mut self, delivery: Box<lapin::message::Delivery>) -> lapin::Result<Arrived> {
+        let tag = delivery.delivery_tag;
+        self.acks.delivered(tag);
+        let message = crate::wire::decode(
+            self.lane,
+            delivery.routing_key.as_str(),
+            &delivery.properties,
+            delivery.data,
+            self.config.max_body_bytes,
+            SystemTime::now(),
+        );
+        Ok(match message {
+            Ok(message) => Arrived {
+                arrival: Arrival::Message(Delivery::new(
+                    message,
+                    delivery.redelivered,
+                    self.settler.clone(),
+                    tag,
+                )),
+                settler: Some(self.settler.clone()),
+            },
+            Err(error) => {
+                if let Some(frame) = self.acks.settle(tag, Settlement::DeadLetter) {
+                    self.tell(frame)?;
+                }
+                Arrived {
+                    arrival: Arrival::Malformed(error),
+                    settler: None,
+                }
+            }
+        })
+    }
+
+    fn settle(&mut self, settlements: &mut Vec<(u64, Settlement)>) -> lapin::Result<()> {
+        for (tag, settlement) in settlements.drain(..) {
+            if let Some(frame) = self.acks.settle(tag, settlement) {
+                self.tell(frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> lapin::Result<()> {
+        for frame in self.acks.flush() {
+            self.tell(frame)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a frame. Awaiting each would cost a trip to lapin's thread and back; that it was
+    /// written is learned from the next delivery, that it was not from the end of the consumer.
+    fn tell(&self, frame: Frame) -> lapin::Result<()> {
+        let channel = &self.channel;
+        match frame {
+            Frame::Ack { tag, multiple } => {
+                queue(pin!(channel.basic_ack(tag, BasicAckOptions { multiple })))
+            }
+            Frame::Reject { tag } => queue(pin!(
+                channel.basic_reject(tag, BasicRejectOptions { requeue: false })
+            )),
+            // A nack, not a reject: from RabbitMQ 4.3 on a reject counts as a failed attempt.
+            Frame::Requeue { tag } => {
+                let options = BasicNackOptions {
+                    requeue: true,
+                    multiple: false,
+                };
+                queue(pin!(channel.basic_nack(tag, options)))
+            }
+        }
+    }
+
+    fn lost(&self, error: &lapin::Error) -> End {
+        let queue = topology::queue(&self.config, self.lane);
+        End::Lost(classify(During::Consume, &format!("queue {queue}"), error))
+    }
+
+    /// Cancels the subscription, and tells the broker what was settled by now. What was not comes
+    /// again, to the next consumer of the queue.
+    async fn leave(mut self) -> End {
+        let mut settlements = Vec::new();
+        while let Ok(settlement) = self.settled.try_recv() {
+            settlements.push(settlement);
+        }
+        let told = self.settle(&mut settlements).and_then(|()| self.flush());
+        let goodbye = async {
+            let tag = self.consumer.tag();
+            self.channel
+                .basic_cancel(tag, BasicCancelOptions::default())
+                .await?;
+            // The answer comes after the acks were read; closing gives the rest back.
+            self.channel.close(200, "OK".into()).await
+        };
+        if told.is_ok() {
+            match timeout(Duration::from_secs(1), goodbye).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(error = %crate::error::words(&error), "consumer not cancelled");
+                }
+                Err(_) => tracing::debug!("consumer not cancelled in time"),
+            }
+        }
+        End::Unwanted(self.lane)
+    }
+}
+
+async fn next(consumer: &mut Consumer) -> Next {
+    let next = poll_fn(|context| Pin::new(&mut *consumer).poll_next(context)).await;
+    next.map(|delivery| delivery.map(Box::new))
+}
+
+/// The first poll puts the frame into lapin's queue; nobody needs to wait for more.
+fn queue(frame: Pin<&mut impl Future<Output = lapin::Result<()>>>) -> lapin::Result<()> {
+    match frame.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Ok(()),
+    }
+}

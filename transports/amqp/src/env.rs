@@ -1,0 +1,142 @@
+//! What does the environment say about the broker?
+
+use std::ffi::OsString;
+
+use algedonic_transport::{Error, ErrorKind};
+
+use crate::{AmqpConfig, uri::Uri};
+
+const URL: &str = "ALGEDONIC_AMQP_URL";
+const HOST: &str = "ALGEDONIC_AMQP__HOST";
+const PORT: &str = "ALGEDONIC_AMQP__PORT";
+const USERNAME: &str = "ALGEDONIC_AMQP__USERNAME";
+const PASSWORD: &str = "ALGEDONIC_AMQP__PASSWORD";
+const PASSWORD_FILE: &str = "ALGEDONIC_AMQP__PASSWORD_FILE";
+const VHOST: &str = "ALGEDONIC_AMQP__VHOST";
+
+/// The configuration that `lookup` describes, variable by variable.
+pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<AmqpConfig, Error> {
+    let text = |name: &'static str| match lookup(name).map(OsString::into_string) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(_)) => Err(refuse(name, "must be UTF-8")),
+    };
+    if let Some(url) = text(URL)? {
+        return AmqpConfig::new(&url);
+    }
+    let password = match (text(PASSWORD)?, text(PASSWORD_FILE)?) {
+        (Some(_), Some(_)) => {
+            return Err(refuse(
+                PASSWORD_FILE,
+                "must not be set beside ALGEDONIC_AMQP__PASSWORD",
+            ));
+        }
+        (Some(password), None) => password,
+        (None, None) => "guest".to_owned(),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                refuse(PASSWORD_FILE, "must name a readable file").with_source(error)
+            })?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    let port = match text(PORT)? {
+        None => 5672,
+        Some(port) => port
+            .parse::<std::num::NonZeroU16>()
+            .map_err(|_| refuse(PORT, "must be a number from 1 to 65535"))?
+            .get(),
+    };
+    AmqpConfig::from_uri(Uri {
+        tls: false,
+        username: text(USERNAME)?.unwrap_or_else(|| "guest".to_owned()),
+        password,
+        host: text(HOST)?.unwrap_or_else(|| "localhost".to_owned()),
+        port,
+        vhost: text(VHOST)?.unwrap_or_else(|| "/".to_owned()),
+        heartbeat: None,
+        connection_timeout: None,
+        frame_max: None,
+        channel_max: None,
+    })
+}
+
+fn refuse(name: &str, rule: &str) -> Error {
+    Error::permanent(
+        ErrorKind::Misconfigured,
+        "read the AMQP settings from the environment",
+    )
+    .with_detail(format!("{name} {rule}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<AmqpConfig, Error> {
+        read(|name| {
+            let (_, value) = pairs.iter().find(|(key, _)| *key == name)?;
+            Some((*value).into())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_means_the_local_broker() {
+        let uri = with(&[]).expect("defaults").uri;
+        assert_eq!(
+            uri,
+            Uri::parse("amqp://guest:guest@localhost:5672/%2F").expect("valid")
+        );
+    }
+
+    #[test]
+    fn the_url_wins_over_the_parts() {
+        let config = with(&[(URL, "amqp://a:b@url"), (HOST, "part")]).expect("valid");
+        assert_eq!(config.uri.host, "url");
+    }
+
+    #[test]
+    fn the_parts_are_taken_as_they_are() {
+        let config = with(&[
+            (HOST, "h"),
+            (PORT, "7"),
+            (USERNAME, "u%"),
+            (PASSWORD, "p@/"),
+            (VHOST, "v"),
+        ]);
+        let uri = config.expect("valid").uri;
+        assert_eq!(
+            (uri.host.as_str(), uri.port, uri.vhost.as_str()),
+            ("h", 7, "v")
+        );
+        assert_eq!(
+            (uri.username.as_str(), uri.password.as_str()),
+            ("u%", "p@/")
+        );
+    }
+
+    #[test]
+    fn the_password_may_come_from_a_file() {
+        let path = std::env::temp_dir().join(format!("algedonic-{}", std::process::id()));
+        std::fs::write(&path, "from file\n").expect("written");
+        let config = with(&[(PASSWORD_FILE, path.to_str().expect("UTF-8"))]);
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(config.expect("valid").uri.password, "from file");
+    }
+
+    #[test]
+    fn an_error_names_the_variable_and_no_password() {
+        for pairs in [
+            &[(PORT, "canary")][..],
+            &[(PASSWORD, "canary"), (PASSWORD_FILE, "/x")],
+            &[(PASSWORD_FILE, "/does/not/exist")],
+        ] {
+            let error = with(pairs).expect_err("broken");
+            assert!(
+                error.to_string().contains(pairs[pairs.len() - 1].0),
+                "{error}"
+            );
+            assert!(!format!("{error:#}").contains("canary"), "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The AMQP transport on a real RabbitMQ.
+
+mod attribution;
+mod closing;
+mod conformance;
+mod faults;
+mod proxy;
+mod refusals;
+mod round_trip;
+mod support;

@@ -1,0 +1,158 @@
+//! What the tests share: messages, transports with names of their own, and waits with deadlines.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use algedonic_amqp::{Amqp, AmqpConfig};
+use algedonic_test_broker::{Node, shared_url, unique};
+use algedonic_transport::{
+    Arrival, BoxStream, CorrelationId, Delivery, EventId, Key, Lane, Link, Message, Metadata,
+    Pattern, Priority, Transport,
+};
+use futures_util::StreamExt;
+use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::time::timeout;
+
+/// Longer than anything here takes on a slow machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Awaits what must come.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(late) => panic!("not within {PATIENCE:?}: {what} ({late})"),
+    }
+}
+
+/// The settings for the shared broker, with names that no other test has.
+pub(crate) async fn config() -> AmqpConfig {
+    let url = blocking(shared_url).await;
+    AmqpConfig::new(&url)
+        .expect("valid URL")
+        .prefix(unique("it"))
+}
+
+/// The settings for a node of the test's own.
+pub(crate) fn config_of(node: &Node) -> AmqpConfig {
+    AmqpConfig::new(&node.url())
+        .expect("valid URL")
+        .prefix(unique("it"))
+}
+
+/// What the names of these settings begin with.
+pub(crate) fn prefix_of(config: &AmqpConfig) -> String {
+    let debug = format!("{config:?}");
+    let after = debug.split("prefix: \"").nth(1).expect("shown");
+    after.split('"').next().expect("closed").to_owned()
+}
+
+/// A private node, started without blocking the test's runtime.
+pub(crate) async fn node() -> Arc<Node> {
+    Arc::new(blocking(Node::start).await)
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("no panic")
+}
+
+pub(crate) async fn ctl(node: &Arc<Node>, arguments: &[&str]) -> String {
+    let node = node.clone();
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    blocking(move || node.ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>())).await
+}
+
+pub(crate) fn message(key: &'static str) -> Message {
+    let id = EventId::new();
+    let key = Key::from_static(key);
+    Message {
+        metadata: Metadata {
+            id,
+            name: key.clone(),
+            version: 1,
+            key,
+            source: "test".into(),
+            origin: EventId::new(),
+            time: SystemTime::now(),
+            correlation: CorrelationId::from(id),
+            causation: None,
+            trace: None,
+            priority: Priority::NORMAL,
+            expires: None,
+        },
+        lane: Lane::Event,
+        content_type: "text/plain".into(),
+        body: bytes::Bytes::from_static(b"body"),
+        persistent: true,
+    }
+}
+
+pub(crate) fn everything() -> Vec<Pattern> {
+    vec![Pattern::new("#").expect("a pattern")]
+}
+
+pub(crate) fn receive(amqp: &Amqp) -> BoxStream<Arrival> {
+    amqp.receive(Lane::Event, everything()).expect("first call")
+}
+
+/// Waits for a link of this kind.
+pub(crate) async fn link(amqp: &Amqp, what: &str, is: impl Fn(&Link) -> bool) -> Link {
+    let mut links = amqp.links();
+    let found = timeout(PATIENCE, async {
+        loop {
+            let link = links.next().await.expect("not closed");
+            if is(&link) {
+                return link;
+            }
+        }
+    });
+    match found.await {
+        Ok(link) => link,
+        Err(late) => panic!("{late}: {what}, but {:?}", amqp.link()),
+    }
+}
+
+pub(crate) async fn up(amqp: &Amqp) {
+    link(amqp, "the link is up", Link::is_up).await;
+}
+
+pub(crate) async fn next(arrivals: &mut BoxStream<Arrival>) -> Delivery {
+    match soon("an arrival", arrivals.next()).await {
+        Some(Arrival::Message(delivery)) => delivery,
+        other => panic!("expected a message, not {other:?}"),
+    }
+}
+
+/// A connection of an operator, to look at the broker and to upset it.
+pub(crate) async fn operator(url: &str) -> (Connection, Channel) {
+    let connection = soon(
+        "connect",
+        Connection::connect(url, ConnectionProperties::default()),
+    )
+    .await
+    .expect("connected");
+    let channel = soon("channel", connection.create_channel())
+        .await
+        .expect("opened");
+    (connection, channel)
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
+    soon(what, async {
+        while !is().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+/// The threads of lapin in this process.
+pub(crate) fn lapin_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|name| name.trim() == "lapin-io-loop")
+        .count()
+}

@@ -210,8 +210,12 @@ fn listen(bus: &Bus) -> JoinHandle<()> {
 fn tell_links(bus: &Bus) -> JoinHandle<()> {
     let mut links = bus.links();
     tokio::spawn(async move {
+        let mut state = None;
         while let Some(link) = links.next().await {
-            paint::line("bus", &paint::link(&link), "");
+            // A link that stays down says so at every attempt.
+            if state.replace(link.state) != Some(link.state) {
+                paint::line("bus", &paint::link(&link), "");
+            }
         }
     })
 }

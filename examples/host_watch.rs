@@ -33,12 +33,18 @@ async fn main() -> Result<(), Error> {
     })?;
     let mut events = bus.subscribe_pattern_with("#", Buffer::block(256))?;
     let mut links = bus.links();
+    let mut state = None;
     let end = end(options.run_for);
     tokio::pin!(end);
     let mut ending = false;
     loop {
         tokio::select! {
-            Some(link) = links.next() => paint::line("bus", &paint::link(&link), ""),
+            Some(link) = links.next() => {
+                // A link that stays down says so at every attempt.
+                if state.replace(link.state) != Some(link.state) {
+                    paint::line("bus", &paint::link(&link), "");
+                }
+            }
             event = events.recv() => match event {
                 Some(Ok(event)) => print(&event),
                 Some(Err(gap)) => paint::line("bus", &gap.to_string(), "gap"),

@@ -11,6 +11,8 @@ pub(crate) fn bus(
     options: &Options,
     register: impl FnOnce(Mirror) -> Mirror,
 ) -> Result<Bus, Error> {
+    use std::time::Duration;
+
     use algedonic::amqp::{Amqp, AmqpConfig};
 
     let builder = Bus::builder().source(options.queue.as_str());
@@ -19,7 +21,9 @@ pub(crate) fn bus(
     };
     let config = AmqpConfig::new(url)?
         .prefix("host")
-        .queue(options.queue.as_str());
+        .queue(options.queue.as_str())
+        // Whoever tries this restarts the broker, and looks.
+        .retry_pause(Duration::from_secs(2));
     builder
         .mirror(register(Mirror::new(Amqp::new(config)?)))
         .build()

@@ -25,6 +25,7 @@ pub(crate) fn config(url: &str, prefix: &str, queue: &str) -> AmqpConfig {
         .expect("a good address")
         .prefix(prefix)
         .queue(queue)
+        .retry_pause(Duration::from_secs(1))
 }
 
 /// A bus that mirrors the test's events both ways.

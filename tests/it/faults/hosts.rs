@@ -127,7 +127,7 @@ fn what_the_monitor_has_confirmed_the_watcher_prints_once() {
     monitor.read_until("its first confirms", |lines| {
         ids(lines, "confirmed").len() > 20
     });
-    node.kill();
+    node.stop();
     monitor.read_until("the loss", |lines| {
         lines.iter().any(|line| line.contains("mirror down"))
     });

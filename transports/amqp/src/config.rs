@@ -1,6 +1,6 @@
 //! How is the transport set up, and which settings can work together?
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use algedonic_transport::{Error, ErrorKind, EventId, Key};
 
@@ -20,10 +20,11 @@ use crate::uri::Uri;
 /// | [`connect_timeout`](Self::connect_timeout) | 5 s | 100 ms to 5 min |
 /// | [`heartbeat`](Self::heartbeat) | 10 s | whole seconds, 1 s to 1 h |
 /// | [`confirm_timeout`](Self::confirm_timeout) | 5 s | 10 ms to less than 2 heartbeats |
+/// | [`retry_pause`](Self::retry_pause) | 30 s | 100 ms to 1 h |
 /// | [`window`](Self::window) | 512 | 1 to 4096 |
 /// | [`prefetch`](Self::prefetch) | 100 | 1 to 2000 |
 /// | [`max_body_bytes`](Self::max_body_bytes) | 256 KiB | 1 byte to 16 MiB |
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AmqpConfig {
     pub(crate) uri: Uri,
     pub(crate) prefix: String,
@@ -33,6 +34,7 @@ pub struct AmqpConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) confirm_timeout: Duration,
+    pub(crate) retry_pause: Duration,
     pub(crate) window: usize,
     pub(crate) prefetch: u16,
     pub(crate) max_body_bytes: usize,
@@ -92,6 +94,7 @@ impl AmqpConfig {
             anonymous: true,
             queue_type: QueueType::default(),
             confirm_timeout: Duration::from_secs(5),
+            retry_pause: Duration::from_secs(30),
             window: 512,
             prefetch: 100,
             max_body_bytes: 256 * 1024,
@@ -150,6 +153,13 @@ impl AmqpConfig {
     /// How long a message may wait for its outcome before that is `Unknown`.
     pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
         self.confirm_timeout = timeout;
+        self
+    }
+
+    /// The longest pause between two attempts to connect. The pause is 100 ms for the first two
+    /// seconds after a loss, then it grows to this, at random below it.
+    pub fn retry_pause(mut self, longest: Duration) -> Self {
+        self.retry_pause = longest;
         self
     }
 
@@ -220,6 +230,12 @@ impl AmqpConfig {
         if self.confirm_timeout == 2 * self.heartbeat {
             return refuse("confirm_timeout: must be less than 2 x heartbeat".to_owned());
         }
+        within(
+            "retry_pause",
+            self.retry_pause,
+            millis(100),
+            millis(3_600_000),
+        )?;
         for (field, value, most) in [
             ("window", self.window, 4096),
             ("prefetch", usize::from(self.prefetch), 2000),
@@ -230,24 +246,6 @@ impl AmqpConfig {
             }
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for AmqpConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AmqpConfig")
-            .field("uri", &self.uri)
-            .field("prefix", &self.prefix)
-            .field("queue", &self.queue)
-            .field("anonymous", &self.anonymous)
-            .field("queue_type", &self.queue_type)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("heartbeat", &self.heartbeat)
-            .field("confirm_timeout", &self.confirm_timeout)
-            .field("window", &self.window)
-            .field("prefetch", &self.prefetch)
-            .field("max_body_bytes", &self.max_body_bytes)
-            .finish()
     }
 }
 
@@ -282,6 +280,7 @@ mod tests {
                 config().heartbeat(second * 3 / 2).confirm_timeout(second),
             ),
             ("confirm_timeout", config().confirm_timeout(20 * second)),
+            ("retry_pause", config().retry_pause(Duration::ZERO)),
             ("window", config().window(0)),
             ("prefetch", config().prefetch(0)),
             ("max_body_bytes", config().max_body_bytes(usize::MAX)),

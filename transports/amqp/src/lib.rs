@@ -6,7 +6,7 @@
 //! |---|---|
 //! | routing key | the [`Key`] of the instance |
 //! | exchange | `{prefix}.events` and `{prefix}.signals`, durable topic exchanges, one for each lane: all instances of one prefix publish to them |
-//! | queue | `{prefix}.{queue}.events` and `{prefix}.{queue}.signals`, one for each lane that is received; `{prefix}.{queue}.dead` keeps what could not be read or used, for a week |
+//! | queue | `{prefix}.{queue}.events` and `{prefix}.{queue}.signals`, one for each lane that is received; `{prefix}.{queue}.events.dlq` and `….signals.dlq` keep what could not be read or used, for a week |
 //! | binding | one for each [`Pattern`] of interest |
 //! | confirm | the broker has taken responsibility: [`Outcome::Confirmed`]; a negative one is [`Outcome::Rejected`] |
 //! | return | no binding matched: [`Outcome::NotRouted`]. Every message is published as *mandatory* |

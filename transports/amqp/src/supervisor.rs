@@ -117,7 +117,9 @@ pub(crate) async fn run(shared: Arc<Shared>, side: Side) {
             backoff = Backoff::default();
             lost_at = Instant::now();
         }
-        let pause = backoff.next(!error.is_transient(), lost_at.elapsed(), fastrand::f64());
+        let pause = backoff
+            .next(!error.is_transient(), lost_at.elapsed(), fastrand::f64())
+            .min(shared.config.retry_pause);
         tracing::debug!(connection = part.as_str(), %error, ?pause, "next attempt after a pause");
         shared.board.down(part, error);
         tokio::select! {
@@ -296,32 +298,20 @@ async fn consume(shared: &Shared, mut session: Session, phases: &mut Phases) -> 
     end
 }
 
-/// The consumer of a lane; none, and no binding, when the application has dropped the stream.
+/// The consumer of a lane; none when the application has dropped the stream. Its queue and bindings
+/// stay: what comes waits there.
 async fn attach_consumer(
     shared: &Shared,
     session: &Session,
     lane: Lane,
     interest: Interest,
 ) -> Result<Option<Attached>, Error> {
-    let config = &shared.config;
-    if !interest.arrivals.is_closed() {
-        return Attached::open(session, config, lane, interest)
-            .await
-            .map(Some);
+    if interest.arrivals.is_closed() {
+        return Ok(None);
     }
-    let ended = async {
-        // There is nothing to unbind from a queue that was never declared.
-        topology::declare_lane(session, config, lane, &[]).await?;
-        topology::unbind_lane(session, config, lane, &interest.patterns).await
-    };
-    match ended.await {
-        Err(error) if error.is_transient() => Err(error),
-        Err(error) => {
-            tracing::warn!(%lane, %error, "bindings stay behind");
-            Ok(None)
-        }
-        Ok(()) => Ok(None),
-    }
+    Attached::open(session, &shared.config, lane, interest)
+        .await
+        .map(Some)
 }
 
 impl Shared {

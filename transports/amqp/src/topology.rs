@@ -35,9 +35,9 @@ pub(crate) fn queue(config: &AmqpConfig, lane: Lane) -> ShortString {
     name(&[&config.prefix, &config.queue, &lane.to_string()])
 }
 
-/// The queue of what this instance could not read or use.
-pub(crate) fn dead_letter_queue(config: &AmqpConfig) -> ShortString {
-    name(&[&config.prefix, &config.queue, "dead"])
+/// The queue of what this instance could not read or use of one lane (requirement 0.14).
+pub(crate) fn dead_letter_queue(config: &AmqpConfig, lane: Lane) -> ShortString {
+    name(&[&config.prefix, &config.queue, &lane.to_string(), "dlq"])
 }
 
 fn name(parts: &[&str]) -> ShortString {
@@ -70,31 +70,6 @@ pub(crate) async fn declare_lane(
     finish(&channel, config).await
 }
 
-/// Removes the bindings of `lane`: its queue stays, with what is in it, and gets nothing more.
-pub(crate) async fn unbind_lane(
-    session: &Session,
-    config: &AmqpConfig,
-    lane: Lane,
-    interest: &[Pattern],
-) -> Result<(), Error> {
-    let channel = session.channel().await?;
-    for pattern in interest {
-        let queue = queue(config, lane);
-        step(
-            config,
-            &format!("binding of queue {queue} to {pattern}"),
-            channel.queue_unbind(
-                queue.clone(),
-                exchange(config, lane),
-                key(pattern),
-                FieldTable::default(),
-            ),
-        )
-        .await?;
-    }
-    finish(&channel, config).await
-}
-
 async fn finish(channel: &Channel, config: &AmqpConfig) -> Result<(), Error> {
     step(config, "closing a channel", channel.close(200, "OK".into())).await
 }
@@ -119,7 +94,7 @@ async fn declare_exchange(channel: &Channel, config: &AmqpConfig, lane: Lane) ->
 }
 
 async fn declare_queues(channel: &Channel, config: &AmqpConfig, lane: Lane) -> Result<(), Error> {
-    let dead = dead_letter_queue(config);
+    let dead = dead_letter_queue(config, lane);
     let mut arguments = arguments(config, 2 * HALF_AN_HOUR);
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(WEEK));
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(DEAD_LETTERS));

@@ -15,8 +15,8 @@ pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send + 'static>>;
 /// # Contract
 ///
 /// Implemented by the author of a transport; called by the bus's mirror, from many tasks at once.
-/// Names, keys and priorities of a message have been checked before a call arrives; the size of its
-/// body has not. A transport is at work from the moment it is made: it connects by itself, in the
+/// Names, keys and priorities of a message have been checked before a call arrives; the length of its
+/// texts and the size of its body have not: what the wire cannot carry is `Malformed` or `TooLarge`. A transport is at work from the moment it is made: it connects by itself, in the
 /// background, and again after every loss. Nothing here waits for a connection.
 ///
 /// # Delivery
@@ -24,7 +24,8 @@ pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send + 'static>>;
 /// At least once when confirmed. A message that was not acknowledged comes again if
 /// [`Capabilities::redelivers`]; what was published may arrive twice after an
 /// [`Outcome::Unknown`] was sent again. Receivers tell repetitions by
-/// [`Metadata::id`](crate::Metadata::id).
+/// [`Metadata::id`](crate::Metadata::id). A message that has expired may be left out on the way; the
+/// bus leaves out what still comes.
 ///
 /// # Order
 ///
@@ -36,6 +37,7 @@ pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send + 'static>>;
 ///
 /// # Clone
 ///
+/// Two transports of one name at one time are one receiver: each message goes to either.
 /// Shared by reference (`Arc<dyn Transport>`). Dropping the last reference ends its tasks and cuts
 /// its connections, without the courtesies of [`close`](Self::close).
 ///
@@ -69,10 +71,12 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Behavior
     ///
-    /// - Called at most once for each lane; [`Link::is_up`] only once the other side knows the interest.
+    /// - Called at most once for each lane. The call itself takes the link out of
+    ///   [`Up`](crate::LinkState::Up), until the other side knows the interest.
     /// - Arrivals wait in a bounded place until they are taken, and until they are settled.
     /// - Own messages come too: the bus drops them by [`Metadata::origin`](crate::Metadata::origin).
-    /// - The stream ends when the transport is closed. Dropped earlier, the interest ends.
+    /// - The stream ends when the transport is closed. Dropped earlier, nothing more is taken: what
+    ///   arrives waits at the other side, as it does for any receiver that is away.
     ///
     /// # Errors
     ///
@@ -93,6 +97,7 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     ///
     /// - Begins with the call, resolves by the deadline (plus scheduling), in every state of the link.
     /// - Idempotent: a second call waits for the first.
+    /// - Deliveries that are held and not settled are not waited for: they come again.
     /// - Messages still in flight at the deadline resolve as [`Outcome::Unknown`].
     fn close(&self, deadline: Duration) -> BoxFuture<Closed>;
 }

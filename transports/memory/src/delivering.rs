@@ -72,17 +72,11 @@ impl State {
         }))
     }
 
-    /// Delivers no more of a lane. While the connection is open, its interest ends with it; who is
-    /// gone keeps it, to find later what came meanwhile.
+    /// Delivers no more of a lane. Its interest stays: what comes meanwhile is found later.
     pub(crate) fn stop_receiving(&mut self, by: ConnectionId, name: &str, lane: Lane) {
-        let connection = self.connections.get(&by);
-        let is_open = connection.is_some_and(|connection| connection.closing.is_none());
         if let Some(receiver) = self.receivers.get_mut(name) {
             let queue = receiver.queue_mut(lane);
             self.later.extend(queue.detach(by).map(Later::Forget));
-            if is_open {
-                queue.lose_interest();
-            }
         }
     }
 

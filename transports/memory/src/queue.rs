@@ -50,13 +50,6 @@ impl Queue {
         self.consumers.remove(&consumer).flatten()
     }
 
-    /// Ends the interest, unless another connection consumes.
-    pub(crate) fn lose_interest(&mut self) {
-        if self.consumers.is_empty() {
-            self.interest.clear();
-        }
-    }
-
     pub(crate) fn put(&mut self, place: u64, message: Message) {
         let redelivered = false;
         self.waiting.insert(

@@ -50,9 +50,9 @@ const PLANTED: &[(Bug, &str, &str)] = &[
         "a second time",
     ),
     (
-        Bug::KeepsTheInterestOfADroppedStream,
-        "dropping_the_stream_ends_the_interest",
-        "NotRouted",
+        Bug::TakesOnAfterTheStreamIsDropped,
+        "what_comes_after_the_stream_was_dropped_waits",
+        "missing for example",
     ),
     (Bug::MixesLanes, "lanes_are_separate", "came a"),
     (

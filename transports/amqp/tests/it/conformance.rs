@@ -51,7 +51,7 @@ impl World for RabbitMq {
     }
 
     fn dead_letters(&self, name: &str) -> Option<BoxFuture<usize>> {
-        let queue = format!("{}.{name}.dead", self.prefix);
+        let queue = format!("{}.{name}.events.dlq", self.prefix);
         let url = self.url();
         Some(Box::pin(async move {
             let (_connection, channel) = operator(&url).await;

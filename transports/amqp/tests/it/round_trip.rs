@@ -178,7 +178,7 @@ async fn garbage_is_put_aside_and_reported_and_the_next_message_comes() {
 
 /// The queue of dead letters that goes with these settings.
 fn dead_letters(config: &algedonic_amqp::AmqpConfig) -> String {
-    format!("{}.q.dead", prefix_of(config))
+    format!("{}.q.events.dlq", prefix_of(config))
 }
 
 /// The message id of the next dead letter.

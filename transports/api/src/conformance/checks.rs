@@ -43,7 +43,7 @@ macro_rules! __conformance_checks {
             interest::overlapping_patterns_do_not_duplicate,
             interest::a_message_nobody_wants_is_told_apart,
             interest::receive_twice_on_a_lane_is_refused,
-            interest::dropping_the_stream_ends_the_interest,
+            interest::what_comes_after_the_stream_was_dropped_waits,
             interest::lanes_are_separate,
             order::messages_arrive_in_order_of_sending,
             order::order_is_taken_by_the_call,

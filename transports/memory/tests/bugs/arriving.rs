@@ -1,6 +1,5 @@
 use std::{
     collections::HashMap,
-    mem,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -61,14 +60,29 @@ impl Planted {
                 };
                 stream::iter(settling.deliver(delivery, copies))
             });
-        if self.bug != Bug::KeepsTheInterestOfADroppedStream {
+        if self.bug != Bug::TakesOnAfterTheStreamIsDropped {
             return Ok(Box::pin(arrivals));
         }
-        let kept = Arc::new(Mutex::new(arrivals));
-        mem::forget(kept.clone());
+        let mut taker = TakesOn(Some(Box::pin(arrivals)));
         Ok(Box::pin(stream::poll_fn(move |cx| {
-            kept.lock().expect("whole").poll_next_unpin(cx)
+            taker.0.as_mut().expect("not dropped").poll_next_unpin(cx)
         })))
+    }
+}
+
+/// Goes on to take and to acknowledge when it is dropped.
+struct TakesOn(Option<BoxStream<Arrival>>);
+
+impl Drop for TakesOn {
+    fn drop(&mut self) {
+        let mut arrivals = self.0.take().expect("dropped once");
+        tokio::spawn(async move {
+            while let Some(arrival) = arrivals.next().await {
+                if let Arrival::Message(delivery) = arrival {
+                    delivery.ack();
+                }
+            }
+        });
     }
 }
 

@@ -39,7 +39,6 @@ pub(crate) enum Bug {
     DeliversOncePerPattern,
     ForgetsEveryHundredth,
     HidesItsOwn,
-    KeepsTheInterestOfADroppedStream,
     LeaksItself,
     LinkIsAlwaysUp,
     LosesTheTrace,
@@ -54,6 +53,7 @@ pub(crate) enum Bug {
     SignalsWaitBehindEvents,
     StallsBehindASlowReceiver,
     SwapsNeighbours,
+    TakesOnAfterTheStreamIsDropped,
 }
 
 /// The transport with the bug.

@@ -271,6 +271,7 @@ fn nobody(criterion: &mut Criterion, runtime: &Runtime) {
         });
     });
     let maker = Maker::new();
+    group.bench_function("an event id alone", |bencher| bencher.iter(EventId::new));
     group.bench_function("metadata and Arc alone", |bencher| {
         bencher.iter(|| maker.make(1));
     });

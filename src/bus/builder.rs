@@ -9,6 +9,7 @@ use crate::{
     local::Local,
     mirror::{Mirror, Running, Stack},
     observe::Ledger,
+    signal::Signals,
 };
 
 /// Sets up a [`Bus`].
@@ -53,29 +54,31 @@ impl Builder {
     /// a mirror outside of a tokio runtime. Without a mirror there are none.
     pub fn build(self) -> Result<Bus, Error> {
         let Self { source, mirror } = self;
-        let bus = |local, ledger, origin, mirror| Bus {
+        let ledger = Arc::new(Ledger::default());
+        let local = Arc::new(Local::new(Arc::clone(&ledger)));
+        let signals = Arc::new(Signals::new(&ledger));
+        let origin = EventId::new();
+        let mirror = match mirror {
+            None => None,
+            Some(Mirror {
+                mistake: Some(mistake),
+                ..
+            }) => return Err(mistake),
+            Some(mirror) => Some(Running::start(mirror, origin, &local, &signals, &ledger)?),
+        };
+        Ok(Bus {
             shared: Arc::new(Shared {
                 source,
                 origin,
                 events_gate: Gate::default(),
                 signals_gate: Gate::default(),
                 local,
+                signals,
                 crew: Crew::default(),
                 mirror,
                 ledger,
             }),
-        };
-        let ledger = Arc::new(Ledger::default());
-        let local = Arc::new(Local::new(Arc::clone(&ledger)));
-        let origin = EventId::new();
-        let Some(mut mirror) = mirror else {
-            return Ok(bus(local, ledger, origin, None));
-        };
-        if let Some(mistake) = mirror.mistake.take() {
-            return Err(mistake);
-        }
-        let running = Running::start(mirror, origin, &local, &ledger)?;
-        Ok(bus(local, ledger, origin, Some(running)))
+        })
     }
 
     pub(super) fn local(self) -> Bus {

@@ -25,6 +25,7 @@ use crate::{
     local::Local,
     mirror::Running,
     observe::{Counts, Health, Ledger},
+    signal::Signals,
 };
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
@@ -46,6 +47,7 @@ struct Shared {
     /// Closed later: what hurts during a shutdown can be said.
     signals_gate: Gate,
     local: Arc<Local>,
+    signals: Arc<Signals>,
     crew: Crew,
     mirror: Option<Running>,
     ledger: Arc<Ledger>,

@@ -148,7 +148,7 @@ impl Bus {
         };
         shared.ledger.signals.add(1);
         let id = envelope.id();
-        let spread = shared.local.deliver_signal(envelope).await;
+        let spread = shared.signals.deliver(envelope).await;
         Ok(Receipt::new(id, spread.into(), remote))
     }
 }

@@ -62,7 +62,7 @@ impl Bus {
         let dismissed = shared.crew.dismiss(start + deadline * 3 / 4).await;
         shared.signals_gate.close();
         let _ = timeout_at(start + deadline * 3 / 4, shared.signals_gate.empty()).await;
-        shared.local.close_signals();
+        shared.signals.close();
         if let Some(mirror) = &shared.mirror {
             mirror.drain(start + deadline).await;
         }
@@ -70,7 +70,7 @@ impl Bus {
         Shutdown {
             handlers_finished: dismissed.finished,
             handlers_aborted: dismissed.aborted,
-            unread: shared.local.unread(),
+            unread: shared.local.unread() + shared.signals.unread(),
             unsent: counts.local_only - before.local_only,
             unknown: counts.unknown - before.unknown,
             counts,

@@ -2,14 +2,11 @@ use algedonic_transport::{Error, ErrorKind, Pattern};
 
 use super::Bus;
 use crate::{
-    event::{Envelope, Event},
+    event::Event,
     handler::HandlerBuilder,
     local::{Buffer, PatternSubscription, Subscription},
     signal::{Level, Signal},
 };
-
-/// How many unread signals a subscriber holds before `signal` waits for it.
-const SIGNALS: usize = 1024;
 
 impl Bus {
     /// Receives events of type `E` published from now on, here or, if the type is mirrored, in
@@ -48,11 +45,9 @@ impl Bus {
                 .with_detail(error.to_string())
                 .with_source(error)
         })?;
-        Ok(PatternSubscription::new(
-            &self.shared.local,
-            pattern,
-            buffer,
-        ))
+        let signals = self.shared.signals.subscribe_pattern(pattern.clone());
+        let events = self.shared.local.subscribe_pattern(pattern.clone(), buffer);
+        Ok(PatternSubscription::new(pattern, signals, events))
     }
 
     /// Receives every signal, from here and from other processes.
@@ -65,9 +60,7 @@ impl Bus {
     /// They wait in a buffer of 1,024; then raising one waits for this subscriber, because a signal
     /// is not dropped.
     pub fn signals_from(&self, level: Level) -> Subscription<Signal> {
-        let wants = move |signal: &Envelope<Signal>| signal.level >= level;
-        let lane = self.shared.local.signals();
-        Subscription::new(lane.subscribe(Buffer::block(SIGNALS), Some(Box::new(wants))))
+        self.shared.signals.subscribe(level)
     }
 
     /// Sets up a handler of events of type `E`: a function that the bus calls.

@@ -12,29 +12,28 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use algedonic_transport::Pattern;
+
 pub use self::{
     buffer::{Buffer, Gap, Lag},
     pattern::PatternSubscription,
     subscription::Subscription,
 };
-pub(crate) use self::{lane::Lane, lane::Spread, subscription::Inlet};
+pub(crate) use self::{
+    lane::{Lane, Spread},
+    pattern::selects,
+    subscription::Inlet,
+};
 use crate::{
     event::{AnyEnvelope, Envelope},
     observe::Ledger,
-    signal::Signal,
 };
 
-/// Every lane of one bus.
-///
-/// Three kinds of receiver, and for each a lane of its own: subscribers of one type, subscribers
-/// of a pattern, subscribers of signals. A signal reaches pattern subscribers by a second lane, so
-/// that no amount of events stands before it.
+/// Every lane of events of one bus: one for each type, and one for subscribers of patterns.
 #[derive(Debug)]
 pub(crate) struct Local {
     types: RwLock<TypeLanes>,
     patterns: Arc<Lane<AnyEnvelope>>,
-    signals: Arc<Lane<Envelope<Signal>>>,
-    signal_patterns: Arc<Lane<AnyEnvelope>>,
     ledger: Arc<Ledger>,
 }
 
@@ -63,8 +62,6 @@ impl Local {
         Self {
             types: RwLock::default(),
             patterns: Lane::new(&ledger),
-            signals: Lane::new(&ledger),
-            signal_patterns: Lane::new(&ledger),
             ledger,
         }
     }
@@ -81,22 +78,9 @@ impl Local {
         spread
     }
 
-    /// Delivers a signal, on lanes that no event takes.
-    pub(crate) async fn deliver_signal(&self, signal: Envelope<Signal>) -> Spread {
-        let mut spread = Spread::default();
-        if !self.signal_patterns.is_empty() {
-            spread += self.signal_patterns.deliver(signal.erase()).await;
-        }
-        spread += self.signals.deliver(signal).await;
-        spread
-    }
-
-    pub(crate) fn signals(&self) -> &Arc<Lane<Envelope<Signal>>> {
-        &self.signals
-    }
-
-    pub(crate) fn patterns(&self) -> (&Arc<Lane<AnyEnvelope>>, &Arc<Lane<AnyEnvelope>>) {
-        (&self.patterns, &self.signal_patterns)
+    /// Events of any type whose key the pattern selects.
+    pub(crate) fn subscribe_pattern(&self, pattern: Pattern, buffer: Buffer) -> Inlet<AnyEnvelope> {
+        self.patterns.subscribe(buffer, Some(selects(pattern)))
     }
 
     fn existing_lane<E: Send + Sync + 'static>(&self) -> Option<Arc<Lane<Envelope<E>>>> {
@@ -128,13 +112,7 @@ impl Local {
         }
     }
 
-    /// Ends the lanes of signals; after the events, so that what hurts on the way can be said.
-    pub(crate) fn close_signals(&self) {
-        self.signals.close();
-        self.signal_patterns.close();
-    }
-
-    /// How many events and signals wait in buffers, unread.
+    /// How many events wait in buffers, unread.
     pub(crate) fn unread(&self) -> u64 {
         let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
         types
@@ -143,8 +121,6 @@ impl Local {
             .map(|lane| (lane.unread)())
             .sum::<u64>()
             + self.patterns.unread()
-            + self.signals.unread()
-            + self.signal_patterns.unread()
     }
 }
 

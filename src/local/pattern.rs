@@ -7,11 +7,8 @@ use std::{
 use algedonic_transport::Pattern;
 use futures_core::Stream;
 
-use super::{Buffer, Gap, Inlet, Local};
+use super::{Gap, Inlet, subscriber::Filter};
 use crate::event::AnyEnvelope;
-
-/// How many unread signals a pattern subscription holds before `signal` waits for it.
-const SIGNALS: usize = 1024;
 
 /// Events of any type, and signals, whose keys a pattern selects; made by
 /// [`Bus::subscribe_pattern`](crate::Bus::subscribe_pattern).
@@ -25,18 +22,21 @@ pub struct PatternSubscription {
     events: Inlet<AnyEnvelope>,
 }
 
+/// The filter of a lane that lets through what the pattern selects.
+pub(crate) fn selects(pattern: Pattern) -> Filter<AnyEnvelope> {
+    Box::new(move |envelope| pattern.matches(envelope.key()))
+}
+
 impl PatternSubscription {
-    pub(crate) fn new(local: &Local, pattern: Pattern, buffer: Buffer) -> Self {
-        let (events, signals) = local.patterns();
-        let filter = |pattern: Pattern| -> Option<super::subscriber::Filter<AnyEnvelope>> {
-            Some(Box::new(move |envelope: &AnyEnvelope| {
-                pattern.matches(envelope.key())
-            }))
-        };
+    pub(crate) fn new(
+        pattern: Pattern,
+        signals: Inlet<AnyEnvelope>,
+        events: Inlet<AnyEnvelope>,
+    ) -> Self {
         Self {
-            signals: signals.subscribe(Buffer::block(SIGNALS), filter(pattern.clone())),
-            events: events.subscribe(buffer, filter(pattern.clone())),
             pattern,
+            signals,
+            events,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
     event::{Envelope, codec},
     local::Local,
     observe::Ledger,
-    signal::Signal,
+    signal::{Signal, Signals},
 };
 
 /// Takes what arrives on one lane, and delivers it here.
@@ -32,6 +32,7 @@ pub(super) struct Dispatcher {
     pub(super) origin: EventId,
     pub(super) seen: Seen,
     pub(super) local: Arc<Local>,
+    pub(super) signals: Arc<Signals>,
     pub(super) ledger: Arc<Ledger>,
     /// Turns true when the bus shuts down.
     pub(super) stop: watch::Receiver<bool>,
@@ -167,11 +168,10 @@ impl Dispatcher {
                 .with_detail(format!("{} is no signal", message.metadata.name)));
         }
         let signal: Signal = codec::decode(&message.body)?;
-        let local = Arc::clone(&self.local);
+        let signals = Arc::clone(&self.signals);
+        let envelope = Envelope::new(message.metadata, signal);
         Ok(Box::pin(async move {
-            local
-                .deliver_signal(Envelope::new(message.metadata, signal))
-                .await;
+            signals.deliver(envelope).await;
         }))
     }
 }

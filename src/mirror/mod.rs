@@ -3,11 +3,13 @@
 mod fallback;
 mod inbound;
 mod outbound;
+mod outlet;
 mod remote;
 mod route;
 mod running;
 mod seen;
 mod service;
+mod task;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 

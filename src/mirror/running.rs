@@ -1,39 +1,21 @@
-use std::{
-    any::TypeId,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{any::TypeId, fmt, sync::Arc};
 
 use algedonic_transport::{
     BoxStream, Closed, Error, ErrorKind, EventId, Lane, Link, Pattern, Transport,
 };
 use bytes::Bytes;
-use tokio::{
-    runtime::Handle,
-    sync::{mpsc, watch},
-    task::{AbortHandle, JoinHandle},
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{
-    LocalOnly, Mirror, Pending, Reply, Routes, Stack,
-    inbound::Dispatcher,
-    outbound::{Item, Outgoing, Pump},
-    seen::Seen,
+    LocalOnly, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outlet::Outlet, seen::Seen,
+    task::Task,
 };
 use crate::{
     event::{AnyEnvelope, Envelope, codec},
     local::Local,
     observe::{Ledger, MirrorHealth},
-    signal::Signal,
+    signal::{Signal, Signals},
 };
-
-/// How long an aborted task may take to get its last turn, on a runtime that is busy.
-const LAST_TURN: Duration = Duration::from_millis(100);
 
 /// A mirror at work. Dropped, it ends its tasks and lets go of the transport.
 pub(crate) struct Running {
@@ -46,49 +28,6 @@ pub(crate) struct Running {
     ledger: Arc<Ledger>,
 }
 
-/// One queue, and the pump that empties it.
-struct Outlet {
-    queue: mpsc::Sender<Item>,
-    in_flight: Arc<AtomicUsize>,
-    pump: Task,
-}
-
-/// A task that ends with its owner.
-struct Task {
-    abort: AbortHandle,
-    done: watch::Receiver<()>,
-}
-
-impl Task {
-    fn spawn(runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) -> Self {
-        let (finished, done) = watch::channel(());
-        let handle: JoinHandle<()> = runtime.spawn(async move {
-            let _finished = finished;
-            work.await;
-        });
-        Self {
-            abort: handle.abort_handle(),
-            done,
-        }
-    }
-
-    /// Waits for its end; at the deadline it is aborted.
-    async fn end_by(&self, deadline: Instant) {
-        let mut done = self.done.clone();
-        if timeout_at(deadline, done.changed()).await.is_err() {
-            self.abort.abort();
-            // What it held answers only when it is dropped, on the task's next turn.
-            let _ = timeout(LAST_TURN, done.changed()).await;
-        }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.abort.abort();
-    }
-}
-
 impl Running {
     /// # Errors
     ///
@@ -97,6 +36,7 @@ impl Running {
         mirror: Mirror<Stack>,
         origin: EventId,
         local: &Arc<Local>,
+        signals: &Arc<Signals>,
         ledger: &Arc<Ledger>,
     ) -> Result<Self, Error> {
         let runtime = Handle::try_current().map_err(|source| {
@@ -132,6 +72,7 @@ impl Running {
                 origin,
                 seen: Seen::new(seen),
                 local: Arc::clone(local),
+                signals: Arc::clone(signals),
                 ledger: Arc::clone(ledger),
                 stop: stopping.clone(),
             };
@@ -210,73 +151,6 @@ impl Running {
         tokio::join!(self.events.drain(deadline), self.signals.drain(deadline));
         let left = deadline.saturating_duration_since(Instant::now());
         self.transport.close(left).await
-    }
-}
-
-impl Outlet {
-    fn open(
-        runtime: &Handle,
-        lane: Lane,
-        stack: Stack,
-        queue: usize,
-        window: usize,
-        deadline: Duration,
-    ) -> Self {
-        let (sender, receiver) = mpsc::channel(queue);
-        let in_flight = Arc::new(AtomicUsize::new(0));
-        let pump = Pump {
-            lane,
-            queue: receiver,
-            stack,
-            window,
-            deadline,
-            in_flight: Arc::clone(&in_flight),
-        };
-        Self {
-            queue: sender,
-            in_flight,
-            pump: Task::spawn(runtime, pump.run()),
-        }
-    }
-
-    fn push(
-        &self,
-        envelope: AnyEnvelope,
-        encode: fn(&AnyEnvelope) -> Result<Bytes, Error>,
-        ledger: &Arc<Ledger>,
-    ) -> Pending {
-        let (reply, pending) = Reply::new(Arc::clone(ledger));
-        let outgoing = Outgoing {
-            envelope,
-            encode,
-            reply,
-        };
-        match self.queue.try_send(Item::Send(outgoing)) {
-            Ok(()) => pending,
-            Err(refused) => {
-                let why = match refused {
-                    mpsc::error::TrySendError::Full(_) => LocalOnly::QueueFull,
-                    mpsc::error::TrySendError::Closed(_) => LocalOnly::ShutDown,
-                };
-                if let Item::Send(outgoing) = refused.into_inner() {
-                    outgoing.reply.send(super::Remote::LocalOnly(why));
-                }
-                pending
-            }
-        }
-    }
-
-    fn load(&self) -> (usize, usize) {
-        (
-            self.queue.max_capacity() - self.queue.capacity(),
-            self.in_flight.load(Ordering::Relaxed),
-        )
-    }
-
-    async fn drain(&self, deadline: Instant) {
-        // A full queue makes room as the pump works, or the deadline ends the wait.
-        let _ = timeout_at(deadline, self.queue.send(Item::Drain)).await;
-        self.pump.end_by(deadline).await;
     }
 }
 

@@ -1,11 +1,13 @@
 //! Algedonic signals: pain and pleasure, which pass every level of a system unfiltered
 //! (Stafford Beer, *Brain of the Firm*).
 
+mod lane;
 mod level;
 
 use algedonic_transport::Key;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::lane::Signals;
 pub use self::level::{Feeling, Level};
 
 /// Pain or pleasure: the message that must arrive when everything else fails.

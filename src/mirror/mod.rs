@@ -5,6 +5,7 @@ mod inbound;
 mod outbound;
 mod outlet;
 mod remote;
+mod reply;
 mod route;
 mod running;
 mod seen;
@@ -18,11 +19,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tower::{BoxError, Layer, Service, util::BoxCloneService};
 
 pub use self::{
-    remote::{LocalOnly, Mirrored, Remote},
+    remote::{LocalOnly, Remote},
+    reply::Mirrored,
     service::{Sending, TransportService},
 };
 pub(crate) use self::{
-    remote::{Pending, Reply},
+    reply::{Pending, Reply},
     route::{Route, Routes},
     running::Running,
 };

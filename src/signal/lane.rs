@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
+use algedonic_transport::Pattern;
+
+use super::{Level, Signal};
 use crate::{
     event::{AnyEnvelope, Envelope},
     local::{Buffer, Inlet, Lane, Spread, Subscription, selects},
     observe::Ledger,
-    signal::{Level, Signal},
 };
-use algedonic_transport::Pattern;
 
 /// How many unread signals a subscriber holds before raising one waits for it: a signal is not
 /// dropped.

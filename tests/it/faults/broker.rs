@@ -6,7 +6,7 @@ use std::{
 
 use algedonic::{Buffer, Bus, EventId, LinkState, Remote, Status};
 use algedonic_test_broker::Node;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     events::Tick,
@@ -34,6 +34,7 @@ struct Seen {
     published: u64,
     slowest: Duration,
     confirmed: Vec<EventId>,
+    stayed: Vec<EventId>,
     outcomes: HashMap<&'static str, u64>,
 }
 
@@ -72,7 +73,10 @@ async fn publish_until(bus: Bus, mut stop: mpsc::Receiver<()>) -> Seen {
             Remote::Unroutable => "unroutable",
             Remote::Rejected { .. } => "rejected",
             Remote::Unknown { .. } => "unknown",
-            Remote::LocalOnly(_) => "local only",
+            Remote::LocalOnly(_) => {
+                seen.stayed.push(id);
+                "local only"
+            }
             other => panic!("{other}"),
         };
         *seen.outcomes.entry(name).or_default() += 1;
@@ -80,106 +84,146 @@ async fn publish_until(bus: Bus, mut stop: mpsc::Receiver<()>) -> Seen {
     seen
 }
 
-/// Runs events from one bus to another while `fault` does its work, and checks every promise.
-async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
-    let node = Arc::new(
-        tokio::task::spawn_blocking(Node::start)
-            .await
-            .expect("a node"),
-    );
-    let here = bus(config(&node.url(), "faults", "here"));
-    let there = bus(config(&node.url(), "faults", "there"));
-    link_is(&here, LinkState::Up).await;
-    link_is(&there, LinkState::Up).await;
-    // RabbitMQ 3.10 never finds the leader of a quorum queue again that was declared within some
-    // seconds before a kill. After an orderly restart the queues are not that young.
-    command(&node, Node::stop).await;
-    command(&node, Node::restart).await;
-    within("the links again", async {
-        for bus in [&here, &there] {
-            let mut links = bus.links();
-            while links
-                .next()
-                .await
-                .is_none_or(|link| !link.is_up() || link.connects < 2)
-            {}
-        }
-    })
-    .await;
+/// Two buses that mirror to each other over a node of their own.
+struct Scene {
+    node: Arc<Node>,
+    here: Bus,
+    there: Bus,
+}
 
-    let mut local = here.subscribe_with::<Tick>(Buffer::block(1024));
-    let local = tokio::spawn(async move {
+impl Scene {
+    async fn set() -> Self {
+        let node = Arc::new(
+            tokio::task::spawn_blocking(Node::start)
+                .await
+                .expect("a node"),
+        );
+        let here = bus(config(&node.url(), "faults", "here"));
+        let there = bus(config(&node.url(), "faults", "there"));
+        let scene = Self { node, here, there };
+        scene.links_are_up().await;
+        // RabbitMQ 3.10 never finds the leader of a quorum queue again that was declared within some
+        // seconds before a kill. After an orderly restart the queues are not that young.
+        command(&scene.node, Node::stop).await;
+        command(&scene.node, Node::restart).await;
+        within("the links again", async {
+            for bus in [&scene.here, &scene.there] {
+                let mut links = bus.links();
+                while links
+                    .next()
+                    .await
+                    .is_none_or(|link| !link.is_up() || link.connects < 2)
+                {}
+            }
+        })
+        .await;
+        scene
+    }
+
+    async fn links_are_up(&self) {
+        link_is(&self.here, LinkState::Up).await;
+        link_is(&self.there, LinkState::Up).await;
+    }
+
+    /// Waits until so many more events are confirmed.
+    async fn confirms(&self, more: u64) {
+        let wanted = self.here.counts().confirmed + more;
+        within("events to be confirmed", async {
+            while self.here.counts().confirmed < wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
+    /// What the publisher saw agrees with itself, with the books, and with the promises.
+    fn judge(&self, seen: &Seen) {
+        assert!(
+            seen.slowest < PUBLISH_BOUND,
+            "a publish took {:?}",
+            seen.slowest
+        );
+        assert_eq!(
+            seen.outcomes.values().sum::<u64>(),
+            seen.published,
+            "{:?}",
+            seen.outcomes
+        );
+        let counts = self.here.counts();
+        let count = |name| seen.outcomes.get(name).copied().unwrap_or_default();
+        assert_eq!(
+            (
+                counts.confirmed,
+                counts.unknown,
+                counts.local_only,
+                counts.unroutable
+            ),
+            (
+                count("confirmed"),
+                count("unknown"),
+                count("local only"),
+                count("unroutable")
+            )
+        );
+        println!(
+            "RabbitMQ {}: {} published, slowest call {:?}, {:?}",
+            self.node.version(),
+            seen.published,
+            seen.slowest,
+            seen.outcomes
+        );
+    }
+}
+
+/// Reads every event of the bus that published it: none missing, in order. Returns how many.
+fn read_here(bus: &Bus) -> JoinHandle<u64> {
+    let mut ticks = bus.subscribe_with::<Tick>(Buffer::block(1024));
+    tokio::spawn(async move {
         let mut next = 0;
-        while let Some(tick) = local.recv().await {
+        while let Some(tick) = ticks.recv().await {
             assert_eq!(tick.expect("no gap").number, next, "local order");
             next += 1;
         }
         next
-    });
-    let mut remote = there.subscribe_with::<Tick>(Buffer::block(1024));
-    let remote = tokio::spawn(async move {
-        let mut arrived: HashMap<EventId, u64> = HashMap::new();
-        while let Some(tick) = remote.recv().await {
+    })
+}
+
+/// Reads every event on the other bus. Returns how often each came.
+fn read_there(bus: &Bus) -> JoinHandle<HashMap<EventId, u64>> {
+    let mut ticks = bus.subscribe_with::<Tick>(Buffer::block(1024));
+    tokio::spawn(async move {
+        let mut arrived = HashMap::new();
+        while let Some(tick) = ticks.recv().await {
             *arrived.entry(tick.expect("no gap").id()).or_default() += 1;
         }
         arrived
-    });
-
-    let (stop, stopped) = mpsc::channel(1);
-    let publisher = tokio::spawn(publish_until(here.clone(), stopped));
-    while here.counts().confirmed < 200 {
-        tokio::task::yield_now().await;
-    }
-    fault(&node, &here).await;
-    link_is(&here, LinkState::Up).await;
-    link_is(&there, LinkState::Up).await;
-    let confirmed = here.counts().confirmed;
-    within("mirroring to resume", async {
-        while here.counts().confirmed < confirmed + 200 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
     })
-    .await;
+}
+
+/// Runs events from one bus to another while `fault` does its work, and checks every promise.
+async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
+    let scene = Scene::set().await;
+    let (local, remote) = (read_here(&scene.here), read_there(&scene.there));
+    let (stop, stopped) = mpsc::channel(1);
+    let publisher = tokio::spawn(publish_until(scene.here.clone(), stopped));
+    scene.confirms(200).await;
+    fault(&scene.node, &scene.here).await;
+    scene.links_are_up().await;
+    scene.confirms(200).await;
     drop(stop);
     let seen = publisher.await.expect("no panic");
+    scene.judge(&seen);
 
-    assert!(
-        seen.slowest < PUBLISH_BOUND,
-        "a publish took {:?}",
-        seen.slowest
-    );
-    assert_eq!(
-        seen.outcomes.values().sum::<u64>(),
-        seen.published,
-        "{:?}",
-        seen.outcomes
-    );
-    let counts = here.counts();
-    let count = |name| seen.outcomes.get(name).copied().unwrap_or_default();
-    assert_eq!(
-        (
-            counts.confirmed,
-            counts.unknown,
-            counts.local_only,
-            counts.unroutable
-        ),
-        (
-            count("confirmed"),
-            count("unknown"),
-            count("local only"),
-            count("unroutable")
-        )
-    );
-
-    // Whatever was confirmed arrives, once.
+    // Whatever was confirmed arrives, once; what certainly stayed does not.
+    let arrivals = seen.confirmed.len() as u64;
     within("what was confirmed to arrive", async {
-        while there.counts().received < seen.confirmed.len() as u64 {
+        while scene.there.counts().received < arrivals {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
-    here.shutdown(Duration::from_secs(5)).await;
-    there.shutdown(Duration::from_secs(5)).await;
+    scene.here.shutdown(Duration::from_secs(5)).await;
+    scene.there.shutdown(Duration::from_secs(5)).await;
     assert_eq!(
         local.await.expect("no panic"),
         seen.published,
@@ -190,12 +234,9 @@ async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
         assert_eq!(arrived.get(id), Some(&1), "event {id}");
     }
     assert!(arrived.values().all(|times| *times == 1));
-    println!(
-        "RabbitMQ {}: {} published, slowest call {:?}, {:?}",
-        node.version(),
-        seen.published,
-        seen.slowest,
-        seen.outcomes
+    assert!(
+        seen.stayed.iter().all(|id| !arrived.contains_key(id)),
+        "it was to be local only"
     );
 }
 

@@ -42,6 +42,10 @@ impl Bus {
     ///
     /// Called again it returns the report of an idle bus.
     ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with its timers enabled.
+    ///
     /// # Cancellation
     ///
     /// Dropped early, the bus stays closed, and what was not finished ends when the bus is dropped.

@@ -35,7 +35,8 @@ impl<'a, E: Event> HandlerBuilder<'a, E> {
     }
 
     /// Where events wait for the handler; by default 1,024 of them, then publishers wait
-    /// ([`Lag::Block`](crate::Lag::Block)): a handler sees every event.
+    /// ([`Lag::Block`](crate::Lag::Block)): a handler sees every event. With `Block`, handlers that
+    /// publish to each other in a circle, faster than they take, end up waiting for each other.
     pub fn buffer(mut self, buffer: Buffer) -> Self {
         self.buffer = buffer;
         self

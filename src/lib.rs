@@ -20,8 +20,8 @@ pub use algedonic_memory as memory;
 pub use algedonic_transport as transport;
 #[doc(inline)]
 pub use algedonic_transport::{
-    CorrelationId, Error, ErrorKind, EventId, Key, KeyError, Link, LinkState, Metadata, Pattern,
-    PatternError, Priority, TraceContext, Verdict,
+    BusId, CorrelationId, Error, ErrorKind, EventId, Key, KeyError, Link, LinkState, Metadata,
+    Pattern, PatternError, Priority, TraceContext, Verdict,
 };
 
 pub use self::{

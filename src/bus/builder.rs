@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use algedonic_transport::{Error, EventId, Message, Outcome};
+use algedonic_transport::{BusId, Error, Message, Outcome};
 use tower::{BoxError, Service};
 
 use super::{Bus, Gate, Shared};
@@ -57,7 +57,7 @@ impl Builder {
         let ledger = Arc::new(Ledger::default());
         let local = Arc::new(Local::new(Arc::clone(&ledger)));
         let signals = Arc::new(Signals::new(&ledger));
-        let origin = EventId::new();
+        let origin = BusId::new();
         let mirror = match mirror {
             None => None,
             Some(Mirror {

@@ -10,7 +10,7 @@ mod subscribe;
 
 use std::{fmt, sync::Arc};
 
-use algedonic_transport::EventId;
+use algedonic_transport::BusId;
 
 use self::gate::Gate;
 pub use self::{
@@ -42,7 +42,7 @@ struct Shared {
     /// Who publishes, in words for people.
     source: Arc<str>,
     /// Which bus this is: its events carry it.
-    origin: EventId,
+    origin: BusId,
     events_gate: Gate,
     /// Closed later: what hurts during a shutdown can be said.
     signals_gate: Gate,
@@ -70,7 +70,7 @@ impl Bus {
     }
 
     /// The id of this bus, which its events carry as [`origin`](crate::Metadata::origin).
-    pub fn id(&self) -> EventId {
+    pub fn id(&self) -> BusId {
         self.shared.origin
     }
 

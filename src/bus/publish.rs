@@ -1,11 +1,6 @@
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
-use algedonic_transport::{
-    CorrelationId, Error, ErrorKind, EventId, Key, Metadata, Priority, TraceContext,
-};
+use algedonic_transport::{CorrelationId, Error, ErrorKind, Key, Metadata, Priority, TraceContext};
 
 use super::{Bus, Delivered, Receipt, Shared};
 use crate::{
@@ -162,26 +157,21 @@ impl Shared {
             cause,
             trace,
         } = options;
-        let id = EventId::new();
-        let time = SystemTime::now();
         let cause = cause.or_else(Cause::current);
         let inherited = cause.as_ref();
-        Metadata {
-            id,
-            name,
-            version,
-            key,
-            source: Arc::clone(&self.source),
-            origin: self.origin,
-            time,
-            correlation: correlation
-                .or_else(|| inherited.map(|cause| cause.correlation().clone()))
-                .unwrap_or_else(|| id.into()),
-            trace: trace.or_else(|| inherited.and_then(Cause::trace).cloned()),
-            causation: inherited.map(Cause::id),
-            priority,
-            expires: ttl.and_then(|ttl| time.checked_add(ttl)),
+        let mut metadata = Metadata::new(name, Arc::clone(&self.source));
+        metadata.version = version;
+        metadata.key = key;
+        metadata.origin = Some(self.origin);
+        if let Some(id) = correlation.or_else(|| inherited.map(|cause| cause.correlation().clone()))
+        {
+            metadata.correlation = id;
         }
+        metadata.causation = inherited.map(Cause::id);
+        metadata.trace = trace.or_else(|| inherited.and_then(Cause::trace).cloned());
+        metadata.priority = priority;
+        metadata.expires = ttl.and_then(|ttl| metadata.time.checked_add(ttl));
+        metadata
     }
 
     fn refuse(&self, error: Error) -> Error {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use algedonic_transport::{
-    Arrival, BoxStream, Delivery, Error, ErrorKind, EventId, Key, Lane, Message,
+    Arrival, BoxStream, BusId, Delivery, Error, ErrorKind, Key, Lane, Message,
 };
 use futures_util::StreamExt;
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ pub(super) struct Dispatcher {
     pub(super) arrivals: BoxStream<Arrival>,
     pub(super) routes: HashMap<Key, Route>,
     /// Our own; what carries it is an echo.
-    pub(super) origin: EventId,
+    pub(super) origin: BusId,
     pub(super) seen: Seen,
     pub(super) local: Arc<Local>,
     pub(super) signals: Arc<Signals>,
@@ -88,7 +88,7 @@ impl Dispatcher {
 
     fn judge(&self, message: &Message) -> Judgement {
         let metadata = &message.metadata;
-        if metadata.origin == self.origin {
+        if metadata.origin == Some(self.origin) {
             self.ledger.echoes.add(1);
             return Judgement::Drop;
         }

@@ -120,14 +120,11 @@ fn encode(outgoing: Outgoing, lane: Lane) -> Option<(Message, Reply)> {
         });
     match body {
         Ok(body) => {
-            let message = Message {
-                metadata: envelope.metadata().clone(),
-                lane,
-                content_type: codec::CONTENT_TYPE.into(),
-                body,
-                persistent: true,
-            };
-            Some((message, reply))
+            let metadata = envelope.metadata().clone();
+            Some((
+                Message::new(metadata, lane, codec::CONTENT_TYPE, body),
+                reply,
+            ))
         }
         Err(error) => {
             reply.send(Remote::LocalOnly(LocalOnly::Refused(error)));

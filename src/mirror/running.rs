@@ -1,7 +1,7 @@
 use std::{any::TypeId, fmt, sync::Arc};
 
 use algedonic_transport::{
-    BoxStream, Closed, Error, ErrorKind, EventId, Lane, Link, Pattern, Transport,
+    BoxStream, BusId, Closed, Error, ErrorKind, Lane, Link, Pattern, Transport,
 };
 use bytes::Bytes;
 use tokio::{runtime::Handle, sync::watch, time::Instant};
@@ -34,7 +34,7 @@ impl Running {
     /// Outside a tokio runtime, or when the transport refuses the interest.
     pub(crate) fn start(
         mirror: Mirror<Stack>,
-        origin: EventId,
+        origin: BusId,
         local: &Arc<Local>,
         signals: &Arc<Signals>,
         ledger: &Arc<Ledger>,

@@ -140,7 +140,7 @@ async fn the_metadata_says_who_when_and_why() {
     let first = ticks.recv().await.expect("open").expect("no gap");
     let metadata = first.metadata();
     assert_eq!(&*metadata.source, "s1.web");
-    assert_eq!(metadata.origin, bus.id());
+    assert_eq!(metadata.origin, Some(bus.id()));
     assert_eq!((metadata.name.as_str(), metadata.version), ("test.tick", 1));
     assert_eq!(metadata.correlation, CorrelationId::from(first.id()));
     assert_eq!(metadata.causation, None);

@@ -1,12 +1,11 @@
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use algedonic::{
-    Buffer, Bus, ErrorKind, Event, EventId, Key, KeyError, Level, LinkState, LocalOnly, Metadata,
-    Mirror, Priority, Remote, Signal, Status,
+    Buffer, Bus, ErrorKind, Event, Key, KeyError, Level, LinkState, LocalOnly, Metadata,
+    Mirror, Remote, Signal, Status,
     memory::Broker,
     transport::{Lane, Message, Transport},
 };
-use bytes::Bytes;
 use futures_util::future::join_all;
 
 use crate::events::{StateChange, Tick};
@@ -46,7 +45,7 @@ async fn an_event_crosses_to_the_other_bus_with_its_metadata() {
     assert_eq!((*arrived).clone(), change);
     let metadata = arrived.metadata();
     assert_eq!((arrived.id(), &*metadata.source), (id, "here"));
-    assert_eq!(metadata.origin, here.id());
+    assert_eq!(metadata.origin, Some(here.id()));
     assert_eq!(metadata.key, "s3.state_change");
     assert_eq!(metadata.correlation, id.into());
 
@@ -231,38 +230,10 @@ async fn what_arrives_twice_is_delivered_once() {
 }
 
 /// A message as another program might send it.
-fn foreign(name: &'static str, content_type: &'static str, body: &[u8]) -> Message {
-    let mut message = Message {
-        metadata: metadata(name),
-        lane: Lane::Event,
-        content_type: Cow::Borrowed(content_type),
-        body: Bytes::copy_from_slice(body),
-        persistent: true,
-    };
-    message.metadata.key = key("test.tick");
-    message
-}
-
-fn key(text: &str) -> Key {
-    Key::new(text).expect("a key")
-}
-
-fn metadata(name: &str) -> Metadata {
-    let id = EventId::new();
-    Metadata {
-        id,
-        name: key(name),
-        version: 1,
-        key: key(name),
-        source: "foreign".into(),
-        origin: EventId::from_u128(0),
-        time: std::time::SystemTime::now(),
-        correlation: id.into(),
-        causation: None,
-        trace: None,
-        priority: Priority::NORMAL,
-        expires: None,
-    }
+fn foreign(name: &str, content_type: &'static str, body: &'static [u8]) -> Message {
+    let mut metadata = Metadata::new(Key::new(name).expect("a key"), "foreign");
+    metadata.key = Key::from_static("test.tick");
+    Message::new(metadata, Lane::Event, content_type, body)
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 use std::time::{Duration, SystemTime};
 
 use algedonic::{
-    Bus, CorrelationId, ErrorKind, EventId, Key, Level, LinkState, LocalOnly, Metadata, Mirror,
+    Bus, CorrelationId, ErrorKind, Key, Level, LinkState, LocalOnly, Metadata, Mirror,
     Priority, PublishOptions, Remote, Signal, Status, TraceContext, Verdict,
     amqp::{Amqp, AmqpConfig, QueueType},
     transport::{Lane, Message, Transport},
 };
 use algedonic_test_broker::{shared_url, unique};
-use bytes::Bytes;
 use futures_util::future::join_all;
 
 use crate::events::{StateChange, Tick};
@@ -172,27 +171,9 @@ async fn events_wait_for_a_named_queue_s_owner() {
 
 /// A message as another program might send it.
 fn foreign(name: &str, content_type: &'static str, body: &'static [u8]) -> Message {
-    let id = EventId::new();
-    Message {
-        metadata: Metadata {
-            id,
-            name: Key::new(name).expect("a key"),
-            version: 1,
-            key: Key::from_static("test.tick"),
-            source: "foreign".into(),
-            origin: EventId::from_u128(0),
-            time: SystemTime::now(),
-            correlation: id.into(),
-            causation: None,
-            trace: None,
-            priority: Priority::NORMAL,
-            expires: None,
-        },
-        lane: Lane::Event,
-        content_type: content_type.into(),
-        body: Bytes::from_static(body),
-        persistent: true,
-    }
+    let mut metadata = Metadata::new(Key::new(name).expect("a key"), "foreign");
+    metadata.key = Key::from_static("test.tick");
+    Message::new(metadata, Lane::Event, content_type, body)
 }
 
 #[tokio::test]

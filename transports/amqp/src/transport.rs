@@ -177,16 +177,15 @@ impl Transport for Amqp {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            confirms: true,
-            reports_unroutable: true,
-            ordered: true,
-            redelivers: true,
-            durable: true,
-            dead_letters: true,
-            max_body_bytes: self.shared.config.max_body_bytes,
-            window: self.shared.config.window,
-        }
+        let config = &self.shared.config;
+        let mut capabilities = Capabilities::new(config.max_body_bytes, config.window);
+        capabilities.confirms = true;
+        capabilities.reports_unroutable = true;
+        capabilities.ordered = true;
+        capabilities.redelivers = true;
+        capabilities.durable = true;
+        capabilities.dead_letters = true;
+        capabilities
     }
 
     fn send(&self, message: Message) -> BoxFuture<Result<Outcome, Error>> {

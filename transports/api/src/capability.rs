@@ -1,5 +1,6 @@
 /// What a transport promises. The bus and the conformance suite go by it, never by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a promise of its own"
@@ -23,4 +24,20 @@ pub struct Capabilities {
     /// How many messages may await their outcome at once on each lane; more are refused as
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
     pub window: usize,
+}
+
+impl Capabilities {
+    /// No promise, and these limits.
+    pub const fn new(max_body_bytes: usize, window: usize) -> Self {
+        Self {
+            confirms: false,
+            reports_unroutable: false,
+            ordered: false,
+            redelivers: false,
+            durable: false,
+            dead_letters: false,
+            max_body_bytes,
+            window,
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub struct Delivery {
     settle: Option<(Arc<dyn Settle>, u64)>,
 }
 
-/// How a [`Delivery`] ends.
+/// How a [`Delivery`] ends. All there are: a transport has to know each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Settlement {
     /// Done with: it must not come again.
@@ -107,10 +107,10 @@ impl fmt::Debug for Delivery {
 
 #[cfg(test)]
 mod tests {
-    use std::{borrow::Cow, sync::Mutex, time::SystemTime};
+    use std::sync::Mutex;
 
     use super::*;
-    use crate::{CorrelationId, EventId, Key, Lane, Metadata, Priority};
+    use crate::{Key, Lane, Metadata};
 
     #[derive(Default)]
     struct Book(Mutex<Vec<(u64, Settlement)>>);
@@ -122,28 +122,8 @@ mod tests {
     }
 
     fn message() -> Message {
-        let id = EventId::new();
-        let name = Key::from_static("test");
-        Message {
-            metadata: Metadata {
-                id,
-                key: name.clone(),
-                name,
-                version: 1,
-                source: "test".into(),
-                origin: id,
-                time: SystemTime::now(),
-                correlation: CorrelationId::from(id),
-                causation: None,
-                trace: None,
-                priority: Priority::NORMAL,
-                expires: None,
-            },
-            lane: Lane::Event,
-            content_type: Cow::Borrowed("text/plain"),
-            body: bytes::Bytes::from_static(b"secret"),
-            persistent: true,
-        }
+        let metadata = Metadata::new(Key::from_static("test"), "test");
+        Message::new(metadata, Lane::Event, "text/plain", "secret")
     }
 
     #[test]

@@ -56,9 +56,44 @@ impl FromStr for EventId {
         Uuid::parse_str(text)
             .map(|uuid| Self(uuid.as_u128()))
             .map_err(|source| {
-                crate::Error::permanent(crate::ErrorKind::Malformed, "read an event id")
+                crate::Error::permanent(crate::ErrorKind::Malformed, "read an id")
                     .with_source(source)
             })
+    }
+}
+
+/// The identity of one bus, for as long as it runs: by it, a bus knows its own events again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BusId(EventId);
+
+impl BusId {
+    /// A new id, unlike any other.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default that differs each time would surprise"
+    )]
+    pub fn new() -> Self {
+        Self(EventId::new())
+    }
+}
+
+impl fmt::Display for BusId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for BusId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for BusId {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }
 

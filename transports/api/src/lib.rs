@@ -48,7 +48,7 @@ pub use self::{
     capability::Capabilities,
     delivery::{Arrival, Delivery, Settle, Settlement},
     error::{Error, ErrorKind, Verdict},
-    id::{CorrelationId, EventId},
+    id::{BusId, CorrelationId, EventId},
     key::{Key, KeyError},
     link::{Link, LinkState},
     message::{Lane, Message, Metadata, Priority, TraceContext},

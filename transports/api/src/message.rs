@@ -2,10 +2,11 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use crate::{CorrelationId, EventId, Key};
+use crate::{BusId, CorrelationId, EventId, Key};
 
 /// One event as it travels between processes.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Message {
     /// Everything about the event but the event.
     pub metadata: Metadata,
@@ -17,6 +18,24 @@ pub struct Message {
     pub body: Bytes,
     /// Whether it should survive a restart of whatever stands between the processes.
     pub persistent: bool,
+}
+
+impl Message {
+    /// A persistent message.
+    pub fn new(
+        metadata: Metadata,
+        lane: Lane,
+        content_type: impl Into<Cow<'static, str>>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self {
+            metadata,
+            lane,
+            content_type: content_type.into(),
+            body: body.into(),
+            persistent: true,
+        }
+    }
 }
 
 impl fmt::Debug for Message {
@@ -34,6 +53,7 @@ impl fmt::Debug for Message {
 
 /// Everything about an event but the event.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Metadata {
     /// The identity of this instance.
     pub id: EventId,
@@ -45,8 +65,8 @@ pub struct Metadata {
     pub key: Key,
     /// Who published it, in words for people: the application or the subsystem.
     pub source: Arc<str>,
-    /// The bus that published it: a bus drops what it hears of itself.
-    pub origin: EventId,
+    /// The bus that published it, if a bus did: a bus drops what it hears of itself.
+    pub origin: Option<BusId>,
     /// When it was published; exact to the microsecond on the wire.
     pub time: SystemTime,
     /// The conversation it belongs to; its own id if it began one.
@@ -61,7 +81,29 @@ pub struct Metadata {
     pub expires: Option<SystemTime>,
 }
 
-/// The way a message takes.
+impl Metadata {
+    /// What is known of an event of this name at the least: a new id, the name as its key, version 1,
+    /// published now, the beginning of a conversation of its own.
+    pub fn new(name: Key, source: impl Into<Arc<str>>) -> Self {
+        let id = EventId::new();
+        Self {
+            id,
+            key: name.clone(),
+            name,
+            version: 1,
+            source: source.into(),
+            origin: None,
+            time: SystemTime::now(),
+            correlation: id.into(),
+            causation: None,
+            trace: None,
+            priority: Priority::NORMAL,
+            expires: None,
+        }
+    }
+}
+
+/// The way a message takes. All there are: a transport has to know each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// Ordinary events.

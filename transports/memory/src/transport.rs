@@ -36,16 +36,14 @@ impl Transport for Memory {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            confirms: true,
-            reports_unroutable: true,
-            ordered: true,
-            redelivers: true,
-            durable: true,
-            dead_letters: true,
-            max_body_bytes: self.limits.max_body_bytes,
-            window: self.limits.window,
-        }
+        let mut capabilities = Capabilities::new(self.limits.max_body_bytes, self.limits.window);
+        capabilities.confirms = true;
+        capabilities.reports_unroutable = true;
+        capabilities.ordered = true;
+        capabilities.redelivers = true;
+        capabilities.durable = true;
+        capabilities.dead_letters = true;
+        capabilities
     }
 
     fn send(&self, message: Message) -> BoxFuture<Result<Outcome, Error>> {

@@ -50,7 +50,9 @@ pub(crate) fn encode(message: Message, now: SystemTime) -> Result<Encoded, Error
     if metadata.version != 1 {
         header(VERSION, AMQPValue::LongLongInt(metadata.version.into()));
     }
-    header(ORIGIN, text(&metadata.origin.to_string()));
+    if let Some(origin) = metadata.origin {
+        header(ORIGIN, text(&origin.to_string()));
+    }
     if let Some(causation) = metadata.causation {
         header(CAUSATION, text(&causation.to_string()));
     }
@@ -153,37 +155,29 @@ pub(crate) fn decode(
         parent: parent.into(),
         state: header_text(headers, TRACE_STATE).map(Arc::from),
     });
-    Ok(Message {
-        metadata: Metadata {
-            id,
-            name,
-            version,
-            key,
-            source: properties
-                .app_id()
-                .as_ref()
-                .map_or("unknown", ShortString::as_str)
-                .into(),
-            origin: header_text(headers, ORIGIN)
-                .map_or(EventId::from_u128(0), EventId::from_foreign),
-            time,
-            correlation: match properties.correlation_id() {
-                Some(text) => CorrelationId::from_text(text.as_str()),
-                None => id.into(),
-            },
-            causation: header_text(headers, CAUSATION).map(EventId::from_foreign),
-            trace,
-            priority: Priority::new(properties.priority().unwrap_or_default()),
-            expires,
-        },
-        lane,
-        content_type: match properties.content_type() {
-            Some(text) => Cow::Owned(text.as_str().to_owned()),
-            None => Cow::Borrowed("application/octet-stream"),
-        },
-        body: body.into(),
-        persistent: *properties.delivery_mode() == Some(2),
-    })
+    let source = properties.app_id().as_ref();
+    let mut metadata = Metadata::new(name, source.map_or("unknown", ShortString::as_str));
+    metadata.id = id;
+    metadata.version = version;
+    metadata.key = key;
+    // Another system's idea of an origin is none of a bus.
+    metadata.origin = header_text(headers, ORIGIN).and_then(|text| text.parse().ok());
+    metadata.time = time;
+    metadata.correlation = match properties.correlation_id() {
+        Some(text) => CorrelationId::from_text(text.as_str()),
+        None => id.into(),
+    };
+    metadata.causation = header_text(headers, CAUSATION).map(EventId::from_foreign);
+    metadata.trace = trace;
+    metadata.priority = Priority::new(properties.priority().unwrap_or_default());
+    metadata.expires = expires;
+    let content_type = match properties.content_type() {
+        Some(text) => Cow::Owned(text.as_str().to_owned()),
+        None => Cow::Borrowed("application/octet-stream"),
+    };
+    let mut message = Message::new(metadata, lane, content_type, body);
+    message.persistent = *properties.delivery_mode() == Some(2);
+    Ok(message)
 }
 
 fn read_error(kind: ErrorKind) -> Error {

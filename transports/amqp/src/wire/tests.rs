@@ -8,7 +8,7 @@ fn now() -> SystemTime {
 
 prop_compose! {
     fn messages()(
-        ids in any::<(u128, u128, Option<u128>)>(),
+        ids in any::<(u128, Option<u128>, Option<u128>)>(),
         version in any::<u32>(),
         name in "[a-zA-Z0-9_-]{1,8}(\\.[a-z]{1,8}){0,3}",
         key in "[a-zA-Z0-9_-]{1,8}(\\.[a-z]{1,8}){0,3}",
@@ -23,29 +23,25 @@ prop_compose! {
         body in proptest::collection::vec(any::<u8>(), 0..200),
     ) -> Message {
         let (id, origin, causation) = ids;
-        Message {
-            metadata: Metadata {
-                id: EventId::from_u128(id),
-                name: Key::new(name).expect("a key"),
-                version,
-                key: Key::new(key).expect("a key"),
-                source: source.into(),
-                origin: EventId::from_u128(origin),
-                time: at(micros, Duration::from_micros).expect("in range"),
-                correlation: CorrelationId::from_text(&correlation),
-                causation: causation.map(EventId::from_u128),
-                trace: trace.map(|(parent, state)| TraceContext {
-                    parent: parent.into(),
-                    state: state.map(Arc::from),
-                }),
-                priority: Priority::new(priority),
-                expires: expires.and_then(|millis| at(millis, Duration::from_millis)),
-            },
-            lane: if signal { Lane::Signal } else { Lane::Event },
-            content_type: "application/cbor".into(),
-            body: body.into(),
-            persistent,
-        }
+        let mut metadata = Metadata::new(Key::new(name).expect("a key"), source);
+        metadata.id = EventId::from_u128(id);
+        metadata.version = version;
+        metadata.key = Key::new(key).expect("a key");
+        metadata.origin = origin
+            .map(|bits| EventId::from_u128(bits).to_string().parse().expect("a UUID"));
+        metadata.time = at(micros, Duration::from_micros).expect("in range");
+        metadata.correlation = CorrelationId::from_text(&correlation);
+        metadata.causation = causation.map(EventId::from_u128);
+        metadata.trace = trace.map(|(parent, state)| TraceContext {
+            parent: parent.into(),
+            state: state.map(Arc::from),
+        });
+        metadata.priority = Priority::new(priority);
+        metadata.expires = expires.and_then(|millis| at(millis, Duration::from_millis));
+        let lane = if signal { Lane::Signal } else { Lane::Event };
+        let mut message = Message::new(metadata, lane, "application/cbor", body);
+        message.persistent = persistent;
+        message
     }
 }
 
@@ -102,7 +98,7 @@ fn a_foreign_message_needs_no_more_than_a_type() {
     assert_eq!(message.metadata.name, "a.b");
     assert_eq!(message.metadata.version, 1);
     assert_eq!(&*message.metadata.source, "unknown");
-    assert_eq!(message.metadata.origin, EventId::from_u128(0));
+    assert_eq!(message.metadata.origin, None);
     assert_eq!(message.metadata.time, now());
     assert_eq!(
         message.metadata.correlation,

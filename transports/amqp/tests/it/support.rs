@@ -1,15 +1,11 @@
 //! What the tests share: messages, transports with names of their own, and waits with deadlines.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use algedonic_amqp::{Amqp, AmqpConfig};
 use algedonic_test_broker::{Node, shared_url, unique};
 use algedonic_transport::{
-    Arrival, BoxStream, CorrelationId, Delivery, EventId, Key, Lane, Link, Message, Metadata,
-    Pattern, Priority, Transport,
+    Arrival, BoxStream, BusId, Delivery, Key, Lane, Link, Message, Metadata, Pattern, Transport,
 };
 use futures_util::StreamExt;
 use lapin::{Channel, Connection, ConnectionProperties};
@@ -64,28 +60,9 @@ pub(crate) async fn ctl(node: &Arc<Node>, arguments: &[&str]) -> String {
 }
 
 pub(crate) fn message(key: &'static str) -> Message {
-    let id = EventId::new();
-    let key = Key::from_static(key);
-    Message {
-        metadata: Metadata {
-            id,
-            name: key.clone(),
-            version: 1,
-            key,
-            source: "test".into(),
-            origin: EventId::new(),
-            time: SystemTime::now(),
-            correlation: CorrelationId::from(id),
-            causation: None,
-            trace: None,
-            priority: Priority::NORMAL,
-            expires: None,
-        },
-        lane: Lane::Event,
-        content_type: "text/plain".into(),
-        body: bytes::Bytes::from_static(b"body"),
-        persistent: true,
-    }
+    let mut metadata = Metadata::new(Key::from_static(key), "test");
+    metadata.origin = Some(BusId::new());
+    Message::new(metadata, Lane::Event, "text/plain", "body")
 }
 
 pub(crate) fn everything() -> Vec<Pattern> {

@@ -6,7 +6,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{CorrelationId, EventId, Key, Lane, Message, Metadata, Priority, TraceContext};
+use crate::{BusId, CorrelationId, EventId, Key, Lane, Message, Metadata, Priority, TraceContext};
 
 /// A plain event.
 pub(super) fn event(key: &'static str) -> Message {
@@ -48,7 +48,7 @@ pub(super) fn varied(number: usize, most: usize) -> Message {
         version: 1 + step,
         key: Key::new(format!("conformance.varied.k_{number}-x")).expect("words"),
         source: format!("Prüfstand {number} / 台").into(),
-        origin: EventId::new(),
+        origin: Some(BusId::new()),
         time: plain.metadata.time - Duration::from_micros(whole * 1_001),
         correlation: match number % 3 {
             0 => CorrelationId::from(id),
@@ -78,27 +78,10 @@ pub(super) fn varied(number: usize, most: usize) -> Message {
 }
 
 fn message(lane: Lane, key: &'static str) -> Message {
-    let id = EventId::new();
-    Message {
-        metadata: Metadata {
-            id,
-            name: Key::from_static("conformance.message"),
-            version: 1,
-            key: Key::from_static(key),
-            source: "conformance".into(),
-            origin: id,
-            time: now(),
-            correlation: CorrelationId::from(id),
-            causation: None,
-            trace: None,
-            priority: Priority::NORMAL,
-            expires: None,
-        },
-        lane,
-        content_type: Cow::Borrowed("text/plain"),
-        body: Bytes::from_static(b"conformance"),
-        persistent: true,
-    }
+    let mut metadata = Metadata::new(Key::from_static("conformance.message"), "conformance");
+    metadata.key = Key::from_static(key);
+    metadata.time = now();
+    Message::new(metadata, lane, "text/plain", "conformance")
 }
 
 /// Nothing, every byte there is, or several frames' worth of them.

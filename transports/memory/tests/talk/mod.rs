@@ -1,38 +1,16 @@
 //! Messages, and what becomes of them, for tests of one transport.
 
-use std::time::SystemTime;
-
 use algedonic_memory::Memory;
 use algedonic_transport::{
-    Arrival, BoxStream, CorrelationId, Delivery, Error, ErrorKind, EventId, Key, Lane, Message,
-    Metadata, Outcome, Pattern, Priority, Transport,
+    Arrival, BoxStream, Delivery, Error, ErrorKind, Key, Lane, Message, Metadata, Outcome, Pattern,
+    Transport,
 };
 use futures_util::{FutureExt, StreamExt};
 
 /// A persistent message with this body, to the key `talk`.
 pub(crate) fn message(lane: Lane, body: &'static str) -> Message {
-    let id = EventId::new();
-    let name = Key::from_static("talk");
-    Message {
-        metadata: Metadata {
-            id,
-            key: name.clone(),
-            name,
-            version: 1,
-            source: "test".into(),
-            origin: id,
-            time: SystemTime::now(),
-            correlation: CorrelationId::from(id),
-            causation: None,
-            trace: None,
-            priority: Priority::NORMAL,
-            expires: None,
-        },
-        lane,
-        content_type: "text/plain".into(),
-        body: body.into(),
-        persistent: true,
-    }
+    let metadata = Metadata::new(Key::from_static("talk"), "test");
+    Message::new(metadata, lane, "text/plain", body)
 }
 
 pub(crate) fn event(body: &'static str) -> Message {

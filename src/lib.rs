@@ -8,6 +8,7 @@ mod local;
 mod mirror;
 mod observe;
 mod signal;
+mod task;
 
 #[cfg(feature = "amqp")]
 #[doc(inline)]

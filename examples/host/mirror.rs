@@ -23,7 +23,7 @@ pub(crate) fn bus(
         .prefix("host")
         .queue(options.queue.as_str())
         // Whoever tries this restarts the broker, and looks.
-        .retry_pause(Duration::from_secs(2));
+        .max_backoff(Duration::from_secs(2));
     builder
         .mirror(register(Mirror::new(Amqp::new(config)?)))
         .build()

@@ -5,7 +5,7 @@ use tower::{BoxError, Service};
 
 use super::{Bus, Gate, Shared};
 use crate::{
-    handler::Crew,
+    handler::HandlerSet,
     local::Local,
     mirror::{Mirror, Running, Stack},
     observe::Ledger,
@@ -74,7 +74,8 @@ impl Builder {
                 signals_gate: Gate::default(),
                 local,
                 signals,
-                crew: Crew::default(),
+                handlers: HandlerSet::default(),
+                shutting_down: tokio::sync::Mutex::default(),
                 mirror,
                 ledger,
             }),

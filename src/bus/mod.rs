@@ -21,7 +21,7 @@ pub use self::{
     shutdown::Shutdown,
 };
 use crate::{
-    handler::Crew,
+    handler::HandlerSet,
     local::Local,
     mirror::Running,
     observe::{Counts, Health, Ledger},
@@ -30,8 +30,8 @@ use crate::{
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
 ///
-/// The bus of a process needs no broker, no configuration, no feature, and, until a handler or a
-/// mirror is asked for, no tokio runtime. Dropping the last clone ends its tasks at once; use
+/// The bus of a process needs no broker, no configuration, no feature, and, but for handlers, mirrors
+/// and [`shutdown`](Self::shutdown), no tokio runtime. Dropping the last clone ends its tasks at once; use
 /// [`shutdown`](Self::shutdown) to let them finish. A handler that holds a clone keeps the bus alive.
 #[derive(Clone)]
 pub struct Bus {
@@ -48,7 +48,9 @@ struct Shared {
     signals_gate: Gate,
     local: Arc<Local>,
     signals: Arc<Signals>,
-    crew: Crew,
+    handlers: HandlerSet,
+    /// Held by the one shutdown at work.
+    shutting_down: tokio::sync::Mutex<()>,
     mirror: Option<Running>,
     ledger: Arc<Ledger>,
 }

@@ -5,7 +5,7 @@ use algedonic_transport::{CorrelationId, Error, ErrorKind, Key, Metadata, Priori
 use super::{Bus, Delivered, Receipt, Shared};
 use crate::{
     event::{Cause, Envelope, Event},
-    local::Spread,
+    local::Reached,
     mirror::{LocalOnly, Pending},
     signal::Signal,
 };
@@ -111,16 +111,18 @@ impl Bus {
         };
         shared.ledger.published.add(1);
         let id = envelope.id();
-        let spread = shared.local.deliver(envelope).await;
-        Ok(Receipt::new(id, spread.into(), remote))
+        let reached = shared.local.deliver(envelope).await;
+        Ok(Receipt::new(id, reached.into(), remote))
     }
 
     /// Raises pain or pleasure: to every subscriber of [`signals`](Self::signals) and of matching
     /// patterns, and always to other processes, on a way that no ordinary event takes.
     ///
-    /// Waits only for subscribers of signals that are full, 1,024 signals behind. What became of it
-    /// beyond this process is said by [`Receipt::remote`]; without a broker that is
-    /// [`Remote::LocalOnly`](crate::Remote::LocalOnly).
+    /// Reaches at once everyone who has room; then it waits for subscribers of signals that are full,
+    /// 1,024 signals behind, for as long as they are: drop the future, or give it a timeout, to wait
+    /// less. What became of it beyond this process is said by [`Receipt::remote`]. Every bus with a
+    /// mirror receives signals, this one too: [`Remote::Confirmed`](crate::Remote::Confirmed) says
+    /// that the broker has it, not that another process does.
     ///
     /// # Errors
     ///
@@ -143,8 +145,8 @@ impl Bus {
         };
         shared.ledger.signals.add(1);
         let id = envelope.id();
-        let spread = shared.signals.deliver(envelope).await;
-        Ok(Receipt::new(id, spread.into(), remote))
+        let reached = shared.signals.deliver(envelope).await;
+        Ok(Receipt::new(id, reached.into(), remote))
     }
 }
 
@@ -184,11 +186,11 @@ fn shut_down() -> Error {
     Error::permanent(ErrorKind::Closed, "publish").with_detail("the bus was shut down")
 }
 
-impl From<Spread> for Delivered {
-    fn from(spread: Spread) -> Self {
+impl From<Reached> for Delivered {
+    fn from(reached: Reached) -> Self {
         Self {
-            subscribers: spread.subscribers,
-            dropped: spread.dropped,
+            subscribers: reached.subscribers,
+            dropped: reached.dropped,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{fmt, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 use super::Bus;
-use crate::observe::Counts;
+use crate::{handler::Ended, observe::Counts};
 
 /// What was finished at a shutdown, and what was left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Shutdown {
     pub handlers_finished: u64,
     /// Handlers that were cut off at the deadline.
     pub handlers_aborted: u64,
+    /// Events that those had in hand or in their buffers.
+    pub abandoned: u64,
     /// Events and signals that still wait in buffers, to be read by whoever holds the subscription.
     pub unread: u64,
     /// Of the events and signals on their way out when it began: how many stayed local.
@@ -32,15 +34,15 @@ impl Shutdown {
 
 impl Bus {
     /// Ends the bus: takes no more, finishes what it has, reports. Resolves within `deadline` from
-    /// now, whatever the broker does.
+    /// now (and two tenths of a second, if tasks must be cut off), whatever the broker does.
     ///
     /// In this order: publishing is refused, and no more is taken from other processes; what waits
     /// for room in a subscriber's buffer is waited for, until half of the time; handlers finish what
     /// is in their buffers, until three quarters; signals are refused; what is on its way to other
-    /// processes, which went on leaving meanwhile, is sent and its outcome awaited; the transport is
-    /// closed. Subscriptions end after what they hold; that may be read afterwards, too.
+    /// processes, which went on leaving meanwhile, is sent and its outcome awaited, until nine tenths;
+    /// the transport is closed. Subscriptions end after what they hold; that may be read afterwards, too.
     ///
-    /// Called again it returns the report of an idle bus.
+    /// Called again it returns the report of an idle bus; called meanwhile it waits for the first.
     ///
     /// # Panics
     ///
@@ -48,32 +50,49 @@ impl Bus {
     ///
     /// # Cancellation
     ///
-    /// Dropped early, the bus stays closed, and what was not finished ends when the bus is dropped.
+    /// Dropped early, the bus stays closed and its handlers go on; call it again to finish.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
         let shared = &*self.shared;
+        // A year is as good as for ever, and can be added to the clock.
+        let deadline = deadline.min(Duration::from_secs(365 * 24 * 3600));
         let start = Instant::now();
+        let by = |share: f64| start + deadline.mul_f64(share);
         let before = shared.ledger.counts();
         shared.events_gate.close();
-        let half = start + deadline / 2;
+        // One at a time; a second call finds everything done, or waits for it.
+        let Ok(_turn) = timeout_at(by(1.0), shared.shutting_down.lock()).await else {
+            return Shutdown::report(self, Ended::default(), before);
+        };
         let stop_receiving = async {
             if let Some(mirror) = &shared.mirror {
-                mirror.stop_receiving(half).await;
+                mirror.stop_receiving(by(0.5)).await;
             }
         };
         // Either may wait for a subscriber that nobody reads.
-        let ((), _) = tokio::join!(stop_receiving, timeout_at(half, shared.events_gate.empty()));
+        let ((), _) = tokio::join!(
+            stop_receiving,
+            timeout_at(by(0.5), shared.events_gate.empty())
+        );
         shared.local.close_events();
-        let dismissed = shared.crew.dismiss(start + deadline * 3 / 4).await;
+        let ended = shared.handlers.end_by(by(0.75)).await;
         shared.signals_gate.close();
-        let _ = timeout_at(start + deadline * 3 / 4, shared.signals_gate.empty()).await;
+        let _ = timeout_at(by(0.75), shared.signals_gate.empty()).await;
         shared.signals.close();
         if let Some(mirror) = &shared.mirror {
-            mirror.drain(start + deadline).await;
+            mirror.drain(by(0.9), by(1.0)).await;
         }
+        Shutdown::report(self, ended, before)
+    }
+}
+
+impl Shutdown {
+    fn report(bus: &Bus, ended: Ended, before: Counts) -> Self {
+        let shared = &*bus.shared;
         let counts = shared.ledger.counts();
-        Shutdown {
-            handlers_finished: dismissed.finished,
-            handlers_aborted: dismissed.aborted,
+        Self {
+            handlers_finished: ended.finished,
+            handlers_aborted: ended.aborted,
+            abandoned: counts.abandoned - before.abandoned,
             unread: shared.local.unread() + shared.signals.unread(),
             unsent: counts.local_only - before.local_only,
             unknown: counts.unknown - before.unknown,
@@ -90,8 +109,8 @@ impl fmt::Display for Shutdown {
         }
         write!(
             f,
-            "shut down; left: {} handlers cut off, {} unread, {} unsent, {} unknown",
-            self.handlers_aborted, self.unread, self.unsent, self.unknown
+            "shut down; left: {} handlers cut off with {} events, {} unread, {} unsent, {} unknown",
+            self.handlers_aborted, self.abandoned, self.unread, self.unsent, self.unknown
         )
     }
 }

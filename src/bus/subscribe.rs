@@ -43,7 +43,6 @@ impl Bus {
         let pattern = Pattern::new(pattern).map_err(|error| {
             Error::permanent(ErrorKind::Malformed, "subscribe to a pattern")
                 .with_detail(error.to_string())
-                .with_source(error)
         })?;
         let signals = self.shared.signals.subscribe_pattern(pattern.clone());
         let events = self.shared.local.subscribe_pattern(pattern.clone(), buffer);
@@ -77,6 +76,10 @@ impl Bus {
     /// # drop(handler); }
     /// ```
     pub fn on<E: Event>(&self) -> HandlerBuilder<'_, E> {
-        HandlerBuilder::new(&self.shared.local, &self.shared.crew, &self.shared.ledger)
+        HandlerBuilder::new(
+            &self.shared.local,
+            &self.shared.handlers,
+            &self.shared.ledger,
+        )
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn encode<E: Serialize>(event: &E) -> Result<Bytes, Error> {
     ciborium::into_writer(event, &mut body).map_err(|source| {
         Error::permanent(ErrorKind::Malformed, "encode an event as CBOR")
             .with_detail(source.to_string())
+            .with_source(source)
     })?;
     Ok(body.into())
 }

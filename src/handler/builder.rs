@@ -3,9 +3,9 @@ use std::{marker::PhantomData, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt;
 use tokio::task::AbortHandle;
 use tower::BoxError;
-use tracing::error;
+use tracing::{error, warn};
 
-use super::Crew;
+use super::HandlerSet;
 use crate::{
     event::{Envelope, Event},
     local::{Buffer, Local, Subscription},
@@ -17,17 +17,17 @@ use crate::{
 #[must_use = "a handler begins with `handle`"]
 pub struct HandlerBuilder<'a, E> {
     local: &'a Local,
-    crew: &'a Crew,
+    handlers: &'a HandlerSet,
     ledger: &'a Arc<Ledger>,
     buffer: Buffer,
     event: PhantomData<fn(E)>,
 }
 
 impl<'a, E: Event> HandlerBuilder<'a, E> {
-    pub(crate) fn new(local: &'a Local, crew: &'a Crew, ledger: &'a Arc<Ledger>) -> Self {
+    pub(crate) fn new(local: &'a Local, handlers: &'a HandlerSet, ledger: &'a Arc<Ledger>) -> Self {
         Self {
             local,
-            crew,
+            handlers,
             ledger,
             buffer: Buffer::block(1024),
             event: PhantomData,
@@ -60,26 +60,46 @@ impl<'a, E: Event> HandlerBuilder<'a, E> {
         let inlet = self.local.lane::<E>().subscribe(self.buffer, None);
         let work = drive(Subscription::new(inlet), handler, Arc::clone(self.ledger));
         Handler {
-            task: Some(self.crew.hire(work)),
+            task: Some(self.handlers.spawn(work)),
         }
     }
 }
 
-async fn drive<E, F, Fut, Err>(
-    mut subscription: Subscription<E>,
-    mut handler: F,
+/// A handler at work. Dropped with work left, it counts it: an aborted handler loses its events.
+struct Shift<E: Event> {
+    subscription: Subscription<E>,
+    in_hand: u64,
     ledger: Arc<Ledger>,
-) where
+}
+
+impl<E: Event> Drop for Shift<E> {
+    fn drop(&mut self) {
+        let abandoned = self.subscription.unread() + self.in_hand;
+        self.ledger.abandoned.add(abandoned);
+    }
+}
+
+async fn drive<E, F, Fut, Err>(subscription: Subscription<E>, mut handler: F, ledger: Arc<Ledger>)
+where
     E: Event,
     F: FnMut(Envelope<E>) -> Fut,
     Fut: Future<Output = Result<(), Err>>,
     Err: Into<BoxError>,
 {
-    while let Some(item) = subscription.recv().await {
-        let Ok(envelope) = item else {
-            // Counted where it was dropped.
-            continue;
+    let mut shift = Shift {
+        subscription,
+        in_hand: 0,
+        ledger: Arc::clone(&ledger),
+    };
+    while let Some(item) = shift.subscription.recv().await {
+        let envelope = match item {
+            Ok(envelope) => envelope,
+            Err(gap) => {
+                warn!(event = E::NAME, missed = gap.missed, "a handler lagged");
+                continue;
+            }
         };
+        shift.in_hand = 1;
         let (id, cause) = (envelope.id(), envelope.cause());
         // The call itself may panic, too: it is inside.
         let work = cause.scope(async { handler(envelope).await });
@@ -95,6 +115,7 @@ async fn drive<E, F, Fut, Err>(
                 error!(event = E::NAME, %id, "a handler panicked");
             }
         }
+        shift.in_hand = 0;
     }
 }
 

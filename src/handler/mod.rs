@@ -1,7 +1,7 @@
 //! Handlers: functions that the bus drives from a subscription.
 
 mod builder;
-mod crew;
+mod set;
 
 pub use self::builder::{Handler, HandlerBuilder};
-pub(crate) use self::crew::Crew;
+pub(crate) use self::set::{Ended, HandlerSet};

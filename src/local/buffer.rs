@@ -13,7 +13,8 @@ pub struct Buffer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lag {
-    /// The publisher waits for room: nothing is lost, and the slowest such subscriber sets the pace.
+    /// The publisher waits for room: nothing is lost, and the slowest such subscriber sets the pace,
+    /// also of what arrives from other processes.
     Block,
     /// The oldest buffered event makes room. It is counted, and the subscriber is told by a [`Gap`].
     DropOldest,

@@ -6,10 +6,12 @@ use std::{
     },
 };
 
+use futures_util::{StreamExt, future::OptionFuture, stream::FuturesUnordered};
+
 use super::{
     Buffer,
     subscriber::{Filter, Offer, Subscriber},
-    subscription::Inlet,
+    subscription::Receiver,
 };
 use crate::observe::Ledger;
 
@@ -21,14 +23,14 @@ pub(crate) struct Lane<T> {
     ledger: Arc<Ledger>,
 }
 
-/// To whom one event went.
+/// Whom one event reached.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Spread {
+pub(crate) struct Reached {
     pub(crate) subscribers: u64,
     pub(crate) dropped: u64,
 }
 
-impl AddAssign for Spread {
+impl AddAssign for Reached {
     fn add_assign(&mut self, other: Self) {
         self.subscribers += other.subscribers;
         self.dropped += other.dropped;
@@ -53,7 +55,7 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
         self: &Arc<Self>,
         buffer: Buffer,
         filter: Option<Filter<T>>,
-    ) -> Inlet<T> {
+    ) -> Receiver<T> {
         let (subscriber, receiver) = Subscriber::new(buffer, filter);
         let subscriber = Arc::new(subscriber);
         {
@@ -64,7 +66,7 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
         if self.closed.load(Ordering::SeqCst) {
             subscriber.close();
         }
-        Inlet::new(
+        Receiver::new(
             receiver,
             subscriber,
             Arc::downgrade(self),
@@ -81,48 +83,35 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
             .collect();
     }
 
-    /// Gives `item` to everyone it is for; waits only for subscribers that chose `Block` and are full.
-    ///
-    /// Dropped while it waits, it has still reached everyone who had room; the others are told of a
-    /// gap, and the loss is counted.
-    pub(crate) async fn deliver(&self, item: T) -> Spread {
-        let mut spread = Spread::default();
-        let mut full = Vec::new();
+    /// Gives `item` to everyone it is for and who has room. The others are to be
+    /// [waited for](Offered::wait).
+    pub(crate) fn offer(&self, item: &T) -> Offered<T> {
+        let mut offered = Offered {
+            reached: Reached::default(),
+            waiting: Vec::new(),
+        };
+        let (reached, mut undelivered) = (&mut offered.reached, 0);
         for subscriber in self.snapshot().iter() {
-            match subscriber.offer(&item) {
-                Offer::Taken => spread.subscribers += 1,
+            match subscriber.offer(item) {
+                Offer::Taken => reached.subscribers += 1,
                 Offer::TookRoom => {
-                    spread.subscribers += 1;
-                    spread.dropped += 1;
+                    reached.subscribers += 1;
+                    reached.dropped += 1;
                 }
-                Offer::Full => full.push(Arc::clone(subscriber)),
+                Offer::Full => offered.waiting.push(Waiting {
+                    subscriber: Arc::clone(subscriber),
+                    item: Some(item.clone()),
+                    ledger: Arc::clone(&self.ledger),
+                }),
+                // Either the subscriber is leaving, which is no loss, or the bus is being shut down.
+                Offer::Closed => undelivered += u64::from(self.closed.load(Ordering::SeqCst)),
                 Offer::NotWanted => {}
             }
         }
-        self.ledger.dropped.add(spread.dropped);
-        self.ledger.delivered.add(spread.subscribers);
-        if !full.is_empty() {
-            spread.subscribers += self.wait_for(full, item).await;
-        }
-        spread
-    }
-
-    async fn wait_for(&self, full: Vec<Arc<Subscriber<T>>>, item: T) -> u64 {
-        let mut waiting = Waiting {
-            subscribers: full,
-            ledger: &self.ledger,
-        };
-        let mut reached = 0;
-        while let Some(subscriber) = waiting.subscribers.last() {
-            if subscriber.give(item.clone()).await {
-                reached += 1;
-                self.ledger.delivered.add(1);
-            } else {
-                self.ledger.undelivered.add(1);
-            }
-            waiting.subscribers.pop();
-        }
-        reached
+        self.ledger.dropped.add(reached.dropped);
+        self.ledger.delivered.add(reached.subscribers);
+        self.ledger.undelivered.add(undelivered);
+        offered
     }
 
     pub(crate) fn close(&self) {
@@ -151,16 +140,75 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
     }
 }
 
-/// Subscribers that an event has yet to reach. Dropped early, it tells them.
-struct Waiting<'a, T: Clone> {
-    subscribers: Vec<Arc<Subscriber<T>>>,
-    ledger: &'a Ledger,
+/// An item that everyone with room has, and others do not have yet.
+#[must_use = "subscribers that are full are waited for"]
+pub(crate) struct Offered<T: Clone> {
+    reached: Reached,
+    waiting: Vec<Waiting<T>>,
 }
 
-impl<T: Clone> Drop for Waiting<'_, T> {
+impl<T: Clone + Send + Sync + 'static> Offered<T> {
+    /// Waits for those who had no room, each at its own pace. Dropped early, it tells the ones that
+    /// were not reached, and counts them.
+    pub(crate) async fn wait(self) -> Reached {
+        let Self {
+            mut reached,
+            waiting,
+        } = self;
+        if !waiting.is_empty() {
+            let mut waiting: FuturesUnordered<_> = waiting.into_iter().map(Waiting::give).collect();
+            while let Some(given) = waiting.next().await {
+                reached.subscribers += u64::from(given);
+            }
+        }
+        reached
+    }
+}
+
+/// Waits for both at once.
+pub(crate) async fn both<T, U>(one: Option<Offered<T>>, other: Option<Offered<U>>) -> Reached
+where
+    T: Clone + Send + Sync + 'static,
+    U: Clone + Send + Sync + 'static,
+{
+    let (one, other) = tokio::join!(
+        OptionFuture::from(one.map(Offered::wait)),
+        OptionFuture::from(other.map(Offered::wait)),
+    );
+    let mut reached = one.unwrap_or_default();
+    reached += other.unwrap_or_default();
+    reached
+}
+
+/// A subscriber that an item has yet to reach.
+struct Waiting<T: Clone> {
+    subscriber: Arc<Subscriber<T>>,
+    /// None once it is settled.
+    item: Option<T>,
+    ledger: Arc<Ledger>,
+}
+
+impl<T: Clone> Waiting<T> {
+    /// False if the subscriber went away.
+    async fn give(mut self) -> bool {
+        let Some(item) = self.item.clone() else {
+            return false;
+        };
+        let given = self.subscriber.give(item).await;
+        self.item = None;
+        if given {
+            self.ledger.delivered.add(1);
+        } else {
+            self.ledger.undelivered.add(1);
+        }
+        given
+    }
+}
+
+impl<T: Clone> Drop for Waiting<T> {
     fn drop(&mut self) {
-        for subscriber in &self.subscribers {
-            subscriber.missed_one();
+        if self.item.is_some() {
+            self.subscriber.missed_one();
             self.ledger.undelivered.add(1);
         }
     }

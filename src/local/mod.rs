@@ -20,9 +20,9 @@ pub use self::{
     subscription::Subscription,
 };
 pub(crate) use self::{
-    lane::{Lane, Spread},
+    lane::{Lane, Reached, both},
     pattern::selects,
-    subscription::Inlet,
+    subscription::Receiver,
 };
 use crate::{
     event::{AnyEnvelope, Envelope},
@@ -66,20 +66,22 @@ impl Local {
         }
     }
 
-    /// Delivers an event to the subscribers of its type and of patterns that select its key.
-    pub(crate) async fn deliver<E: Send + Sync + 'static>(&self, envelope: Envelope<E>) -> Spread {
-        let mut spread = Spread::default();
-        if !self.patterns.is_empty() {
-            spread += self.patterns.deliver(envelope.erase()).await;
-        }
-        if let Some(lane) = self.existing_lane::<E>() {
-            spread += lane.deliver(envelope).await;
-        }
-        spread
+    /// Delivers an event to the subscribers of its type and of patterns that select its key: first
+    /// to all that have room, then it waits for the others.
+    pub(crate) async fn deliver<E: Send + Sync + 'static>(&self, envelope: Envelope<E>) -> Reached {
+        let to_type = self.existing_lane::<E>().map(|lane| lane.offer(&envelope));
+        let to_patterns =
+            (!self.patterns.is_empty()).then(|| self.patterns.offer(&envelope.erase()));
+        drop(envelope);
+        both(to_type, to_patterns).await
     }
 
     /// Events of any type whose key the pattern selects.
-    pub(crate) fn subscribe_pattern(&self, pattern: Pattern, buffer: Buffer) -> Inlet<AnyEnvelope> {
+    pub(crate) fn subscribe_pattern(
+        &self,
+        pattern: Pattern,
+        buffer: Buffer,
+    ) -> Receiver<AnyEnvelope> {
         self.patterns.subscribe(buffer, Some(selects(pattern)))
     }
 

@@ -7,7 +7,7 @@ use std::{
 use algedonic_transport::Pattern;
 use futures_core::Stream;
 
-use super::{Gap, Inlet, subscriber::Filter};
+use super::{Gap, Receiver, subscriber::Filter};
 use crate::event::AnyEnvelope;
 
 /// Events of any type, and signals, whose keys a pattern selects; made by
@@ -18,8 +18,8 @@ use crate::event::AnyEnvelope;
 /// [`Subscription`](crate::Subscription).
 pub struct PatternSubscription {
     pattern: Pattern,
-    signals: Inlet<AnyEnvelope>,
-    events: Inlet<AnyEnvelope>,
+    signals: Receiver<AnyEnvelope>,
+    events: Receiver<AnyEnvelope>,
 }
 
 /// The filter of a lane that lets through what the pattern selects.
@@ -30,8 +30,8 @@ pub(crate) fn selects(pattern: Pattern) -> Filter<AnyEnvelope> {
 impl PatternSubscription {
     pub(crate) fn new(
         pattern: Pattern,
-        signals: Inlet<AnyEnvelope>,
-        events: Inlet<AnyEnvelope>,
+        signals: Receiver<AnyEnvelope>,
+        events: Receiver<AnyEnvelope>,
     ) -> Self {
         Self {
             pattern,

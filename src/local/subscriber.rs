@@ -24,6 +24,8 @@ pub(crate) enum Offer {
     /// Taken, and the oldest one dropped for it.
     TookRoom,
     Full,
+    /// The subscriber has left, or the lane has ended.
+    Closed,
     NotWanted,
 }
 
@@ -47,8 +49,7 @@ impl<T: Clone> Subscriber<T> {
             Ok(None) => Offer::Taken,
             Ok(Some(_oldest)) => Offer::TookRoom,
             Err(TrySendError::Full(_)) => Offer::Full,
-            // The subscription is being dropped, or the bus is shut down.
-            Err(TrySendError::Closed(_) | TrySendError::Inactive(_)) => Offer::NotWanted,
+            Err(TrySendError::Closed(_) | TrySendError::Inactive(_)) => Offer::Closed,
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use async_broadcast::{Receiver, RecvError};
+use async_broadcast::RecvError;
 use futures_core::Stream;
 
 use super::{Gap, lane::Lane, subscriber::Subscriber};
@@ -17,14 +17,14 @@ use crate::{
 
 /// The receiving end of one lane. Dropped, it leaves the lane at once, and releases a publisher
 /// that waits for it.
-pub(crate) struct Inlet<T: Clone + Send + Sync + 'static> {
-    receiver: Receiver<T>,
+pub(crate) struct Receiver<T: Clone + Send + Sync + 'static> {
+    channel: async_broadcast::Receiver<T>,
     subscriber: Arc<Subscriber<T>>,
     lane: Weak<Lane<T>>,
     ledger: Arc<Ledger>,
 }
 
-/// What an inlet must know of its items.
+/// What a receiver must know of its items.
 pub(crate) trait Perishable {
     fn expires(&self) -> Option<SystemTime>;
 }
@@ -41,15 +41,15 @@ impl Perishable for AnyEnvelope {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Inlet<T> {
+impl<T: Clone + Send + Sync + 'static> Receiver<T> {
     pub(super) fn new(
-        receiver: Receiver<T>,
+        channel: async_broadcast::Receiver<T>,
         subscriber: Arc<Subscriber<T>>,
         lane: Weak<Lane<T>>,
         ledger: Arc<Ledger>,
     ) -> Self {
         Self {
-            receiver,
+            channel,
             subscriber,
             lane,
             ledger,
@@ -61,14 +61,14 @@ impl<T: Clone + Send + Sync + 'static> Inlet<T> {
     }
 }
 
-impl<T: Perishable + Clone + Send + Sync + 'static> Inlet<T> {
+impl<T: Perishable + Clone + Send + Sync + 'static> Receiver<T> {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Gap>>> {
         loop {
             let untold = self.subscriber.take_untold();
             if untold > 0 {
                 return Poll::Ready(Some(Err(Gap { missed: untold })));
             }
-            let item = match ready!(Pin::new(&mut self.receiver).poll_recv(cx)) {
+            let item = match ready!(Pin::new(&mut self.channel).poll_recv(cx)) {
                 Some(Ok(item)) => item,
                 Some(Err(RecvError::Overflowed(missed))) => {
                     return Poll::Ready(Some(Err(Gap { missed })));
@@ -84,10 +84,10 @@ impl<T: Perishable + Clone + Send + Sync + 'static> Inlet<T> {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Drop for Inlet<T> {
+impl<T: Clone + Send + Sync + 'static> Drop for Receiver<T> {
     fn drop(&mut self) {
         // First the channel, so that nobody waits for room in it any more.
-        self.receiver.close();
+        self.channel.close();
         if let Some(lane) = self.lane.upgrade() {
             lane.unsubscribe(&self.subscriber);
         }
@@ -97,29 +97,30 @@ impl<T: Clone + Send + Sync + 'static> Drop for Inlet<T> {
 /// Events of one type, in the order in which each publisher published them; made by
 /// [`Bus::subscribe`](crate::Bus::subscribe).
 ///
-/// A [`Stream`] of `Result<Envelope<E>, Gap>`: a [`Gap`] stands where events are missing, and the
-/// stream goes on after it. It ends when the bus is shut down, after what was buffered. An event
+/// A [`Stream`] of `Result<Envelope<E>, Gap>`: a [`Gap`] stands where events were dropped, and the
+/// stream goes on after it. (The loss of a cancelled `publish` is told at once, before what is still
+/// buffered.) It ends when the bus is shut down, after what was buffered. An event
 /// whose [`expires`](crate::Metadata::expires) has passed is left out, and counted.
 ///
 /// Both `recv` and the stream's `next` may be dropped at any time without losing an event.
 /// Dropping the subscription unsubscribes, and releases a publisher that waits for it.
 pub struct Subscription<E: Send + Sync + 'static> {
-    inlet: Inlet<Envelope<E>>,
+    receiver: Receiver<Envelope<E>>,
 }
 
 impl<E: Send + Sync + 'static> Subscription<E> {
-    pub(crate) fn new(inlet: Inlet<Envelope<E>>) -> Self {
-        Self { inlet }
+    pub(crate) fn new(receiver: Receiver<Envelope<E>>) -> Self {
+        Self { receiver }
     }
 
     /// The next event, a [`Gap`], or `None` once the bus is shut down and all is read.
     pub async fn recv(&mut self) -> Option<Result<Envelope<E>, Gap>> {
-        std::future::poll_fn(|cx| self.inlet.poll_next(cx)).await
+        std::future::poll_fn(|cx| self.receiver.poll_next(cx)).await
     }
 
     /// How many events wait to be read.
     pub fn unread(&self) -> u64 {
-        self.inlet.unread()
+        self.receiver.unread()
     }
 }
 
@@ -127,7 +128,7 @@ impl<E: Send + Sync + 'static> Stream for Subscription<E> {
     type Item = Result<Envelope<E>, Gap>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.inlet.poll_next(cx)
+        self.receiver.poll_next(cx)
     }
 }
 

@@ -44,7 +44,7 @@ enum Judgement {
     /// Nothing: we have it, or need it not.
     Drop,
     /// Put it where an operator finds it.
-    Bury(Error),
+    DeadLetter(Error),
 }
 
 impl Dispatcher {
@@ -78,7 +78,7 @@ impl Dispatcher {
                 self.ledger.received.add(1);
                 delivery.ack();
             }
-            Judgement::Bury(error) => {
+            Judgement::DeadLetter(error) => {
                 let name = &delivery.message().metadata.name;
                 warn!(%id, %name, lane = %self.lane, error = %error, "a message was dead-lettered");
                 delivery.dead_letter();
@@ -100,10 +100,6 @@ impl Dispatcher {
             self.ledger.expired.add(1);
             return Judgement::Drop;
         }
-        if self.lane == Lane::Event && &*metadata.name == Signal::NAME {
-            // A broad pattern caught a signal; the signal lane brings it.
-            return Judgement::Drop;
-        }
         // A panicking `Deserialize` costs its own message only.
         match catch_unwind(AssertUnwindSafe(|| self.decode(message.clone()))) {
             Ok(Ok(dispatched)) => Judgement::Deliver(dispatched),
@@ -113,11 +109,11 @@ impl Dispatcher {
                 } else {
                     self.ledger.malformed.add(1);
                 }
-                Judgement::Bury(error)
+                Judgement::DeadLetter(error)
             }
             Err(_) => {
                 self.ledger.malformed.add(1);
-                Judgement::Bury(
+                Judgement::DeadLetter(
                     Error::permanent(ErrorKind::Malformed, "decode a body")
                         .with_detail(format!("the Deserialize of {} panicked", metadata.name)),
                 )

@@ -10,7 +10,6 @@ mod route;
 mod running;
 mod seen;
 mod service;
-mod task;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -18,6 +17,7 @@ use algedonic_transport::{Error, Message, Transport};
 use serde::{Serialize, de::DeserializeOwned};
 use tower::{BoxError, Layer, Service, util::BoxCloneService};
 
+use self::service::InDoubt;
 pub use self::{
     remote::{LocalOnly, Remote},
     reply::Mirrored,
@@ -41,9 +41,10 @@ pub struct Mirror<S = TransportService> {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) stack: S,
     pub(crate) routes: Routes,
-    pub(crate) queue: usize,
-    pub(crate) deadline: Duration,
-    pub(crate) seen: usize,
+    pub(crate) outbound_capacity: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) dedup_window: usize,
+    pub(crate) in_doubt: Arc<InDoubt>,
     /// The first mistake made with the builder; told by [`Builder::build`](crate::Builder::build).
     pub(crate) mistake: Option<Error>,
 }
@@ -52,13 +53,15 @@ impl Mirror {
     /// A mirror over `transport`, with no event type registered yet.
     pub fn new(transport: impl Transport) -> Self {
         let transport: Arc<dyn Transport> = Arc::new(transport);
+        let in_doubt = Arc::new(InDoubt::default());
         Self {
-            stack: TransportService::new(Arc::clone(&transport)),
+            stack: TransportService::new(Arc::clone(&transport), Arc::clone(&in_doubt)),
             transport,
             routes: HashMap::new(),
-            queue: 8192,
-            deadline: Duration::from_secs(10),
-            seen: 65_536,
+            outbound_capacity: 8192,
+            timeout: Duration::from_secs(10),
+            dedup_window: 65_536,
+            in_doubt,
             mistake: None,
         }
     }
@@ -94,41 +97,44 @@ impl<S> Mirror<S> {
 
     /// How many events may wait to be sent, on each lane; 8,192 by default, at least 1. Beyond it
     /// an event stays local ([`LocalOnly::QueueFull`]): publishing never waits for a broker.
-    pub fn queue(mut self, events: usize) -> Self {
-        self.queue = events.max(1);
+    pub fn outbound_capacity(mut self, events: usize) -> Self {
+        self.outbound_capacity = events.max(1);
         self
     }
 
-    /// How long the outcome of one event may take before it counts as
-    /// [`Remote::Unknown`]; 10 s by default (requirement 4.08).
+    /// How long the outcome of one event may take, from `publish` on; 10 s by default (requirement
+    /// 4.08). Then it is [`Remote::Unknown`], or [`Remote::LocalOnly`] if its turn had not come.
     ///
-    /// A guard over the whole stack; a transport has a shorter deadline of its own.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    /// A guard over the whole way; a transport has a shorter timeout of its own.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
     /// How many ids of received messages are remembered, on each lane, to drop those that come
-    /// twice; 65,536 by default.
-    pub fn remember(mut self, ids: usize) -> Self {
-        self.seen = ids.max(1);
+    /// twice; 65,536 by default, at least 1.
+    pub fn dedup_window(mut self, ids: usize) -> Self {
+        self.dedup_window = ids.max(1);
         self
     }
 
     /// Wraps the way to the transport in a tower layer; the last one added is the outermost.
     ///
-    /// The stack is called for one message after another, in order, and its futures run
-    /// concurrently. Errors that are a transport's [`Error`] keep their meaning; any other error of
-    /// a layer makes the outcome [`Remote::Unknown`], because nobody can tell whether the message
-    /// had left.
+    /// The stack is called for one event after another, in order, and its futures run
+    /// concurrently. Errors that are a transport's [`Error`] keep their meaning, unless an earlier
+    /// attempt with the event has been left in doubt; any other error of a layer, or a panic, makes
+    /// the outcome [`Remote::Unknown`], because nobody can tell whether the event had left.
+    ///
+    /// Signals do not pass through layers: these may limit and delay.
     pub fn layer<L: Layer<S>>(self, layer: L) -> Mirror<L::Service> {
         Mirror {
             transport: self.transport,
             stack: layer.layer(self.stack),
             routes: self.routes,
-            queue: self.queue,
-            deadline: self.deadline,
-            seen: self.seen,
+            outbound_capacity: self.outbound_capacity,
+            timeout: self.timeout,
+            dedup_window: self.dedup_window,
+            in_doubt: self.in_doubt,
             mistake: self.mistake,
         }
     }
@@ -146,9 +152,10 @@ where
             transport: self.transport,
             stack: BoxCloneService::new(tower::ServiceExt::map_err(self.stack, Into::into)),
             routes: self.routes,
-            queue: self.queue,
-            deadline: self.deadline,
-            seen: self.seen,
+            outbound_capacity: self.outbound_capacity,
+            timeout: self.timeout,
+            dedup_window: self.dedup_window,
+            in_doubt: self.in_doubt,
             mistake: self.mistake,
         }
     }
@@ -159,8 +166,8 @@ impl<S> fmt::Debug for Mirror<S> {
         f.debug_struct("Mirror")
             .field("transport", &self.transport)
             .field("types", &self.routes.len())
-            .field("queue", &self.queue)
-            .field("deadline", &self.deadline)
+            .field("outbound_capacity", &self.outbound_capacity)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 use std::{
     convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -7,13 +8,20 @@ use std::{
     time::Duration,
 };
 
-use algedonic_transport::{Error, ErrorKind, Lane, Message};
+use algedonic_transport::{Error, ErrorKind, EventId, Lane, Message};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::{sync::mpsc, time::timeout};
-use tower::{Service, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
+use tower::{Layer, Service, ServiceExt};
 
-use super::{LocalOnly, Remote, Reply, Stack, fallback::FallbackLayer};
+use super::{
+    LocalOnly, Remote, Reply, Stack,
+    fallback::{Fallback, FallbackLayer},
+    service::InDoubt,
+};
 use crate::event::{AnyEnvelope, codec};
 
 /// What waits to be sent.
@@ -28,77 +36,115 @@ pub(super) struct Outgoing {
     pub(super) envelope: AnyEnvelope,
     pub(super) encode: fn(&AnyEnvelope) -> Result<Bytes, Error>,
     pub(super) reply: Reply,
+    /// By then its outcome is said.
+    pub(super) due: Instant,
 }
 
 /// Sends what comes out of one queue, in order, with up to `window` awaiting their outcome.
 pub(super) struct Pump {
-    pub(super) lane: Lane,
-    pub(super) queue: mpsc::Receiver<Item>,
-    pub(super) stack: Stack,
-    pub(super) window: usize,
-    pub(super) deadline: Duration,
+    lane: Lane,
+    service: Fallback<Stack>,
+    window: usize,
+    pub(super) timeout: Duration,
+    in_doubt: Arc<InDoubt>,
     pub(super) in_flight: Arc<AtomicUsize>,
 }
 
 impl Pump {
-    /// Runs until the queue is drained. Aborted earlier, every reply still resolves.
-    pub(super) async fn run(self) {
-        let Self {
+    pub(super) fn new(
+        lane: Lane,
+        stack: Stack,
+        window: usize,
+        timeout: Duration,
+        in_doubt: Arc<InDoubt>,
+    ) -> Self {
+        Self {
             lane,
-            mut queue,
-            stack,
+            service: FallbackLayer.layer(stack),
             window,
-            deadline,
-            in_flight,
-        } = self;
-        // The fallback is outermost: it must see the timeout's error.
-        let mut service = ServiceBuilder::new()
-            .layer(FallbackLayer)
-            .layer(TimeoutLayer::new(deadline))
-            .service(stack);
+            timeout,
+            in_doubt,
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// Runs until the queue is drained. Aborted earlier, every reply still resolves.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Item>) {
         let mut outcomes = FuturesUnordered::new();
         loop {
-            in_flight.store(outcomes.len(), Ordering::Relaxed);
+            self.in_flight.store(outcomes.len(), Ordering::Relaxed);
             let item = tokio::select! {
                 biased;
                 Some(()) = outcomes.next(), if !outcomes.is_empty() => continue,
-                item = queue.recv(), if outcomes.len() < window => item,
+                item = queue.recv(), if outcomes.len() < self.window => item,
             };
             let Some(Item::Send(outgoing)) = item else {
                 break;
             };
-            let Some((message, mut reply)) = encode(outgoing, lane) else {
+            let due = outgoing.due;
+            let Some((message, mut reply)) = encode(outgoing, self.lane) else {
                 continue;
             };
             // Answers go on coming in while a layer makes us wait.
-            let ready = timeout(deadline, service.ready());
-            tokio::pin!(ready);
-            let service = loop {
-                tokio::select! {
-                    biased;
-                    ready = &mut ready => break ready.ok(),
-                    Some(()) = outcomes.next(), if !outcomes.is_empty() => {}
-                }
+            let ready = tokio::select! {
+                biased;
+                ready = ready(&mut self.service, due) => ready,
+                () = async { while outcomes.next().await.is_some() {} std::future::pending().await } => false,
             };
-            let Some(Ok(service)) = service else {
-                reply.send(Remote::LocalOnly(LocalOnly::Away(
-                    Error::transient(ErrorKind::TimedOut, "send")
-                        .with_detail("a layer of the mirror was not ready by the deadline"),
-                )));
+            if !ready || Instant::now() >= due {
+                let late = Error::transient(ErrorKind::TimedOut, "send")
+                    .with_detail("its turn did not come by the mirror's timeout");
+                reply.send(Remote::LocalOnly(LocalOnly::Away(late)));
                 continue;
-            };
+            }
             reply.hand_over();
-            let outcome = service.call(message);
-            outcomes.push(async move {
-                let result: Result<Remote, Infallible> = outcome.await;
-                let Ok(remote) = result;
-                reply.send(remote);
-            });
+            let id = message.metadata.id;
+            // The place in the order is taken by the call.
+            match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
+                Ok(outcome) => {
+                    outcomes.push(settle(outcome, id, due, reply, Arc::clone(&self.in_doubt)));
+                }
+                Err(_) => reply.send(panicked()),
+            }
         }
         while outcomes.next().await.is_some() {
-            in_flight.store(outcomes.len(), Ordering::Relaxed);
+            self.in_flight.store(outcomes.len(), Ordering::Relaxed);
         }
     }
+}
+
+/// Whether the stack takes a message before it is due.
+async fn ready(service: &mut Fallback<Stack>, due: Instant) -> bool {
+    // A panic is told by the call that follows.
+    let ready = AssertUnwindSafe(service.ready()).catch_unwind();
+    timeout_at(due, ready).await.is_ok()
+}
+
+/// Waits for the outcome of one message, and says it.
+async fn settle(
+    outcome: impl Future<Output = Result<Remote, Infallible>>,
+    id: EventId,
+    due: Instant,
+    reply: Reply,
+    in_doubt: Arc<InDoubt>,
+) {
+    let outcome = AssertUnwindSafe(outcome).catch_unwind();
+    let remote = match timeout_at(due, outcome).await {
+        Ok(Ok(Ok(remote))) => remote,
+        Ok(Err(_)) => panicked(),
+        Err(_) => Remote::unknown("no outcome within the mirror's timeout"),
+    };
+    reply.send(match remote {
+        // The last attempt did not leave; an earlier one may have.
+        Remote::LocalOnly(why) if in_doubt.contains(id) => {
+            Remote::unknown(format!("an earlier attempt may have left; the last: {why}"))
+        }
+        remote => remote,
+    });
+}
+
+fn panicked() -> Remote {
+    Remote::unknown("a layer of the mirror panicked")
 }
 
 /// The message, unless its publisher was told that it cannot be one.
@@ -107,17 +153,17 @@ fn encode(outgoing: Outgoing, lane: Lane) -> Option<(Message, Reply)> {
         envelope,
         encode,
         reply,
+        ..
     } = outgoing;
     // A panicking `Serialize` costs its own event only.
-    let body = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| encode(&envelope)))
-        .unwrap_or_else(|_| {
-            Err(
-                Error::permanent(ErrorKind::Malformed, "encode an event").with_detail(format!(
-                    "the Serialize of {} panicked",
-                    envelope.metadata().name
-                )),
-            )
-        });
+    let body = catch_unwind(AssertUnwindSafe(|| encode(&envelope))).unwrap_or_else(|_| {
+        Err(
+            Error::permanent(ErrorKind::Malformed, "encode an event").with_detail(format!(
+                "the Serialize of {} panicked",
+                envelope.metadata().name
+            )),
+        )
+    });
     match body {
         Ok(body) => {
             let metadata = envelope.metadata().clone();

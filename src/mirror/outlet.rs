@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use algedonic_transport::{Error, Lane};
+use algedonic_transport::Error;
 use bytes::Bytes;
 use tokio::{
     runtime::Handle,
@@ -15,42 +15,27 @@ use tokio::{
 };
 
 use super::{
-    LocalOnly, Pending, Remote, Reply, Stack,
+    LocalOnly, Pending, Remote, Reply,
     outbound::{Item, Outgoing, Pump},
-    task::Task,
 };
-use crate::{event::AnyEnvelope, observe::Ledger};
+use crate::{event::AnyEnvelope, observe::Ledger, task::Task};
 
 /// One queue, and the pump that empties it.
 pub(super) struct Outlet {
     queue: mpsc::Sender<Item>,
+    timeout: Duration,
     in_flight: Arc<AtomicUsize>,
     pump: Task,
 }
 
 impl Outlet {
-    pub(super) fn open(
-        runtime: &Handle,
-        lane: Lane,
-        stack: Stack,
-        queue: usize,
-        window: usize,
-        deadline: Duration,
-    ) -> Self {
-        let (sender, receiver) = mpsc::channel(queue);
-        let in_flight = Arc::new(AtomicUsize::new(0));
-        let pump = Pump {
-            lane,
-            queue: receiver,
-            stack,
-            window,
-            deadline,
-            in_flight: Arc::clone(&in_flight),
-        };
+    pub(super) fn open(runtime: &Handle, pump: Pump, capacity: usize) -> Self {
+        let (queue, receiver) = mpsc::channel(capacity);
         Self {
-            queue: sender,
-            in_flight,
-            pump: Task::spawn(runtime, pump.run()),
+            queue,
+            timeout: pump.timeout,
+            in_flight: Arc::clone(&pump.in_flight),
+            pump: Task::spawn(runtime, pump.run(receiver)),
         }
     }
 
@@ -65,6 +50,7 @@ impl Outlet {
             envelope,
             encode,
             reply,
+            due: Instant::now() + self.timeout,
         };
         match self.queue.try_send(Item::Send(outgoing)) {
             Ok(()) => pending,

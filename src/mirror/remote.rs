@@ -8,7 +8,8 @@ use crate::observe::Ledger;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Remote {
-    /// The other side has taken responsibility, and somebody there is to get it.
+    /// The other side has taken responsibility, and at least one receiver there is to get it; where
+    /// this bus receives what it sends, that may be this bus.
     Confirmed,
     /// The other side works, but nobody there wants this key.
     Unroutable,
@@ -36,7 +37,7 @@ pub enum LocalOnly {
     NoTransport,
     /// The other side cannot be reached now, or asked for silence.
     Away(Error),
-    /// Too many events waited to be sent; see [`Mirror::queue`](crate::Mirror::queue).
+    /// Too many events waited to be sent; see [`Mirror::outbound_capacity`](crate::Mirror::outbound_capacity).
     QueueFull,
     /// It can never be sent as it is: too large, or it cannot be encoded.
     Refused(Error),
@@ -45,6 +46,12 @@ pub enum LocalOnly {
 }
 
 impl Remote {
+    pub(super) fn unknown(reason: impl Into<Arc<str>>) -> Self {
+        Self::Unknown {
+            reason: reason.into(),
+        }
+    }
+
     /// Whether the other side has it.
     pub fn is_confirmed(&self) -> bool {
         matches!(self, Self::Confirmed)

@@ -77,8 +77,8 @@ impl Drop for Reply {
 
 /// The remote outcome of one event, as a future; made by [`Receipt::remote`](crate::Receipt::remote).
 ///
-/// Resolves exactly once, by the mirror's [`deadline`](crate::Mirror::deadline) after the event's
-/// turn came, or when the bus is shut down or dropped. May be dropped: the event goes its way.
+/// Resolves exactly once: by the mirror's [`timeout`](crate::Mirror::timeout) after the publish, or
+/// when the bus is shut down or dropped. May be dropped: the event goes its way.
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]

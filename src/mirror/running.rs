@@ -5,16 +5,18 @@ use algedonic_transport::{
 };
 use bytes::Bytes;
 use tokio::{runtime::Handle, sync::watch, time::Instant};
+use tower::{ServiceExt, util::BoxCloneService};
 
 use super::{
-    LocalOnly, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outlet::Outlet, seen::Seen,
-    task::Task,
+    LocalOnly, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outbound::Pump, outlet::Outlet,
+    seen::Seen, service::TransportService,
 };
 use crate::{
     event::{AnyEnvelope, Envelope, codec},
     local::Local,
     observe::{Ledger, MirrorHealth},
     signal::{Signal, Signals},
+    task::Task,
 };
 
 /// A mirror at work. Dropped, it ends its tasks and lets go of the transport.
@@ -48,13 +50,20 @@ impl Running {
             transport,
             stack,
             routes,
-            queue,
-            deadline,
-            seen,
-            ..
+            outbound_capacity,
+            timeout,
+            dedup_window,
+            in_doubt,
+            mistake: _,
         } = mirror;
         let window = transport.capabilities().window.max(1);
-        let outlet = |lane, stack| Outlet::open(&runtime, lane, stack, queue, window, deadline);
+        let outlet = |lane, stack| {
+            let pump = Pump::new(lane, stack, window, timeout, Arc::clone(&in_doubt));
+            Outlet::open(&runtime, pump, outbound_capacity)
+        };
+        // Layers may limit and delay; a signal is neither limited nor delayed.
+        let bare = TransportService::new(Arc::clone(&transport), Arc::clone(&in_doubt));
+        let bare = BoxCloneService::new(bare.map_err(Into::into));
         let (stop, stopping) = watch::channel(false);
         let mut dispatchers = Vec::new();
         for lane in [Lane::Event, Lane::Signal] {
@@ -70,7 +79,7 @@ impl Running {
                     .map(|route| (route.name.clone(), route.clone()))
                     .collect(),
                 origin,
-                seen: Seen::new(seen),
+                seen: Seen::new(dedup_window),
                 local: Arc::clone(local),
                 signals: Arc::clone(signals),
                 ledger: Arc::clone(ledger),
@@ -79,8 +88,8 @@ impl Running {
             dispatchers.push(Task::spawn(&runtime, dispatcher.run()));
         }
         Ok(Self {
-            events: outlet(Lane::Event, stack.clone()),
-            signals: outlet(Lane::Signal, stack),
+            events: outlet(Lane::Event, stack),
+            signals: outlet(Lane::Signal, bare),
             transport,
             routes,
             dispatchers,
@@ -146,10 +155,10 @@ impl Running {
         }
     }
 
-    /// Sends what is queued, waits for outcomes, and closes the transport; by the deadline.
-    pub(crate) async fn drain(&self, deadline: Instant) -> Closed {
-        tokio::join!(self.events.drain(deadline), self.signals.drain(deadline));
-        let left = deadline.saturating_duration_since(Instant::now());
+    /// Sends what is queued and waits for outcomes until `sent`; closes the transport until `closed`.
+    pub(crate) async fn drain(&self, sent: Instant, closed: Instant) -> Closed {
+        tokio::join!(self.events.drain(sent), self.signals.drain(sent));
+        let left = closed.saturating_duration_since(Instant::now());
         self.transport.close(left).await
     }
 }

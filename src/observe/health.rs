@@ -20,8 +20,8 @@ pub enum Status {
     Healthy,
     /// Local delivery works; the mirror does not.
     Degraded,
-    /// Shut down: nothing works any more.
-    Unhealthy,
+    /// Shut down, as it was asked to be.
+    Closed,
 }
 
 /// How the mirror is.
@@ -44,7 +44,7 @@ impl Health {
             .as_ref()
             .is_none_or(|mirror| mirror.link.state == LinkState::Up);
         let status = match (closed, mirror_works) {
-            (true, _) => Status::Unhealthy,
+            (true, _) => Status::Closed,
             (false, true) => Status::Healthy,
             (false, false) => Status::Degraded,
         };
@@ -68,7 +68,7 @@ impl fmt::Display for Status {
         f.write_str(match self {
             Self::Healthy => "healthy",
             Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
+            Self::Closed => "closed",
         })
     }
 }

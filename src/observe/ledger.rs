@@ -48,14 +48,18 @@ ledger! {
     signals,
     /// Publishes refused: a bad key, or the bus was shut down.
     refused,
-    /// Copies handed to subscribers: events and signals, from here and from other processes.
+    /// Copies put into subscribers' buffers: events and signals, from here and from other processes.
     delivered,
-    /// Copies dropped for a newer one ([`Lag::DropOldest`](crate::Lag::DropOldest)).
+    /// Of the delivered: dropped for a newer one ([`Lag::DropOldest`](crate::Lag::DropOldest)).
     dropped,
-    /// Copies that a waiting subscriber did not get: `publish` was cancelled, or the subscriber left.
+    /// Copies that did not get into a buffer: `publish` was cancelled while it waited for room, the
+    /// subscriber left meanwhile, or the bus was shut down.
     undelivered,
-    /// Copies left out because they came too late.
+    /// Left out because their time had passed: copies of the delivered, and messages from other
+    /// processes that came too late.
     expired,
+    /// Of the delivered: what a handler that was cut off had not finished.
+    abandoned,
     /// Events that a handler finished.
     handled,
     /// Events for which a handler returned an error.

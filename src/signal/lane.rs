@@ -5,7 +5,7 @@ use algedonic_transport::Pattern;
 use super::{Level, Signal};
 use crate::{
     event::{AnyEnvelope, Envelope},
-    local::{Buffer, Inlet, Lane, Spread, Subscription, selects},
+    local::{Buffer, Lane, Reached, Receiver, Subscription, both, selects},
     observe::Ledger,
 };
 
@@ -29,14 +29,12 @@ impl Signals {
         }
     }
 
-    /// Waits only for subscribers of signals that are full.
-    pub(crate) async fn deliver(&self, signal: Envelope<Signal>) -> Spread {
-        let mut spread = Spread::default();
-        if !self.patterns.is_empty() {
-            spread += self.patterns.deliver(signal.erase()).await;
-        }
-        spread += self.subscribers.deliver(signal).await;
-        spread
+    /// Reaches first all that have room; then it waits for subscribers of signals that are full.
+    pub(crate) async fn deliver(&self, signal: Envelope<Signal>) -> Reached {
+        let to_subscribers = self.subscribers.offer(&signal);
+        let to_patterns = (!self.patterns.is_empty()).then(|| self.patterns.offer(&signal.erase()));
+        drop(signal);
+        both(Some(to_subscribers), to_patterns).await
     }
 
     /// Signals of this level and above.
@@ -46,7 +44,7 @@ impl Signals {
     }
 
     /// Signals whose key the pattern selects.
-    pub(crate) fn subscribe_pattern(&self, pattern: Pattern) -> Inlet<AnyEnvelope> {
+    pub(crate) fn subscribe_pattern(&self, pattern: Pattern) -> Receiver<AnyEnvelope> {
         self.patterns.subscribe(BUFFER, Some(selects(pattern)))
     }
 

@@ -3,7 +3,7 @@ use std::{io, time::Duration};
 use algedonic::{Bus, Event};
 use tokio::sync::mpsc;
 
-use crate::events::Tick;
+use crate::{events::Tick, patience::within};
 
 struct Reaction(u64);
 
@@ -107,16 +107,19 @@ async fn a_dropped_guard_unsubscribes_and_a_detached_one_does_not() {
     bus.on::<Tick>().handle(report("detached")).detach();
     drop(guarded);
     // An aborted task lets go of its subscription when it is next scheduled.
-    while bus
-        .publish(Tick::new(0))
-        .await
-        .expect("open")
-        .local()
-        .subscribers
-        > 1
-    {
-        tokio::task::yield_now().await;
-    }
+    let unsubscribed = async {
+        while bus
+            .publish(Tick::new(0))
+            .await
+            .expect("open")
+            .local()
+            .subscribers
+            > 1
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the guarded one to leave", unsubscribed).await;
     while handled.try_recv().is_ok() {}
     bus.publish(Tick::new(1)).await.expect("open");
     assert_eq!(handled.recv().await, Some("detached"));

@@ -9,7 +9,8 @@ use algedonic_test_broker::{shared_url, unique};
 
 use crate::{
     events::StateChange,
-    rabbitmq::{bus, config, link_is, within},
+    patience::within,
+    rabbitmq::{bus, config, link_is},
 };
 
 /// The Python program beside this test, talking to the shared broker by pika.

@@ -112,3 +112,20 @@ async fn a_cancelled_recv_loses_nothing() {
 fn a_buffer_of_nothing_is_refused() {
     let _ = Buffer::block(0);
 }
+
+/// Whoever has room gets the event, whatever stands full beside it, and of whichever kind.
+#[tokio::test]
+async fn a_full_pattern_subscriber_does_not_keep_the_event_from_others() {
+    let bus = Bus::local();
+    let mut full = bus
+        .subscribe_pattern_with("#", Buffer::block(1))
+        .expect("a pattern");
+    bus.publish(Tick::new(0)).await.expect("open");
+    let mut roomy = bus.subscribe::<Tick>();
+    let publish = bus.publish(Tick::new(1));
+    tokio::pin!(publish);
+    assert!((&mut publish).now_or_never().is_none(), "it waits");
+    assert_eq!(roomy.recv().await.expect("open").expect("no gap").number, 1);
+    full.recv().await.expect("open").expect("no gap");
+    assert_eq!(publish.await.expect("open").local().subscribers, 2);
+}

@@ -17,6 +17,8 @@ mod signals;
 
 /// Event types that the tests share.
 mod events;
+/// How long they wait.
+mod patience;
 
 /// A real RabbitMQ that is killed, stopped and paused; each test has a node of its own.
 #[cfg(feature = "amqp")]

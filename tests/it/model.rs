@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use algedonic::{Buffer, Bus, Gap, Lag, Subscription};
+use algedonic::{Buffer, Bus, Gap, Lag, PatternSubscription, Subscription};
 use futures_util::FutureExt;
 use proptest::prelude::*;
 
@@ -9,7 +9,11 @@ use crate::events::Tick;
 #[derive(Clone, Debug)]
 enum Step {
     Publish,
-    Subscribe { block: bool, capacity: usize },
+    Subscribe {
+        pattern: bool,
+        block: bool,
+        capacity: usize,
+    },
     Receive(prop::sample::Index),
     Leave(prop::sample::Index),
 }
@@ -17,8 +21,9 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => Just(Step::Publish),
-        1 => (any::<bool>(), 1_usize..5)
-            .prop_map(|(block, capacity)| Step::Subscribe { block, capacity }),
+        1 => (any::<bool>(), any::<bool>(), 1_usize..5).prop_map(|(pattern, block, capacity)| {
+            Step::Subscribe { pattern, block, capacity }
+        }),
         4 => any::<prop::sample::Index>().prop_map(Step::Receive),
         1 => any::<prop::sample::Index>().prop_map(Step::Leave),
     ]
@@ -57,12 +62,46 @@ impl Model {
     }
 }
 
-fn receive(subscription: &mut Subscription<Tick>) -> Option<Result<u64, u64>> {
-    let item = subscription.recv().now_or_never()?;
-    Some(match item.expect("the bus is open") {
-        Ok(event) => Ok(event.number),
-        Err(Gap { missed, .. }) => Err(missed),
-    })
+/// Either way to receive the same events.
+enum Subscriber {
+    Type(Subscription<Tick>),
+    Pattern(PatternSubscription),
+}
+
+impl Subscriber {
+    fn new(bus: &Bus, pattern: bool, buffer: Buffer) -> Self {
+        if pattern {
+            Self::Pattern(
+                bus.subscribe_pattern_with("test.*", buffer)
+                    .expect("a pattern"),
+            )
+        } else {
+            Self::Type(bus.subscribe_with(buffer))
+        }
+    }
+
+    fn receive(&mut self) -> Option<Result<u64, u64>> {
+        let item = match self {
+            Self::Type(subscription) => subscription
+                .recv()
+                .now_or_never()?
+                .expect("the bus is open")
+                .map(|tick| tick.number),
+            Self::Pattern(subscription) => subscription
+                .recv()
+                .now_or_never()?
+                .expect("the bus is open")
+                .map(|event| event.downcast::<Tick>().expect("a tick").number),
+        };
+        Some(item.map_err(|Gap { missed, .. }| missed))
+    }
+
+    fn unread(&self) -> u64 {
+        match self {
+            Self::Type(subscription) => subscription.unread(),
+            Self::Pattern(subscription) => subscription.unread(),
+        }
+    }
 }
 
 proptest! {
@@ -73,7 +112,7 @@ proptest! {
     #[test]
     fn every_subscriber_sees_what_the_model_sees(steps in prop::collection::vec(step(), 1..120)) {
         let bus = Bus::local();
-        let mut subscribers: Vec<(Subscription<Tick>, Model)> = Vec::new();
+        let mut subscribers: Vec<(Subscriber, Model)> = Vec::new();
         let (mut number, mut dropped, mut undelivered, mut delivered) = (0, 0, 0, 0);
         for step in steps {
             match step {
@@ -92,15 +131,15 @@ proptest! {
                     }
                     number += 1;
                 }
-                Step::Subscribe { block, capacity } => {
+                Step::Subscribe { pattern, block, capacity } => {
                     let lag = if block { Lag::Block } else { Lag::DropOldest };
-                    let subscription = bus.subscribe_with(Buffer::new(lag, capacity));
+                    let subscription = Subscriber::new(&bus, pattern, Buffer::new(lag, capacity));
                     let model = Model { lag, capacity, buffered: VecDeque::new(), missed: 0, cancelled: 0 };
                     subscribers.push((subscription, model));
                 }
                 Step::Receive(index) if !subscribers.is_empty() => {
                     let (subscription, model) = index.get_mut(&mut subscribers);
-                    prop_assert_eq!(receive(subscription), model.receive());
+                    prop_assert_eq!(subscription.receive(), model.receive());
                 }
                 Step::Leave(index) if !subscribers.is_empty() => {
                     let index = index.index(subscribers.len());

@@ -11,7 +11,10 @@ use algedonic::{Buffer, Bus, ErrorKind, Level, Signal, Status};
 use futures_util::FutureExt;
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::events::Tick;
+use crate::{
+    events::Tick,
+    patience::{until, within},
+};
 
 #[tokio::test]
 async fn handlers_finish_what_was_published_before() {
@@ -60,7 +63,7 @@ async fn a_closed_bus_takes_nothing_and_says_so() {
             .await
             .is_none()
     );
-    assert_eq!(bus.health().status, Status::Unhealthy);
+    assert_eq!(bus.health().status, Status::Closed);
     assert_eq!(bus.counts().refused, 2);
     // Idempotent.
     assert!(bus.shutdown(Duration::from_secs(1)).await.is_clean());
@@ -143,9 +146,7 @@ async fn a_publisher_that_waits_for_room_is_let_finish() {
             }
         }
     });
-    while bus.counts().published < 3 {
-        tokio::task::yield_now().await;
-    }
+    until("the publishers", || bus.counts().published == 3).await;
     let shutdown = bus.shutdown(Duration::from_secs(10));
     tokio::pin!(shutdown);
     assert!((&mut shutdown).now_or_never().is_none());
@@ -170,8 +171,71 @@ async fn a_dropped_bus_leaves_no_task() {
     let metrics = tokio::runtime::Handle::current().metrics();
     assert_eq!(metrics.num_alive_tasks(), 1);
     drop(bus);
-    while metrics.num_alive_tasks() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until("the tasks to end", || metrics.num_alive_tasks() == 0).await;
     assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_aborted_handler_leaves_is_counted() {
+    let bus = Bus::local();
+    bus.on::<Tick>()
+        .handle(|_| std::future::pending::<Result<(), io::Error>>())
+        .detach();
+    for number in 0..5 {
+        bus.publish(Tick::new(number)).await.expect("open");
+    }
+    tokio::task::yield_now().await;
+    let report = bus.shutdown(Duration::from_secs(1)).await;
+    assert_eq!(
+        (report.handlers_aborted, report.abandoned, report.unread),
+        (1, 5, 0)
+    );
+    assert!(!report.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_does_not_hold_the_shutdown() {
+    let bus = Bus::local();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    bus.on::<Tick>()
+        .handle(move |_| {
+            // Wrong in a handler, and yet it happens.
+            let _ = held.lock().expect("whole").recv();
+            async { Ok::<_, io::Error>(()) }
+        })
+        .detach();
+    bus.publish(Tick::new(1)).await.expect("open");
+    let report = within("the shutdown", bus.shutdown(Duration::from_millis(100))).await;
+    assert_eq!(report.handlers_aborted, 1);
+    drop(release);
+}
+
+#[tokio::test]
+async fn two_at_once_and_one_for_ever_are_one_shutdown() {
+    let bus = Bus::local();
+    let handled = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&handled);
+    bus.on::<Tick>()
+        .handle(move |_| {
+            let count = Arc::clone(&count);
+            async move {
+                tokio::task::yield_now().await;
+                count.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, io::Error>(())
+            }
+        })
+        .detach();
+    for number in 0..50 {
+        bus.publish(Tick::new(number)).await.expect("open");
+    }
+    // Cancelled at the start: the handlers go on.
+    assert!(
+        bus.shutdown(Duration::from_secs(5))
+            .now_or_never()
+            .is_none()
+    );
+    let (one, other) = tokio::join!(bus.shutdown(Duration::MAX), bus.shutdown(Duration::MAX));
+    assert!(one.is_clean() && other.is_clean(), "{one} {other}");
+    assert_eq!(handled.load(Ordering::Relaxed), 50);
 }

@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -10,14 +10,15 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     events::Tick,
-    rabbitmq::{bus, config, link_is, within},
+    patience::{until, within},
+    rabbitmq::{bus, config, link_is},
 };
 
 /// No call to `publish` may take longer: nothing it does waits for a broker. A machine that is busy
 /// starting one may well keep a thread from running for a while.
 const PUBLISH_BOUND: Duration = Duration::from_millis(500);
 
-/// By then every remote outcome is known: the mirror's deadline, and some scheduling.
+/// By then every remote outcome is known: the mirror's timeout, and some scheduling.
 const REMOTE_BOUND: Duration = Duration::from_secs(11);
 
 /// Node commands block.
@@ -128,10 +129,8 @@ impl Scene {
     /// Waits until so many more events are confirmed.
     async fn confirms(&self, more: u64) {
         let wanted = self.here.counts().confirmed + more;
-        within("events to be confirmed", async {
-            while self.here.counts().confirmed < wanted {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        until("events to be confirmed", || {
+            self.here.counts().confirmed >= wanted
         })
         .await;
     }
@@ -188,22 +187,28 @@ fn read_here(bus: &Bus) -> JoinHandle<u64> {
     })
 }
 
-/// Reads every event on the other bus. Returns how often each came.
-fn read_there(bus: &Bus) -> JoinHandle<HashMap<EventId, u64>> {
+/// How often each event came.
+type Arrived = Arc<Mutex<HashMap<EventId, u64>>>;
+
+/// Reads every event on the other bus.
+fn read_there(bus: &Bus) -> (Arrived, JoinHandle<()>) {
     let mut ticks = bus.subscribe_with::<Tick>(Buffer::block(1024));
-    tokio::spawn(async move {
-        let mut arrived = HashMap::new();
+    let arrived = Arrived::default();
+    let book = Arc::clone(&arrived);
+    let reader = tokio::spawn(async move {
         while let Some(tick) = ticks.recv().await {
-            *arrived.entry(tick.expect("no gap").id()).or_default() += 1;
+            let id = tick.expect("no gap").id();
+            *book.lock().expect("whole").entry(id).or_default() += 1;
         }
-        arrived
-    })
+    });
+    (arrived, reader)
 }
 
 /// Runs events from one bus to another while `fault` does its work, and checks every promise.
 async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
     let scene = Scene::set().await;
-    let (local, remote) = (read_here(&scene.here), read_there(&scene.there));
+    let local = read_here(&scene.here);
+    let (arrived, remote) = read_there(&scene.there);
     let (stop, stopped) = mpsc::channel(1);
     let publisher = tokio::spawn(publish_until(scene.here.clone(), stopped));
     scene.confirms(200).await;
@@ -215,11 +220,9 @@ async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
     scene.judge(&seen);
 
     // Whatever was confirmed arrives, once; what certainly stayed does not.
-    let arrivals = seen.confirmed.len() as u64;
-    within("what was confirmed to arrive", async {
-        while scene.there.counts().received < arrivals {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("what was confirmed to arrive", || {
+        let arrived = arrived.lock().expect("whole");
+        seen.confirmed.iter().all(|id| arrived.contains_key(id))
     })
     .await;
     scene.here.shutdown(Duration::from_secs(5)).await;
@@ -229,7 +232,8 @@ async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
         seen.published,
         "local delivery loses nothing"
     );
-    let arrived = remote.await.expect("no panic");
+    remote.await.expect("no panic");
+    let arrived = arrived.lock().expect("whole");
     for id in &seen.confirmed {
         assert_eq!(arrived.get(id), Some(&1), "event {id}");
     }
@@ -266,10 +270,8 @@ async fn paused_and_resumed() {
     under(async |node, here| {
         command(node, Node::pause).await;
         // Whether it is the heartbeat or the first confirm that fails: it is noticed, and said.
-        within("the silence to be noticed", async {
-            while here.health().status == Status::Healthy {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        until("the silence to be noticed", || {
+            here.health().status != Status::Healthy
         })
         .await;
         command(node, Node::resume).await;

@@ -1,25 +1,29 @@
+//! Tasks that end with their owner.
+
 use std::time::Duration;
 
 use tokio::{
     runtime::Handle,
     sync::watch,
-    task::{AbortHandle, JoinHandle},
+    task::AbortHandle,
     time::{Instant, timeout, timeout_at},
 };
 
-/// How long an aborted task may take to get its last turn, on a runtime that is busy.
+/// How long an aborted task may take to get its last turn, on a runtime that is busy. One that never
+/// yields is not waited for.
 const LAST_TURN: Duration = Duration::from_millis(100);
 
 /// A task that ends with its owner.
-pub(super) struct Task {
+#[derive(Debug)]
+pub(crate) struct Task {
     abort: AbortHandle,
     done: watch::Receiver<()>,
 }
 
 impl Task {
-    pub(super) fn spawn(runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(crate) fn spawn(runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) -> Self {
         let (finished, done) = watch::channel(());
-        let handle: JoinHandle<()> = runtime.spawn(async move {
+        let handle = runtime.spawn(async move {
             let _finished = finished;
             work.await;
         });
@@ -29,14 +33,24 @@ impl Task {
         }
     }
 
-    /// Waits for its end; at the deadline it is aborted.
-    pub(super) async fn end_by(&self, deadline: Instant) {
+    pub(crate) fn abort_handle(&self) -> AbortHandle {
+        self.abort.clone()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.abort.is_finished()
+    }
+
+    /// Waits for its end; at the deadline it is aborted. True if it ended by itself.
+    pub(crate) async fn end_by(&self, deadline: Instant) -> bool {
         let mut done = self.done.clone();
-        if timeout_at(deadline, done.changed()).await.is_err() {
+        let in_time = timeout_at(deadline, done.changed()).await.is_ok();
+        if !in_time {
             self.abort.abort();
             // What it held answers only when it is dropped, on the task's next turn.
             let _ = timeout(LAST_TURN, done.changed()).await;
         }
+        in_time
     }
 }
 

@@ -13,10 +13,14 @@ mod host;
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem::discriminant,
     time::Duration,
 };
 
-use algedonic::{Buffer, Bus, Error, EventId, Handler, Level, LocalOnly, Receipt, Remote, Signal};
+use algedonic::{
+    Buffer, Bus, Error, Event, Handler, Level, LocalOnly, Receipt, Remote, Signal,
+    transport::BoxFuture,
+};
 use host::{
     events::{Metric, Reading, State, StateChange, Trend},
     mirror,
@@ -40,22 +44,22 @@ async fn main() -> Result<(), Error> {
     })?;
     paint::line("bus", &bus.health().to_string(), "");
 
-    let (outcomes, printer) = print_outcomes();
-    let policy = [listen(&bus), tell_links(&bus)];
-    let coordination = coordinate(&bus, &outcomes);
-    let control = control(&bus, &outcomes, &options);
+    let (outcomes, told) = follow_outcomes(options.ids);
+    let policy = listen(&bus)?;
+    let links = tokio::spawn(paint::links(bus.links()));
+    coordinate(&bus, &outcomes).detach();
+    control(&bus, &outcomes, &options).detach();
     tokio::select! {
         result = operate(&bus, &outcomes, &options) => result?,
-        () = end(&options) => {}
+        () = options.end() => {}
     }
 
     // What is on its way is finished; then everybody hears the end.
     let report = bus.shutdown(Duration::from_secs(5)).await;
-    drop((outcomes, coordination, control));
-    for listener in policy {
+    drop(outcomes);
+    for listener in [policy, links, told] {
         listener.await.expect("no panic");
     }
-    printer.await.expect("no panic");
     paint::line("bus", &report.to_string(), "");
     let counts = report.counts;
     let numbers = format!(
@@ -81,8 +85,7 @@ async fn operate(bus: &Bus, outcomes: &Outcomes, options: &Options) -> Result<()
     loop {
         ticks.tick().await;
         for reading in machine.read() {
-            let text = paint::reading(&reading);
-            outcomes.tell("S1", text, bus.publish(reading).await?);
+            outcomes.follow(bus.publish(reading).await?);
         }
         if options.once {
             return Ok(());
@@ -93,32 +96,21 @@ async fn operate(bus: &Bus, outcomes: &Outcomes, options: &Options) -> Result<()
 /// S2: a trend for each metric, from its latest readings.
 fn coordinate(bus: &Bus, outcomes: &Outcomes) -> Handler {
     const WINDOW: usize = 5;
-    let (bus, outcomes) = (bus.clone(), outcomes.clone());
     let mut latest: HashMap<Metric, VecDeque<f64>> = HashMap::new();
-    let handler = bus.clone();
-    handler.on::<Reading>().handle(move |reading| {
+    let publish = outcomes.publisher(bus);
+    bus.on::<Reading>().handle(move |reading| {
         let window = latest.entry(reading.metric).or_default();
         window.push_back(reading.percent);
         if window.len() > WINDOW {
             window.pop_front();
         }
-        let trend = Trend {
+        publish(Trend {
+            number: reading.number,
             metric: reading.metric,
             samples: window.len(),
             mean: window.iter().sum::<f64>() / window.len() as f64,
             highest: window.iter().copied().fold(0.0, f64::max),
-        };
-        // Trends are worth a line once a window.
-        let tell = reading.number % WINDOW as u64 == 0;
-        let (bus, outcomes) = (bus.clone(), outcomes.clone());
-        async move {
-            let text = paint::trend(&trend);
-            let receipt = bus.publish(trend).await?;
-            if tell {
-                outcomes.tell("S2", text, receipt);
-            }
-            Ok::<_, Error>(())
-        }
+        })
     })
 }
 
@@ -126,37 +118,35 @@ fn coordinate(bus: &Bus, outcomes: &Outcomes) -> Handler {
 fn control(bus: &Bus, outcomes: &Outcomes, options: &Options) -> Handler {
     /// How far below the threshold, in percent of the whole, it must fall before it counts as well.
     const HYSTERESIS: f64 = 5.0;
-    let (bus, outcomes) = (bus.clone(), outcomes.clone());
     let thresholds = HashMap::from([
         (Metric::Cpu, options.cpu),
         (Metric::Memory, options.memory),
         (Metric::Disk, options.disk),
     ]);
     let mut states: HashMap<Metric, State> = HashMap::new();
-    let handler = bus.clone();
-    handler.on::<Trend>().handle(move |trend| {
+    let (raise, outcomes) = (bus.clone(), outcomes.clone());
+    bus.on::<Trend>().handle(move |trend| {
         let metric = trend.metric;
         let threshold = thresholds.get(&metric).copied().unwrap_or(f64::INFINITY);
-        let state = states.entry(metric).or_insert(State::Normal);
-        let old_state = *state;
-        match old_state {
-            State::Normal if trend.mean > threshold => *state = State::Strained,
-            State::Strained if trend.mean < threshold - HYSTERESIS => *state = State::Normal,
-            _ => {}
-        }
-        let new_state = *state;
-        let (bus, outcomes) = (bus.clone(), outcomes.clone());
+        let old_state = *states.entry(metric).or_insert(State::Normal);
+        let new_state = match old_state {
+            State::Normal if trend.mean > threshold => State::Strained,
+            State::Strained if trend.mean < threshold - HYSTERESIS => State::Normal,
+            same => same,
+        };
+        states.insert(metric, new_state);
+        let (bus, outcomes) = (raise.clone(), outcomes.clone());
         async move {
-            if old_state == new_state {
-                return Ok(());
+            if old_state != new_state {
+                let change = StateChange {
+                    metric,
+                    old_state,
+                    new_state,
+                };
+                outcomes.follow(bus.publish(change).await?);
+                let signal = judge(&trend, threshold, new_state);
+                outcomes.follow(bus.signal(signal).await?);
             }
-            let change = StateChange {
-                metric,
-                old_state,
-                new_state,
-            };
-            outcomes.tell("S3", paint::change(&change), bus.publish(change).await?);
-            bus.signal(judge(&trend, threshold, new_state)).await?;
             Ok::<_, Error>(())
         }
     })
@@ -178,90 +168,79 @@ fn judge(trend: &Trend, threshold: f64, state: State) -> Signal {
     signal.source("s3").measured(mean, threshold).message(words)
 }
 
-/// S5: prints what it feels, and says so if it missed anything.
-fn listen(bus: &Bus) -> JoinHandle<()> {
-    let mut signals = bus.signals();
-    let mut readings = bus.subscribe_with::<Reading>(Buffer::block(256));
-    tokio::spawn(async move {
+/// S5: prints what it hears and feels, and says so if it missed anything.
+fn listen(bus: &Bus) -> Result<JoinHandle<()>, Error> {
+    let mut everything = bus.subscribe_pattern_with("#", Buffer::block(256))?;
+    Ok(tokio::spawn(async move {
         let mut last = None;
-        loop {
-            tokio::select! {
-                biased;
-                Some(signal) = signals.recv() => match signal {
-                    Ok(signal) => paint::line("S5", &paint::signal(&signal), ""),
-                    Err(gap) => paint::line("S5", &gap.to_string(), "gap"),
-                },
-                Some(reading) = readings.recv() => match reading {
-                    Ok(reading) => {
-                        if last.is_some_and(|last| reading.number != last + 1) {
-                            paint::line("S5", "a reading is missing", "gap");
-                        }
-                        last = Some(reading.number);
-                    }
-                    Err(gap) => paint::line("S5", &gap.to_string(), "gap"),
-                },
-                else => return,
+        while let Some(event) = everything.recv().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(gap) => {
+                    paint::line("S5", &gap.to_string(), "gap");
+                    continue;
+                }
+            };
+            if let Some(reading) = event.downcast::<Reading>() {
+                if last.is_some_and(|last| reading.number != last + 1) {
+                    paint::line("S5", "a reading is missing", "gap");
+                }
+                last = Some(reading.number);
+            }
+            if paint::is_worth_a_line(&event) {
+                let (who, text) = paint::event(&event);
+                paint::line(who, &text, "");
             }
         }
-    })
+    }))
 }
 
-/// Says when the mirror's link changes.
-fn tell_links(bus: &Bus) -> JoinHandle<()> {
-    let mut links = bus.links();
-    tokio::spawn(async move {
-        let mut state = None;
-        while let Some(link) = links.next().await {
-            // A link that stays down says so at every attempt.
-            if state.replace(link.state) != Some(link.state) {
-                paint::line("bus", &paint::link(&link), "");
-            }
-        }
-    })
-}
-
-/// Prints each line when it is known what became of its event.
+/// Follows events to their remote outcomes, beside the work.
 #[derive(Clone)]
-struct Outcomes(mpsc::UnboundedSender<(&'static str, String, Receipt)>);
+struct Outcomes(mpsc::Sender<Receipt>);
 
 impl Outcomes {
-    fn tell(&self, who: &'static str, text: String, receipt: Receipt) {
-        // Bounded by what the mirror lets wait: receipts resolve by its deadline.
-        let _ = self.0.send((who, text, receipt));
+    fn follow(&self, receipt: Receipt) {
+        // Beyond the bound an outcome is not told here; the bus counts it all the same.
+        let _ = self.0.try_send(receipt);
+    }
+
+    /// A function that publishes and follows.
+    fn publisher<E: Event>(
+        &self,
+        bus: &Bus,
+    ) -> impl Fn(E) -> BoxFuture<Result<(), Error>> + Send + 'static {
+        let (bus, outcomes) = (bus.clone(), self.clone());
+        move |event| {
+            let (bus, outcomes) = (bus.clone(), outcomes.clone());
+            Box::pin(async move {
+                outcomes.follow(bus.publish(event).await?);
+                Ok(())
+            })
+        }
     }
 }
 
-fn print_outcomes() -> (Outcomes, JoinHandle<()>) {
-    let (sender, mut receiver) = mpsc::unbounded_channel::<(_, String, Receipt)>();
-    let printer = tokio::spawn(async move {
-        while let Some((who, text, receipt)) = receiver.recv().await {
+/// Tells what becomes of events beyond this process: when that changes, or of each.
+fn follow_outcomes(each: bool) -> (Outcomes, JoinHandle<()>) {
+    let (sender, mut receipts) = mpsc::channel::<Receipt>(8192);
+    let told = tokio::spawn(async move {
+        let mut last = None;
+        while let Some(receipt) = receipts.recv().await {
             let id = receipt.id();
             let remote = receipt.remote().await;
-            paint::line(who, &text, &outcome(id, &remote));
+            if matches!(remote, Remote::LocalOnly(LocalOnly::NoTransport)) {
+                continue;
+            }
+            let changed = last.replace(discriminant(&remote)) != Some(discriminant(&remote));
+            if each {
+                paint::line("bus", &remote.to_string(), &id.to_string());
+            } else if changed {
+                paint::line("bus", &format!("events beyond this process: {remote}"), "");
+            }
         }
     });
-    (Outcomes(sender), printer)
-}
-
-/// What became of an event beyond this process, with its id.
-fn outcome(id: EventId, remote: &Remote) -> String {
-    match remote {
-        Remote::Confirmed => format!("confirmed {id}"),
-        Remote::LocalOnly(LocalOnly::NoTransport) => String::new(),
-        other => format!("{other}"),
-    }
-}
-
-async fn end(options: &Options) {
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = async {
-            match options.run_for {
-                Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
-            }
-        } => {}
-    }
+    (Outcomes(sender), told)
 }
 
 /// The machine as the operating system shows it.

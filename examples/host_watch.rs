@@ -8,7 +8,7 @@ mod host;
 
 use std::time::Duration;
 
-use algedonic::{AnyEnvelope, Buffer, Error, Signal};
+use algedonic::{Buffer, Error};
 use host::{
     events::{Reading, StateChange, Trend},
     mirror,
@@ -32,62 +32,42 @@ async fn main() -> Result<(), Error> {
             .inbound::<StateChange>()
     })?;
     let mut events = bus.subscribe_pattern_with("#", Buffer::block(256))?;
-    let mut links = bus.links();
-    let mut state = None;
-    let end = end(options.run_for);
+    let links = tokio::spawn(paint::links(bus.links()));
+    let end = options.end();
     tokio::pin!(end);
-    let mut ending = false;
+    let mut ending = None;
     loop {
-        tokio::select! {
-            Some(link) = links.next() => {
-                // A link that stays down says so at every attempt.
-                if state.replace(link.state) != Some(link.state) {
-                    paint::line("bus", &paint::link(&link), "");
-                }
-            }
-            event = events.recv() => match event {
-                Some(Ok(event)) => print(&event),
-                Some(Err(gap)) => paint::line("bus", &gap.to_string(), "gap"),
-                None => break,
-            },
-            () = &mut end, if !ending => {
-                ending = true;
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = &mut end, if ending.is_none() => {
                 // In a task: what is buffered is printed meanwhile.
                 let bus = bus.clone();
-                tokio::spawn(async move { bus.shutdown(Duration::from_secs(5)).await });
+                ending = Some(tokio::spawn(async move { bus.shutdown(Duration::from_secs(5)).await }));
+                continue;
             }
-        }
-        if options.once && bus.counts().received > 0 {
-            break;
+        };
+        match event {
+            Some(Ok(event)) => {
+                let (who, text) = paint::event(&event);
+                if options.ids {
+                    paint::line(who, &text, &event.id().to_string());
+                } else if paint::is_worth_a_line(&event) {
+                    paint::line(who, &text, "");
+                }
+                if options.once {
+                    break;
+                }
+            }
+            Some(Err(gap)) => paint::line("bus", &gap.to_string(), "gap"),
+            None => break,
         }
     }
+    // What was printed is acknowledged before the connection goes.
+    let report = match ending {
+        Some(report) => report.await.expect("no panic"),
+        None => bus.shutdown(Duration::from_secs(5)).await,
+    };
+    links.await.expect("no panic");
+    paint::line("bus", &report.to_string(), "");
     Ok(())
-}
-
-fn print(event: &AnyEnvelope) {
-    let id = event.id().to_string();
-    let who = event.metadata().source.to_string();
-    if let Some(reading) = event.downcast::<Reading>() {
-        paint::line("S1", &paint::reading(&reading), &id);
-    } else if let Some(trend) = event.downcast::<Trend>() {
-        paint::line("S2", &paint::trend(&trend), &id);
-    } else if let Some(change) = event.downcast::<StateChange>() {
-        paint::line("S3", &paint::change(&change), &id);
-    } else if let Some(signal) = event.downcast::<Signal>() {
-        paint::line("S5", &paint::signal(&signal), &id);
-    } else {
-        paint::line(&who, event.key(), &id);
-    }
-}
-
-async fn end(run_for: Option<Duration>) {
-    match run_for {
-        Some(time) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            () = tokio::time::sleep(time) => {}
-        },
-        None => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
 }

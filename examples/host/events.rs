@@ -52,6 +52,8 @@ impl Event for Reading {
 /// What coordination (S2) makes of the latest readings of one metric.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Trend {
+    /// The number of the latest reading in it.
+    pub(crate) number: u64,
     pub(crate) metric: Metric,
     pub(crate) samples: usize,
     pub(crate) mean: f64,

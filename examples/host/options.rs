@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) every: Duration,
     /// Where RabbitMQ is.
     pub(crate) amqp: Option<String>,
+    /// Print each event's id, and each confirm.
+    pub(crate) ids: bool,
     /// The name of this program's queue.
     pub(crate) queue: String,
     /// Thresholds in percent: above, it hurts.
@@ -46,6 +48,7 @@ impl Options {
             run_for: None,
             every: Duration::from_secs(1),
             amqp: std::env::var("ALGEDONIC_AMQP_URL").ok(),
+            ids: false,
             queue: program.replace('_', "-"),
             cpu: 85.0,
             memory: 90.0,
@@ -57,6 +60,7 @@ impl Options {
                 "--once" => options.once = true,
                 "--for" => options.run_for = Some(duration(&value()?)?),
                 "--every" => options.every = duration(&value()?)?,
+                "--ids" => options.ids = true,
                 "--amqp" => options.amqp = Some(value()?),
                 "--queue" => options.queue = value()?,
                 "--cpu" => options.cpu = percent(&value()?)?,
@@ -70,11 +74,28 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Waits for the end that was asked for, or for Ctrl-C.
+    pub(crate) async fn end(&self) {
+        let time_is_up = async {
+            match self.run_for {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = time_is_up => {}
+        }
+    }
+}
+
 const HELP: &str = "\
   --for 10s       end after this long (ms, s, m); without it, at Ctrl-C
   --once          end after one reading of everything
   --every 1s      between readings
   --amqp URL      mirror over RabbitMQ; also ALGEDONIC_AMQP_URL (needs --features amqp)
+  --ids           print each event's id, and each confirm
   --queue NAME    the name of this program's queue on the broker
   --cpu 85        the threshold in percent above which it hurts; also --memory, --disk
 Colours are left out when NO_COLOR is set or the output is not a terminal.";

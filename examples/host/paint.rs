@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use algedonic::{Envelope, Feeling, Level, Link, LinkState, Signal};
+use algedonic::{AnyEnvelope, Feeling, Level, LinkState, Links, Signal};
 
 use super::events::{Reading, State, StateChange, Trend};
 
@@ -53,7 +53,29 @@ fn time_of_day(time: SystemTime) -> String {
     )
 }
 
-pub(crate) fn reading(reading: &Reading) -> String {
+/// Who says what in an event: the subsystem, and a line for people.
+pub(crate) fn event(event: &AnyEnvelope) -> (&'static str, String) {
+    if let Some(it) = event.downcast::<Reading>() {
+        ("S1", reading(&it))
+    } else if let Some(it) = event.downcast::<Trend>() {
+        ("S2", trend(&it))
+    } else if let Some(it) = event.downcast::<StateChange>() {
+        ("S3", change(&it))
+    } else if let Some(it) = event.downcast::<Signal>() {
+        ("S5", signal(&it))
+    } else {
+        ("?", event.key().to_string())
+    }
+}
+
+/// Whether an event is worth a line: trends come with each reading, and are worth one in five.
+pub(crate) fn is_worth_a_line(event: &AnyEnvelope) -> bool {
+    event
+        .downcast::<Trend>()
+        .is_none_or(|trend| trend.number.is_multiple_of(5))
+}
+
+fn reading(reading: &Reading) -> String {
     let Reading {
         metric,
         percent,
@@ -72,29 +94,23 @@ fn bar(percent: f64) -> String {
         reason = "between 0 and 20"
     )]
     let full = (percent.clamp(0.0, 100.0) / 100.0 * WIDTH as f64).round() as usize;
-    let colour = match percent {
-        ..60.0 => GREEN,
-        ..85.0 => YELLOW,
-        _ => RED,
-    };
     let rest = paint(DIM, "·".repeat(WIDTH - full));
-    format!("{}{rest}", paint(colour, "█".repeat(full)))
+    format!("{}{rest}", paint(BLUE, "█".repeat(full)))
 }
 
-pub(crate) fn trend(trend: &Trend) -> String {
+fn trend(trend: &Trend) -> String {
     let Trend {
         metric,
         samples,
         mean,
         highest,
+        ..
     } = trend;
-    format!(
-        "{:<8} mean of {samples}: {mean:.1} %, highest {highest:.1} %",
-        metric.name()
-    )
+    let text = format!("mean of {samples}: {mean:.1} %, highest {highest:.1} %");
+    format!("{:<8} {}", metric.name(), paint(DIM, text))
 }
 
-pub(crate) fn change(change: &StateChange) -> String {
+fn change(change: &StateChange) -> String {
     let state = |state| match state {
         State::Normal => paint(GREEN, "normal"),
         State::Strained => paint(YELLOW, "strained"),
@@ -103,7 +119,7 @@ pub(crate) fn change(change: &StateChange) -> String {
     format!("{:<8} {old} → {new}", change.metric.name())
 }
 
-pub(crate) fn signal(signal: &Envelope<Signal>) -> String {
+fn signal(signal: &Signal) -> String {
     let (face, colour) = match signal.feeling {
         Feeling::Pain => ("▼", RED),
         Feeling::Pleasure => ("▲", GREEN),
@@ -122,11 +138,22 @@ pub(crate) fn signal(signal: &Envelope<Signal>) -> String {
     )
 }
 
-pub(crate) fn link(link: &Link) -> String {
-    let colour = match link.state {
-        LinkState::Up => GREEN,
-        LinkState::Connecting => BLUE,
-        _ => YELLOW,
-    };
-    format!("mirror {}", paint(colour, link.to_string()))
+/// Says when the mirror's link changes its state, until it is closed.
+pub(crate) async fn links(mut links: Links) {
+    let mut state = None;
+    while let Some(link) = links.next().await {
+        // A link that stays down says so at every attempt.
+        if state.replace(link.state) != Some(link.state) {
+            let colour = match link.state {
+                LinkState::Up => GREEN,
+                LinkState::Connecting => BLUE,
+                _ => YELLOW,
+            };
+            line(
+                "bus",
+                &format!("mirror {}", paint(colour, link.to_string())),
+                "",
+            );
+        }
+    }
 }

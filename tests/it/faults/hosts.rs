@@ -1,10 +1,11 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver},
     },
     time::{Duration, Instant},
@@ -23,10 +24,10 @@ struct Program {
 }
 
 impl Program {
-    fn start(name: &'static str, url: &str, arguments: &[&str]) -> Self {
+    fn start(name: &'static str, arguments: &[&str]) -> Self {
         let mut child = Command::new(example(name))
-            .args(["--amqp", url])
             .args(arguments)
+            .env_remove("ALGEDONIC_AMQP_URL")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example starts");
@@ -58,6 +59,14 @@ impl Program {
             };
             self.printed.push(line);
         }
+    }
+
+    /// Presses Ctrl-C, waits for its end, and returns all it printed.
+    fn interrupt(self) -> Vec<String> {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(told.expect("kill runs").success());
+        self.finish()
     }
 
     /// Waits for its end, and returns all it printed.
@@ -116,37 +125,46 @@ fn ids(lines: &[String], mark: &str) -> Vec<String> {
 /// restarted in between; and the monitor misses nothing of its own.
 #[test]
 fn what_the_monitor_has_confirmed_the_watcher_prints_once() {
-    let node = Arc::new(Node::start());
-    let up = |lines: &[String]| lines.iter().any(|line| line.ends_with("mirror up"));
-    let mut watch = Program::start("host_watch", &node.url(), &["--for", "5m"]);
-    watch.read_until("its link", up);
-    let options = [
-        "--for", "25s", "--every", "100ms", "--memory", "0", "--disk", "100",
-    ];
-    let mut monitor = Program::start("host_monitor", &node.url(), &options);
-    monitor.read_until("its first confirms", |lines| {
-        ids(lines, "confirmed").len() > 20
-    });
-    node.stop();
-    monitor.read_until("the loss", |lines| {
-        lines.iter().any(|line| line.contains("mirror down"))
-    });
-    node.restart();
+    let node = Node::start();
     let ups = |lines: &[String]| {
         lines
             .iter()
             .filter(|line| line.ends_with("mirror up"))
             .count()
     };
+    let mut watch = Program::start(
+        "host_watch",
+        &["--amqp", &node.url(), "--ids", "--for", "5m"],
+    );
+    watch.read_until("its link", |lines| ups(lines) == 1);
+    // Memory above nothing hurts from the beginning.
+    let mut monitor = Program::start(
+        "host_monitor",
+        &[
+            "--amqp",
+            &node.url(),
+            "--ids",
+            "--for",
+            "5m",
+            "--every",
+            "100ms",
+            "--memory",
+            "0",
+        ],
+    );
+    let confirmed = |lines: &[String]| ids(lines, "confirmed").len();
+    monitor.read_until("its first confirms", |lines| confirmed(lines) > 20);
+    node.stop();
+    monitor.read_until("the loss", |lines| {
+        lines.iter().any(|line| line.contains("mirror down"))
+    });
+    node.restart();
     monitor.read_until("its link again", |lines| ups(lines) == 2);
     watch.read_until("its link again", |lines| ups(lines) == 2);
-    let before = ids(&monitor.printed, "confirmed").len();
-    monitor.read_until("confirms again", |lines| {
-        ids(lines, "confirmed").len() > before + 20
-    });
+    let before = confirmed(&monitor.printed);
+    monitor.read_until("confirms again", |lines| confirmed(lines) > before + 20);
 
-    let monitor = monitor.finish();
-    let confirmed = ids(&monitor, "confirmed");
+    let monitor = monitor.interrupt();
     assert!(
         !monitor.iter().any(|line| line.ends_with("gap")),
         "{}",
@@ -157,18 +175,17 @@ fn what_the_monitor_has_confirmed_the_watcher_prints_once() {
         "{}",
         monitor.join("\n")
     );
-    let local_only = monitor
-        .iter()
-        .filter(|line| line.contains("local only"))
-        .count();
+    let local_only = ids(&monitor, "local only").len();
     assert!(local_only > 0, "the outage shows");
 
+    let confirmed = ids(&monitor, "confirmed");
     watch.read_until("what was confirmed", |lines| {
-        let printed = ids(lines, "");
+        let printed: HashSet<String> = ids(lines, "").into_iter().collect();
         confirmed.iter().all(|id| printed.contains(id))
     });
+    let watch = watch.interrupt();
     let mut times: HashMap<String, u32> = HashMap::new();
-    for id in ids(&watch.printed, "") {
+    for id in ids(&watch, "") {
         *times.entry(id).or_default() += 1;
     }
     for id in &confirmed {
@@ -183,4 +200,57 @@ fn what_the_monitor_has_confirmed_the_watcher_prints_once() {
         confirmed.len(),
         times.len()
     );
+}
+
+/// The first thing that a new user does needs no broker.
+#[test]
+fn the_monitor_runs_without_a_broker() {
+    let printed = Program::start("host_monitor", &["--once"]).finish();
+    for part in ["cpu", "memory", "shut down, nothing left"] {
+        assert!(
+            printed.iter().any(|line| line.contains(part)),
+            "{part} in\n{}",
+            printed.join("\n")
+        );
+    }
+    // Nor does it need one that was asked for.
+    let nowhere = ["--once", "--amqp", "amqp://127.0.0.1:9"];
+    let printed = Program::start("host_monitor", &nowhere).finish();
+    assert!(
+        printed.iter().any(|line| line.contains("local only")),
+        "{}",
+        printed.join("\n")
+    );
+}
+
+/// A threshold crossed raises pain; recovery raises pleasure.
+#[test]
+fn what_hurt_and_is_well_again_is_felt() {
+    // No machine keeps all of its processors busy for ever; this test does, for a while.
+    let mut monitor = Program::start(
+        "host_monitor",
+        &["--for", "5m", "--every", "200ms", "--cpu", "60"],
+    );
+    let busy = Arc::new(AtomicBool::new(true));
+    let burners: Vec<_> = (0..std::thread::available_parallelism().map_or(2, usize::from))
+        .map(|_| {
+            let busy = Arc::clone(&busy);
+            std::thread::spawn(move || while busy.load(Ordering::Relaxed) {})
+        })
+        .collect();
+    monitor.read_until("pain", |lines| {
+        lines
+            .iter()
+            .any(|line| line.contains("▼ pain") && line.contains("cpu"))
+    });
+    busy.store(false, Ordering::Relaxed);
+    for burner in burners {
+        burner.join().expect("no panic");
+    }
+    monitor.read_until("pleasure", |lines| {
+        lines
+            .iter()
+            .any(|line| line.contains("▲ pleasure") && line.contains("cpu"))
+    });
+    monitor.interrupt();
 }

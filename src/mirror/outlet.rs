@@ -67,6 +67,10 @@ impl Outlet {
         }
     }
 
+    pub(super) fn is_running(&self) -> bool {
+        !self.pump.is_finished()
+    }
+
     /// How many are queued, and how many in flight.
     pub(super) fn load(&self) -> (usize, usize) {
         (

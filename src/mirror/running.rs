@@ -137,6 +137,9 @@ impl Running {
             .fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
         MirrorHealth {
             transport: self.transport.name(),
+            running: self.events.is_running()
+                && self.signals.is_running()
+                && !self.dispatchers.iter().any(Task::is_finished),
             link: self.transport.link(),
             queued,
             in_flight,

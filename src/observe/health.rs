@@ -30,6 +30,8 @@ pub enum Status {
 pub struct MirrorHealth {
     /// The kind of transport, such as `amqp`.
     pub transport: &'static str,
+    /// Whether its tasks run; they end when the tokio runtime ends that the bus was built in.
+    pub running: bool,
     /// Its link; says in words what is wrong.
     pub link: Link,
     /// Events and signals that wait to be sent.
@@ -42,7 +44,7 @@ impl Health {
     pub(crate) fn new(closed: bool, mirror: Option<MirrorHealth>) -> Self {
         let mirror_works = mirror
             .as_ref()
-            .is_none_or(|mirror| mirror.link.state == LinkState::Up);
+            .is_none_or(|mirror| mirror.running && mirror.link.state == LinkState::Up);
         let status = match (closed, mirror_works) {
             (true, _) => Status::Closed,
             (false, true) => Status::Healthy,
@@ -58,7 +60,14 @@ impl fmt::Display for Health {
         write!(f, "{}", self.status)?;
         match &self.mirror {
             None => f.write_str(", no mirror"),
-            Some(mirror) => write!(f, ", mirror over {}: {}", mirror.transport, mirror.link),
+            Some(mirror) if mirror.running || self.status == Status::Closed => {
+                write!(f, ", mirror over {}: {}", mirror.transport, mirror.link)
+            }
+            Some(mirror) => write!(
+                f,
+                ", mirror over {}: its tasks have ended, with their runtime",
+                mirror.transport
+            ),
         }
     }
 }

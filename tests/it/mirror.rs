@@ -505,3 +505,34 @@ async fn every_outcome_is_known_by_the_timeout() {
     let counts = here.counts();
     assert_eq!((counts.unknown, counts.local_only), (1, 99));
 }
+
+#[test]
+fn a_bus_whose_runtime_has_ended_is_local_and_says_so() {
+    let broker = Broker::new();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    };
+    let first = runtime();
+    let here = first.block_on(async {
+        let here = bus(&broker, "here");
+        link_is(&here, LinkState::Up).await;
+        here
+    });
+    drop(first);
+    runtime().block_on(async {
+        let mut ticks = here.subscribe::<Tick>();
+        let receipt = here.publish(Tick::new(1)).await.expect("open");
+        assert!(
+            within("the outcome", receipt.remote())
+                .await
+                .is_local_only()
+        );
+        assert_eq!(ticks.recv().await.expect("open").expect("no gap").number, 1);
+        let health = here.health();
+        assert_eq!(health.status, Status::Degraded);
+        assert!(health.to_string().contains("runtime"), "{health}");
+    });
+}

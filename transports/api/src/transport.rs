@@ -15,8 +15,9 @@ pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send + 'static>>;
 /// # Contract
 ///
 /// Implemented by the author of a transport; called by the bus's mirror, from many tasks at once.
-/// Names, keys and priorities of a message have been checked before a call arrives; the length of its
-/// texts and the size of its body have not: what the wire cannot carry is `Malformed` or `TooLarge`. A transport is at work from the moment it is made: it connects by itself, in the
+/// Names, keys and priorities of a message have been checked before a call arrives; the length of
+/// its texts and the size of its body have not: what the wire cannot carry is `Malformed` or
+/// `TooLarge`. A transport is at work from the moment it is made: it connects by itself, in the
 /// background, and again after every loss. Nothing here waits for a connection.
 ///
 /// # Delivery
@@ -35,11 +36,11 @@ pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send + 'static>>;
 ///
 /// Every future may be dropped at any time: what it stands for goes on, only its result is lost.
 ///
-/// # Clone
+/// # Sharing, and names
 ///
-/// Two transports of one name at one time are one receiver: each message goes to either.
 /// Shared by reference (`Arc<dyn Transport>`). Dropping the last reference ends its tasks and cuts
-/// its connections, without the courtesies of [`close`](Self::close).
+/// its connections, without the courtesies of [`close`](Self::close). Two transports of one name at
+/// one time are one receiver: each message goes to either.
 ///
 /// # Wrappers
 ///

@@ -4,7 +4,7 @@
 //! is decided by the declared [`Capabilities`](crate::Capabilities) and by what the [`World`] can
 //! do; a check that does not apply says so, it does not pass in silence.
 //!
-//! ```ignore
+//! ```text
 //! // tests/conformance.rs
 //! use std::sync::Arc;
 //! use algedonic_transport::{Transport, conformance::World};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{
     runtime::Handle,
     sync::watch,
-    task::AbortHandle,
+    task::{AbortHandle, Id},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -16,6 +16,7 @@ const LAST_TURN: Duration = Duration::from_millis(100);
 /// A task that ends with its owner.
 #[derive(Debug)]
 pub(crate) struct Task {
+    id: Id,
     abort: AbortHandle,
     done: watch::Receiver<()>,
 }
@@ -28,6 +29,7 @@ impl Task {
             work.await;
         });
         Self {
+            id: handle.id(),
             abort: handle.abort_handle(),
             done,
         }
@@ -35,6 +37,11 @@ impl Task {
 
     pub(crate) fn abort_handle(&self) -> AbortHandle {
         self.abort.clone()
+    }
+
+    /// Whether the caller runs inside of it: then it cannot be waited for.
+    pub(crate) fn is_here(&self) -> bool {
+        tokio::task::try_id() == Some(self.id)
     }
 
     pub(crate) fn is_finished(&self) -> bool {

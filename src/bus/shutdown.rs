@@ -44,6 +44,8 @@ impl Bus {
     ///
     /// Called again it returns the report of an idle bus; called meanwhile it waits for the first.
     ///
+    /// Inside a handler it works, too: the handler that calls it is not waited for.
+    ///
     /// # Panics
     ///
     /// Outside a tokio runtime with its timers enabled.

@@ -29,7 +29,8 @@ impl HandlerSet {
         abort
     }
 
-    /// Waits for the handlers to finish what they have; at the deadline the rest are aborted.
+    /// Waits for the handlers to finish what they have; at the deadline the rest are aborted. The
+    /// one that calls it, if one does, is not waited for.
     pub(crate) async fn end_by(&self, deadline: Instant) -> Ended {
         let tasks = self
             .0
@@ -37,7 +38,7 @@ impl HandlerSet {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let mut ended = Ended::default();
-        for task in tasks {
+        for task in tasks.iter().filter(|task| !task.is_here()) {
             if task.end_by(deadline).await {
                 ended.finished += 1;
             } else {

@@ -25,7 +25,7 @@ impl Buffer {
     ///
     /// # Panics
     ///
-    /// When `capacity` is 0.
+    /// As [`new`](Self::new).
     pub const fn block(capacity: usize) -> Self {
         Self::new(Lag::Block, capacity)
     }
@@ -34,17 +34,24 @@ impl Buffer {
     ///
     /// # Panics
     ///
-    /// When `capacity` is 0.
+    /// As [`new`](Self::new).
     pub const fn drop_oldest(capacity: usize) -> Self {
         Self::new(Lag::DropOldest, capacity)
     }
+
+    /// The largest capacity, in events: the room is taken when the subscription is made.
+    pub const MAX_CAPACITY: usize = 1 << 20;
 
     /// A buffer of the given policy and capacity, in events.
     ///
     /// # Panics
     ///
-    /// When `capacity` is 0.
+    /// When `capacity` is 0, or above [`MAX_CAPACITY`](Self::MAX_CAPACITY).
     pub const fn new(lag: Lag, capacity: usize) -> Self {
+        assert!(
+            capacity <= Self::MAX_CAPACITY,
+            "a buffer holds at most 1,048,576 events"
+        );
         let capacity = NonZeroUsize::new(capacity).expect("a buffer holds at least one event");
         Self { lag, capacity }
     }

@@ -129,3 +129,9 @@ async fn a_full_pattern_subscriber_does_not_keep_the_event_from_others() {
     full.recv().await.expect("open").expect("no gap");
     assert_eq!(publish.await.expect("open").local().subscribers, 2);
 }
+
+#[test]
+#[should_panic(expected = "at most 1,048,576 events")]
+fn a_buffer_beyond_reason_is_refused() {
+    let _ = Buffer::drop_oldest(1 << 40);
+}

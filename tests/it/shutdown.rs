@@ -239,3 +239,25 @@ async fn two_at_once_and_one_for_ever_are_one_shutdown() {
     assert!(one.is_clean() && other.is_clean(), "{one} {other}");
     assert_eq!(handled.load(Ordering::Relaxed), 50);
 }
+
+#[tokio::test]
+async fn a_handler_may_shut_the_bus_down() {
+    let bus = Bus::local();
+    let (inner, (done, report)) = (bus.clone(), tokio::sync::oneshot::channel());
+    let mut done = Some(done);
+    bus.on::<Tick>()
+        .handle(move |_| {
+            let (bus, done) = (inner.clone(), done.take());
+            async move {
+                let report = bus.shutdown(Duration::from_secs(60)).await;
+                done.expect("one event")
+                    .send(report)
+                    .expect("the test waits");
+                Ok::<_, io::Error>(())
+            }
+        })
+        .detach();
+    bus.publish(Tick::new(1)).await.expect("open");
+    let report = within("the shutdown", report).await.expect("it finished");
+    assert!(report.is_clean(), "{report}");
+}

@@ -7,13 +7,9 @@
 
 mod load;
 
-use std::{
-    hint::black_box,
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{hint::black_box, sync::Arc, time::Instant};
 
-use algedonic::{Buffer, Bus, Event, EventId, Key, Metadata, Priority};
+use algedonic::{Buffer, Bus, BusId, Event, EventId, Key, Metadata};
 use criterion::{Criterion, Throughput};
 use tokio::{
     runtime::Runtime,
@@ -113,34 +109,23 @@ struct Sealed {
 #[derive(Clone)]
 struct Maker {
     source: Arc<str>,
-    origin: EventId,
+    origin: BusId,
 }
 
 impl Maker {
     fn new() -> Self {
         Self {
             source: "local".into(),
-            origin: EventId::new(),
+            origin: BusId::new(),
         }
     }
 
     fn make(&self, number: usize) -> Arc<Sealed> {
-        let id = EventId::new();
+        let name = const { Key::from_static(Reading::NAME) };
+        let mut metadata = Metadata::new(name, Arc::clone(&self.source));
+        metadata.origin = Some(self.origin);
         Arc::new(Sealed {
-            metadata: Metadata {
-                id,
-                name: const { Key::from_static(Reading::NAME) },
-                version: Reading::VERSION,
-                key: const { Key::from_static(Reading::NAME) },
-                source: Arc::clone(&self.source),
-                origin: self.origin,
-                time: SystemTime::now(),
-                correlation: id.into(),
-                causation: None,
-                trace: None,
-                priority: Priority::NORMAL,
-                expires: None,
-            },
+            metadata,
             reading: Reading::new(number as u64),
         })
     }

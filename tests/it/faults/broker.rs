@@ -314,3 +314,39 @@ async fn absent_at_the_start() {
     let remote = within("the confirm", receipt.remote()).await;
     assert!(remote.is_confirmed(), "{remote}");
 }
+
+/// A lost connection counts as a delivery, and RabbitMQ 4 gives a message up after 20 of them unless it
+/// is told otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_confirmed_outlives_many_lost_connections() {
+    const CUTS: usize = 22;
+    let node = Arc::new(
+        tokio::task::spawn_blocking(Node::start)
+            .await
+            .expect("a node"),
+    );
+    let here = bus(config(&node.url(), "cuts", "here"));
+    let there = bus(config(&node.url(), "cuts", "there"));
+    // Nobody reads: what comes is held, and not settled.
+    let mut unread = there.subscribe_with::<Tick>(Buffer::block(1));
+    link_is(&here, LinkState::Up).await;
+    link_is(&there, LinkState::Up).await;
+    for number in 0..50 {
+        let receipt = here.publish(Tick::new(number)).await.expect("open");
+        let remote = within("the confirm", receipt.remote()).await;
+        assert!(remote.is_confirmed(), "{remote}");
+    }
+    for _ in 0..CUTS {
+        let connects = |bus: &Bus| bus.health().mirror.expect("there is one").link.connects;
+        let before = connects(&there);
+        command(&node, |node| {
+            node.ctl(&["close_all_connections", "a test"]);
+        })
+        .await;
+        until("the link again", || connects(&there) > before).await;
+    }
+    for number in 0..50 {
+        let tick = within("the event", unread.recv()).await;
+        assert_eq!(tick.expect("open").expect("no gap").number, number);
+    }
+}

@@ -1,75 +1,154 @@
-//! How long to wait before the next attempt to connect?
+//! How long to wait before the next attempt?
 
 use std::time::Duration;
 
-/// 100 ms for the first two seconds, so that a restarted broker is found at once; then exponential
-/// to 30 s with full jitter, so that many clients do not come back in one moment. After an error
-/// that waiting does not mend, 5 s growing to 30 s.
-#[derive(Debug, Default)]
+use algedonic_transport::Error;
+use tokio::time::Instant;
+
+/// The pauses between attempts at one thing, a connection or a lane.
+///
+/// 100 ms for the first two seconds, so that a restarted broker is found at once; then at random up
+/// to half of the time that has passed, so that a broker is found soon after it is back, and many
+/// clients do not come in one moment. After an error that waiting does not mend, from 5 s on, twice
+/// as long each time. Neither grows over the cap; but 5 s after a permanent error are the least.
+#[derive(Debug)]
 pub(crate) struct Backoff {
-    transient: u32,
+    cap: Duration,
+    /// Since when it does not work; none before the first error.
+    lost: Option<Instant>,
+    /// Permanent errors in a row.
     permanent: u32,
 }
 
 const FAST: Duration = Duration::from_millis(100);
 const FAST_PHASE: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_secs(5);
-const MOST: Duration = Duration::from_secs(30);
+/// What has worked this long was good: its loss is met with the fast retry again.
+const GOOD: Duration = Duration::from_secs(1);
 
 impl Backoff {
-    /// The pause before the next attempt, `since_loss` after the link was lost; `jitter` is random
-    /// in 0..1.
-    pub(crate) fn next(&mut self, permanent: bool, since_loss: Duration, jitter: f64) -> Duration {
+    pub(crate) fn new(cap: Duration) -> Self {
+        Self {
+            cap,
+            lost: None,
+            permanent: 0,
+        }
+    }
+
+    /// The pause after `error`, which ended what had worked for this long.
+    pub(crate) fn after(&mut self, error: &Error, worked: Duration) -> Duration {
+        if worked >= GOOD {
+            *self = Self::new(self.cap);
+        }
+        let lost = *self.lost.get_or_insert_with(Instant::now);
+        self.next(!error.is_transient(), lost.elapsed(), fastrand::f64())
+    }
+
+    /// `jitter` is random in 0..1.
+    fn next(&mut self, permanent: bool, since_loss: Duration, jitter: f64) -> Duration {
         if permanent {
-            self.transient = 0;
-            let pause = grown(SLOW, self.permanent);
+            let most = self.cap.max(SLOW);
+            let doubled = 1_u32.checked_shl(self.permanent).unwrap_or(u32::MAX);
             self.permanent = self.permanent.saturating_add(1);
-            return pause.mul_f64(1.0 + 0.2 * jitter).min(MOST);
+            let pause = SLOW.saturating_mul(doubled).min(most);
+            return pause.mul_f64(1.0 + 0.2 * jitter).min(most);
         }
         self.permanent = 0;
         if since_loss < FAST_PHASE {
             return FAST;
         }
-        self.transient = self.transient.saturating_add(1);
-        grown(2 * FAST, self.transient).mul_f64(jitter).max(FAST)
+        (since_loss / 2).min(self.cap).mul_f64(jitter).max(FAST)
     }
-}
-
-fn grown(base: Duration, steps: u32) -> Duration {
-    base.saturating_mul(1_u32.checked_shl(steps).unwrap_or(u32::MAX))
-        .min(MOST)
 }
 
 #[cfg(test)]
 mod tests {
+    use algedonic_transport::ErrorKind;
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn pauses(permanent: bool, since_loss: u64, jitter: f64) -> Vec<Duration> {
-        let mut backoff = Backoff::default();
-        (0..40)
-            .map(|_| backoff.next(permanent, Duration::from_secs(since_loss), jitter))
-            .collect()
+    const CAP: Duration = Duration::from_secs(30);
+
+    /// The pauses of an outage without end, each with when it began.
+    fn outage(
+        cap: Duration,
+        jitter: impl IntoIterator<Item = f64>,
+    ) -> impl Iterator<Item = (Duration, Duration)> {
+        let mut backoff = Backoff::new(cap);
+        let mut now = Duration::ZERO;
+        jitter.into_iter().map(move |jitter| {
+            let pause = backoff.next(false, now, jitter);
+            let began = now;
+            now += pause;
+            (began, pause)
+        })
     }
 
     #[test]
-    fn fast_at_first_then_slower_up_to_half_a_minute() {
-        assert!(pauses(false, 1, 0.5).iter().all(|pause| *pause == FAST));
-        let later = pauses(false, 3, 1.0);
+    fn fast_at_first_then_slower_up_to_the_cap() {
+        let pauses: Vec<_> = outage(CAP, std::iter::repeat_n(1.0, 60)).collect();
+        assert!(pauses[..20].iter().all(|(_, pause)| *pause == FAST));
+        assert!(pauses.iter().map(|(_, pause)| *pause).is_sorted());
+        assert_eq!(pauses[59].1, CAP);
+    }
+
+    #[test]
+    fn a_minute_takes_few_attempts_and_a_broker_that_is_back_after_eight_seconds_few_more() {
+        let at = |seconds| {
+            let seconds = Duration::from_secs(seconds);
+            outage(CAP, std::iter::repeat(0.5))
+                .take_while(|(began, _)| *began < seconds)
+                .count()
+        };
+        assert!((20..30).contains(&at(8)), "{}", at(8));
+        assert!((24..50).contains(&at(60)), "{}", at(60));
+        let worst = outage(CAP, std::iter::repeat(1.0)).find(|(began, pause)| {
+            *began < Duration::from_secs(8) && *began + *pause >= Duration::from_secs(8)
+        });
         assert!(
-            later.is_sorted() && later[0] == 4 * FAST && later[39] == MOST,
-            "{later:?}"
+            worst.is_some_and(|(_, pause)| pause <= Duration::from_secs(4)),
+            "{worst:?}"
         );
     }
 
-    #[test]
-    fn jitter_reaches_down_to_the_least_pause_and_no_further() {
-        assert!(pauses(false, 3, 0.0).iter().all(|pause| *pause == FAST));
+    proptest! {
+        #[test]
+        fn no_pause_is_longer_than_half_the_outage_or_than_the_cap(
+            jitter in prop::collection::vec(0.0..1.0_f64, 200),
+            cap in 100_u64..3_600_000,
+        ) {
+            let cap = Duration::from_millis(cap);
+            for (began, pause) in outage(cap, jitter) {
+                prop_assert!((FAST..=FAST.max(began / 2).min(cap)).contains(&pause), "{began:?}: {pause:?}");
+            }
+        }
     }
 
     #[test]
     fn a_permanent_error_is_retried_slowly_from_the_start() {
-        let pauses = pauses(true, 0, 0.0);
-        assert_eq!(pauses[..4], [SLOW, 2 * SLOW, 4 * SLOW, MOST]);
-        assert_eq!(pauses[39], MOST);
+        let pauses = |cap| -> Vec<_> {
+            let mut backoff = Backoff::new(cap);
+            (0..40)
+                .map(|_| backoff.next(true, Duration::ZERO, 0.0))
+                .collect()
+        };
+        assert_eq!(pauses(CAP)[..4], [SLOW, 2 * SLOW, 4 * SLOW, CAP]);
+        assert_eq!(pauses(CAP)[39], CAP);
+        assert!(pauses(FAST).iter().all(|pause| *pause == SLOW));
+        assert_eq!(pauses(1000 * SLOW)[39], 1000 * SLOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_had_worked_is_tried_at_once_again() {
+        let error = Error::transient(ErrorKind::Unavailable, "test");
+        let mut backoff = Backoff::new(CAP);
+        tokio::time::sleep(20 * GOOD).await;
+        // However long ago it was made: the outage begins with the first error.
+        assert_eq!(backoff.after(&error, Duration::ZERO), FAST);
+        tokio::time::sleep(20 * GOOD).await;
+        assert!((0..100).any(|_| backoff.after(&error, Duration::ZERO) > FAST));
+        assert_eq!(backoff.after(&error, GOOD), FAST);
+        assert_eq!(backoff.after(&error, Duration::ZERO), FAST);
     }
 }

@@ -20,7 +20,7 @@ use crate::uri::Uri;
 /// | [`connect_timeout`](Self::connect_timeout) | 5 s | 100 ms to 5 min |
 /// | [`heartbeat`](Self::heartbeat) | 10 s | whole seconds, 1 s to 1 h |
 /// | [`confirm_timeout`](Self::confirm_timeout) | 5 s | 10 ms to less than 2 heartbeats |
-/// | [`retry_pause`](Self::retry_pause) | 30 s | 100 ms to 1 h |
+/// | [`max_backoff`](Self::max_backoff) | 30 s | 100 ms to 1 h |
 /// | [`window`](Self::window) | 512 | 1 to 4096 |
 /// | [`prefetch`](Self::prefetch) | 100 | 1 to 2000 |
 /// | [`max_body_bytes`](Self::max_body_bytes) | 256 KiB | 1 byte to 16 MiB |
@@ -34,7 +34,7 @@ pub struct AmqpConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) confirm_timeout: Duration,
-    pub(crate) retry_pause: Duration,
+    pub(crate) max_backoff: Duration,
     pub(crate) window: usize,
     pub(crate) prefetch: u16,
     pub(crate) max_body_bytes: usize,
@@ -94,7 +94,7 @@ impl AmqpConfig {
             anonymous: true,
             queue_type: QueueType::default(),
             confirm_timeout: Duration::from_secs(5),
-            retry_pause: Duration::from_secs(30),
+            max_backoff: Duration::from_secs(30),
             window: 512,
             prefetch: 100,
             max_body_bytes: 256 * 1024,
@@ -136,8 +136,9 @@ impl AmqpConfig {
         self
     }
 
-    /// How long name resolution, TCP, TLS and the AMQP handshake may take together; the topology
-    /// after it may take as long again.
+    /// How long name resolution, TCP, TLS and the AMQP handshake may take together. After that each
+    /// lane has this long once more for all that it declares, its bindings included, and for its
+    /// channel.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -157,9 +158,11 @@ impl AmqpConfig {
     }
 
     /// The longest pause between two attempts to connect. The pause is 100 ms for the first two
-    /// seconds after a loss, then it grows to this, at random below it.
-    pub fn retry_pause(mut self, longest: Duration) -> Self {
-        self.retry_pause = longest;
+    /// seconds after a loss; then it is at random up to half of the time that has passed since, and
+    /// never more than this. After an error that waiting does not mend, such as a refused login, the
+    /// pause is 5 s at first and twice as long each time, up to this, and at least 5 s.
+    pub fn max_backoff(mut self, longest: Duration) -> Self {
+        self.max_backoff = longest;
         self
     }
 
@@ -175,7 +178,11 @@ impl AmqpConfig {
         self
     }
 
-    /// The largest body, in bytes, sent or received.
+    /// The largest body, in bytes, sent or received. A larger one that arrives is dead-lettered.
+    ///
+    /// It does not bound memory: a body is looked at when lapin has received it whole. The broker
+    /// decides what it lets in (128 MiB on RabbitMQ 3, 16 MiB from 4.0; `max_message_size`), and up
+    /// to [`prefetch`](Self::prefetch) of these on each lane may be in memory at once.
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.max_body_bytes = bytes;
         self
@@ -231,8 +238,8 @@ impl AmqpConfig {
             return refuse("confirm_timeout: must be less than 2 x heartbeat".to_owned());
         }
         within(
-            "retry_pause",
-            self.retry_pause,
+            "max_backoff",
+            self.max_backoff,
             millis(100),
             millis(3_600_000),
         )?;
@@ -280,7 +287,7 @@ mod tests {
                 config().heartbeat(second * 3 / 2).confirm_timeout(second),
             ),
             ("confirm_timeout", config().confirm_timeout(20 * second)),
-            ("retry_pause", config().retry_pause(Duration::ZERO)),
+            ("max_backoff", config().max_backoff(Duration::ZERO)),
             ("window", config().window(0)),
             ("prefetch", config().prefetch(0)),
             ("max_body_bytes", config().max_body_bytes(usize::MAX)),

@@ -11,10 +11,10 @@ use algedonic_transport::Error;
 use async_compat::CompatExt;
 use futures_core::Stream;
 use lapin::{
-    AsyncTcpStream, Channel, Connection, ConnectionProperties, Event,
+    AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, Event,
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::{
     AmqpConfig,
@@ -26,13 +26,56 @@ use crate::{
 /// A connection. Dropped, it is cut.
 pub(crate) struct Session {
     connection: Connection,
-    /// lapin's listeners share their events: this must stay the only one. In a mutex, which is
-    /// never locked, because the stream cannot be shared otherwise.
-    events: Mutex<Pin<Box<dyn Stream<Item = Event> + Send>>>,
     during: During,
     subject: String,
-    deadline: Duration,
     _cutter: Cutter,
+}
+
+/// The changes of one connection.
+pub(crate) struct Changes {
+    /// lapin's listeners share their events: this must stay the only one.
+    events: Pin<Box<dyn Stream<Item = Event> + Send>>,
+    status: ConnectionStatus,
+    during: During,
+    subject: String,
+}
+
+/// By when something must be done, all of its steps together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    at: Instant,
+    allowed: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn within(allowed: Duration) -> Self {
+        Self {
+            at: Instant::now() + allowed,
+            allowed,
+        }
+    }
+
+    /// Awaits one step. `subject` names it in the error.
+    pub(crate) async fn step<T>(
+        self,
+        during: During,
+        subject: &str,
+        step: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, Error> {
+        let result = self.await_step(during, subject, step).await?;
+        result.map_err(|error| classify(during, subject, &error))
+    }
+
+    /// Awaits one step that is none of lapin's.
+    pub(crate) async fn await_step<T>(
+        self,
+        during: During,
+        subject: &str,
+        step: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let late = |_| timed_out(during, subject, self.allowed);
+        timeout_at(self.at, step).await.map_err(late)
+    }
 }
 
 /// A change on a connection that lives.
@@ -42,10 +85,41 @@ pub(crate) enum Change {
     Lost(Error),
 }
 
+impl Changes {
+    /// Waits for the next change.
+    pub(crate) async fn next(&mut self) -> Change {
+        // An event says so at once; the state is looked at as well, so that a loss without an
+        // event is not missed for ever.
+        let mut look = interval(Duration::from_millis(250));
+        loop {
+            let event = tokio::select! {
+                event = poll_fn(|context| self.events.as_mut().poll_next(context)) => event,
+                _ = look.tick() => {
+                    if self.status.connected() {
+                        continue;
+                    }
+                    return Change::Lost(lost(self.during, "the connection is closed"));
+                }
+            };
+            match event {
+                Some(Event::ConnectionBlocked(reason)) => return Change::Blocked(reason),
+                Some(Event::ConnectionUnblocked) => return Change::Unblocked,
+                // About a channel, which tells its owner itself.
+                Some(Event::Error(error)) if error.is_amqp_soft_error() => {}
+                Some(Event::Error(error)) => {
+                    return Change::Lost(classify(self.during, &self.subject, &error));
+                }
+                Some(_) => {}
+                None => return Change::Lost(lost(self.during, "the connection has ended")),
+            }
+        }
+    }
+}
+
 impl Session {
     /// Connects within the configured deadline, which covers name resolution, TCP, TLS and the
     /// handshake. Cancelled or late, it leaves neither socket nor thread behind.
-    pub(crate) async fn open(config: &AmqpConfig, part: Part) -> Result<Self, Error> {
+    pub(crate) async fn open(config: &AmqpConfig, part: Part) -> Result<(Self, Changes), Error> {
         let uri = &config.uri;
         let subject = format!(
             "user {} at {}:{}, vhost {}",
@@ -58,66 +132,41 @@ impl Session {
         match timeout(deadline, open(config, part, &subject)).await {
             Err(_) => Err(timed_out(During::Connect, &subject, deadline)),
             Ok(Err(error)) => Err(error),
-            Ok(Ok((connection, cutter))) => Ok(Self {
-                events: Mutex::new(Box::pin(connection.events_listener())),
-                connection,
-                during: match part {
+            Ok(Ok((connection, cutter))) => {
+                let during = match part {
                     Part::Publish => During::Publish,
                     Part::Consume => During::Consume,
-                },
-                subject: format!("{}:{}", uri.host, uri.port),
-                deadline,
-                _cutter: cutter,
-            }),
+                };
+                let subject = format!("{}:{}", uri.host, uri.port);
+                let changes = Changes {
+                    events: Box::pin(connection.events_listener()),
+                    status: connection.status().clone(),
+                    during,
+                    subject: subject.clone(),
+                };
+                let session = Self {
+                    connection,
+                    during,
+                    subject,
+                    _cutter: cutter,
+                };
+                Ok((session, changes))
+            }
         }
     }
 
     /// A new channel.
-    pub(crate) async fn channel(&self) -> Result<Channel, Error> {
-        self.within(self.connection.create_channel()).await
+    pub(crate) async fn channel(&self, deadline: Deadline) -> Result<Channel, Error> {
+        self.step(deadline, self.connection.create_channel()).await
     }
 
-    /// Awaits an operation on this connection, for as long as connecting may take.
-    pub(crate) async fn within<T>(
+    /// Awaits one step on this connection.
+    pub(crate) async fn step<T>(
         &self,
-        operation: impl Future<Output = lapin::Result<T>>,
+        deadline: Deadline,
+        step: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T, Error> {
-        match timeout(self.deadline, operation).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(classify(self.during, &self.subject, &error)),
-            Err(_) => Err(timed_out(self.during, &self.subject, self.deadline)),
-        }
-    }
-
-    /// Waits for a change of the connection.
-    pub(crate) async fn change(&mut self) -> Change {
-        // An event says so at once; the state is looked at as well, so that a loss without an
-        // event is not missed for ever.
-        let mut look = interval(Duration::from_millis(250));
-        let events = self
-            .events
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let event = tokio::select! {
-                event = poll_fn(|context| events.as_mut().poll_next(context)) => event,
-                _ = look.tick() => {
-                    if self.connection.status().connected() {
-                        continue;
-                    }
-                    return Change::Lost(lost(self.during, "the connection is closed"));
-                }
-            };
-            match event {
-                Some(Event::ConnectionBlocked(reason)) => return Change::Blocked(reason),
-                Some(Event::ConnectionUnblocked) => return Change::Unblocked,
-                Some(Event::Error(error)) => {
-                    return Change::Lost(classify(self.during, &self.subject, &error));
-                }
-                Some(_) => {}
-                None => return Change::Lost(lost(self.during, "the connection has ended")),
-            }
-        }
+        deadline.step(self.during, &self.subject, step).await
     }
 
     /// Says goodbye to the broker, and cuts the connection when it does not answer in time.
@@ -153,7 +202,7 @@ async fn open(
         .map_err(|error| classify(During::Connect, subject, &error))?;
     let stream = Mutex::new(Some(stream));
     let connection = Connection::connector(
-        lapin_uri(config),
+        lapin_uri(config, part),
         runtime,
         async move |uri, _| {
             // Asked for a second stream, lapin is reconnecting; that is our business.
@@ -194,8 +243,14 @@ async fn encrypt(stream: Socket, uri: &AMQPUri) -> lapin::Result<Socket> {
     }
 }
 
-fn lapin_uri(config: &AmqpConfig) -> AMQPUri {
+fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {
     let uri = &config.uri;
+    // lapin keeps 64 buffers of this size for each connection, so less is better; but the properties of
+    // a message come in one frame, and a publisher elsewhere may have agreed on the broker's 128 KiB.
+    let frame_max = match part {
+        Part::Publish => 32 * 1024,
+        Part::Consume => 128 * 1024,
+    };
     AMQPUri {
         scheme: if uri.tls {
             AMQPScheme::AMQPS
@@ -212,8 +267,7 @@ fn lapin_uri(config: &AmqpConfig) -> AMQPUri {
         },
         vhost: uri.vhost.clone(),
         query: AMQPQueryString {
-            // lapin keeps 64 buffers of this size for each connection.
-            frame_max: Some(uri.frame_max.unwrap_or(32 * 1024)),
+            frame_max: Some(uri.frame_max.unwrap_or(frame_max)),
             channel_max: uri.channel_max,
             heartbeat: Some(u16::try_from(config.heartbeat.as_secs()).unwrap_or(u16::MAX)),
             ..AMQPQueryString::default()

@@ -27,7 +27,7 @@ use crate::{
     AmqpConfig,
     acks::{Acks, Frame},
     arrivals::{Arrived, Interest, Settler},
-    connect::Session,
+    connect::{Deadline, Session},
     error::{During, classify, lost},
     phase::Phases,
     topology,
@@ -40,7 +40,7 @@ const GATHER: Duration = Duration::from_millis(5);
 pub(crate) enum End {
     /// The application does not want the lane any more, or is closing the transport.
     Unwanted(Lane),
-    Lost(Error),
+    Lost(Lane, Error),
 }
 
 /// One generation of the consumer of one lane.
@@ -69,24 +69,25 @@ enum Step {
 type Next = Option<lapin::Result<Box<lapin::message::Delivery>>>;
 
 impl Attached {
-    /// Declares what the lane needs, and subscribes.
+    /// Declares what the lane needs, and subscribes, all within the time that connecting may take.
     pub(crate) async fn open(
         session: &Session,
         config: &Arc<AmqpConfig>,
         lane: Lane,
         interest: Interest,
     ) -> Result<Self, Error> {
-        topology::declare_lane(session, config, lane, &interest.patterns).await?;
-        let channel = session.channel().await?;
+        let deadline = Deadline::within(config.connect_timeout);
+        topology::declare_lane(session, config, lane, &interest.patterns, deadline).await?;
+        let channel = session.channel(deadline).await?;
         let qos = channel.basic_qos(config.prefetch, BasicQosOptions::default());
-        session.within(qos).await?;
+        session.step(deadline, qos).await?;
         let consumer = channel.basic_consume(
             topology::queue(config, lane),
             "".into(),
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
-        let consumer = session.within(consumer).await?;
+        let consumer = session.step(deadline, consumer).await?;
         let (settler, settled) = Settler::new();
         Ok(Self {
             lane,
@@ -134,7 +135,8 @@ impl Attached {
                 Step::Delivery(Some(Err(error))) => Err(error),
                 // The queue was deleted, or the broker cancelled us.
                 Step::Delivery(None) => {
-                    return End::Lost(lost(During::Consume, "the broker ended the subscription"));
+                    let error = lost(During::Consume, "the broker ended the subscription");
+                    return End::Lost(self.lane, error);
                 }
             };
             let done = match done {
@@ -232,7 +234,8 @@ impl Attached {
 
     fn lost(&self, error: &lapin::Error) -> End {
         let queue = topology::queue(&self.config, self.lane);
-        End::Lost(classify(During::Consume, &format!("queue {queue}"), error))
+        let error = classify(During::Consume, &format!("queue {queue}"), error);
+        End::Lost(self.lane, error)
     }
 
     /// Cancels the subscription, and tells the broker what was settled by now. What was not comes

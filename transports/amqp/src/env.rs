@@ -14,6 +14,8 @@ const PASSWORD: &str = "ALGEDONIC_AMQP__PASSWORD";
 const PASSWORD_FILE: &str = "ALGEDONIC_AMQP__PASSWORD_FILE";
 const VHOST: &str = "ALGEDONIC_AMQP__VHOST";
 
+const OPERATION: &str = "read the AMQP settings from the environment";
+
 /// The configuration that `lookup` describes, variable by variable.
 pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<AmqpConfig, Error> {
     let text = |name: &'static str| match lookup(name).map(OsString::into_string) {
@@ -22,7 +24,10 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<AmqpConf
         Some(Err(_)) => Err(refuse(name, "must be UTF-8")),
     };
     if let Some(url) = text(URL)? {
-        return AmqpConfig::new(&url);
+        // Its rules know nothing of where it came from.
+        return AmqpConfig::new(&url).map_err(|error| {
+            Error::permanent(error.kind(), OPERATION).with_detail(format!("{URL}: {error}"))
+        });
     }
     let password = match (text(PASSWORD)?, text(PASSWORD_FILE)?) {
         (Some(_), Some(_)) => {
@@ -62,11 +67,7 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<AmqpConf
 }
 
 fn refuse(name: &str, rule: &str) -> Error {
-    Error::permanent(
-        ErrorKind::Misconfigured,
-        "read the AMQP settings from the environment",
-    )
-    .with_detail(format!("{name} {rule}"))
+    Error::permanent(ErrorKind::Misconfigured, OPERATION).with_detail(format!("{name} {rule}"))
 }
 
 #[cfg(test)]
@@ -129,6 +130,7 @@ mod tests {
         for pairs in [
             &[(PORT, "canary")][..],
             &[(PASSWORD, "canary"), (PASSWORD_FILE, "/x")],
+            &[(URL, "http://u:canary@h")],
             &[(PASSWORD_FILE, "/does/not/exist")],
         ] {
             let error = with(pairs).expect_err("broken");

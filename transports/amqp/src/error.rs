@@ -33,10 +33,21 @@ pub(crate) fn classify(during: During, subject: &str, error: &lapin::Error) -> E
         Verdict::Transient => Error::transient(kind, during.operation()),
     }
     .with_detail(format!("{subject}: {}", words(error)));
-    match advice {
+    let classified = match advice {
         Some(advice) => classified.with_advice(advice),
         None => classified,
+    };
+    // A source is shown as it is. The broker's words can hold those of its other users, and these
+    // must not reach a terminal unescaped; the detail has them escaped.
+    if is_plain(error) {
+        classified.with_source(error.clone())
+    } else {
+        classified
     }
+}
+
+fn is_plain(error: &dyn std::error::Error) -> bool {
+    !error.to_string().contains(char::is_control) && error.source().is_none_or(is_plain)
 }
 
 fn meaning(during: During, error: &lapin::Error) -> (ErrorKind, Verdict, Option<&'static str>) {
@@ -52,7 +63,10 @@ fn meaning(during: During, error: &lapin::Error) -> (ErrorKind, Verdict, Option<
             (AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED), _) => (
                 ErrorKind::Denied,
                 Permanent,
-                Some("the user needs configure, write and read permission for this prefix"),
+                Some(
+                    "the user needs configure, write and read permission for this prefix, and write \
+                     permission for amq.default",
+                ),
             ),
             (AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED), During::Connect) => (
                 ErrorKind::Denied,

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     error::{During, classify, lost},
-    gate::Gate,
+    gate::Pass,
     tally::Ticket,
     window::{Answer, Fate, Publish, Window},
     wire::Encoded,
@@ -34,6 +34,10 @@ pub(crate) struct Job {
 pub(crate) struct Attach {
     pub(crate) channel: Channel,
     pub(crate) exchange: ShortString,
+    /// Its hold on the lane's gate.
+    pub(crate) pass: Pass,
+    /// Told by the lane that it is done with the channel before, and uses this one.
+    pub(crate) taken: oneshot::Sender<()>,
     /// Told by the lane when the channel has failed, and why.
     pub(crate) failed: oneshot::Sender<Error>,
     /// Told by the supervisor when the link is gone, and why.
@@ -54,14 +58,13 @@ const BATCH: usize = 64;
 pub(crate) async fn run(
     mut jobs: mpsc::Receiver<Job>,
     mut attachments: mpsc::Receiver<Attach>,
-    gate: Arc<Gate>,
     silence: Duration,
 ) {
     loop {
         tokio::select! {
             biased;
             attach = attachments.recv() => match attach {
-                Some(attach) => publish(&mut jobs, attach, &gate, silence).await,
+                Some(attach) => publish(&mut jobs, attach, silence).await,
                 None => return,
             },
             job = jobs.recv() => match job {
@@ -72,13 +75,17 @@ pub(crate) async fn run(
     }
 }
 
-async fn publish(jobs: &mut mpsc::Receiver<Job>, attach: Attach, gate: &Gate, silence: Duration) {
+async fn publish(jobs: &mut mpsc::Receiver<Job>, attach: Attach, silence: Duration) {
     let Attach {
         channel,
         exchange,
+        pass,
+        taken,
         failed,
         mut detach,
     } = attach;
+    // Nobody listens when the connection was given up meanwhile: then the next thing is to detach.
+    let _ = taken.send(());
     let mut window: Window<InFlight> = Window::new();
     let fault = Arc::new(OnceLock::new());
     let mut batch = Vec::with_capacity(BATCH);
@@ -105,11 +112,11 @@ async fn publish(jobs: &mut mpsc::Receiver<Job>, attach: Attach, gate: &Gate, si
             batch.push(job);
         }
         let now = Instant::now();
-        if window.is_empty() || !gate.is_open() {
+        if window.is_empty() || !pass.is_open() {
             progress = now;
         }
         for job in batch.drain(..) {
-            let Some((encoded, held, deadline)) = hand_over(job, &channel, gate) else {
+            let Some((encoded, held, deadline)) = hand_over(job, &channel, &pass) else {
                 continue;
             };
             let id = encoded.id;
@@ -136,7 +143,7 @@ async fn publish(jobs: &mut mpsc::Receiver<Job>, attach: Attach, gate: &Gate, si
             break "the broker owes confirms, and sends none".into();
         }
     };
-    gate.shut();
+    pass.shut();
     for (held, fate) in window.finish(&reason) {
         resolve(held, fate);
     }
@@ -149,14 +156,14 @@ async fn publish(jobs: &mut mpsc::Receiver<Job>, attach: Attach, gate: &Gate, si
 }
 
 /// Refuses a message that cannot leave now; after this, any other may have left.
-fn hand_over(job: Job, channel: &Channel, gate: &Gate) -> Option<(Encoded, InFlight, Instant)> {
+fn hand_over(job: Job, channel: &Channel, pass: &Pass) -> Option<(Encoded, InFlight, Instant)> {
     let Job {
         encoded,
         mut ticket,
         permit,
         deadline,
     } = job;
-    if !gate.is_open() || !channel.status().connected() {
+    if !pass.is_open() || !channel.status().connected() {
         ticket.refuse();
         return None;
     }

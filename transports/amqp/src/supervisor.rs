@@ -1,55 +1,50 @@
 //! When is a connection made, what runs on it, and what happens when it is lost?
 //!
-//! One task for each of the two connections. Whatever goes wrong on a connection or on one of its
-//! channels ends the whole session, and a new one begins: channels that die inside a living
-//! connection take it with them often enough that there is no other case worth having.
+//! One task for each of the two connections. What goes wrong on a connection, or by chance on one of
+//! its channels, ends the whole session, and a new one begins: channels that die inside a living
+//! connection take it with them often enough that there is no better case worth having. But what
+//! the broker refuses to one lane would be refused to it in every session: for as long as the other
+//! lane works, the refused one is tried again on the same connection, slowly.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use algedonic_transport::{Error, ErrorKind, Lane};
 use lapin::options::ConfirmSelectOptions;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::{
     AmqpConfig,
     arrivals::Interest,
     backoff::Backoff,
-    connect::{Change, Session},
+    connect::{Change, Changes, Deadline, Session},
     consumer::{self, Attached},
-    gate::Gate,
+    error::During,
+    gate::{Gate, Pass},
+    lanes::{LANES, Lanes, Next, index},
     link::{Board, Part},
     phase::{Phase, Phases},
     publisher::Attach,
     topology,
 };
 
-pub(crate) const LANES: [Lane; 2] = [Lane::Event, Lane::Signal];
-
-/// The place of a lane in arrays by lane.
-pub(crate) const fn index(lane: Lane) -> usize {
-    match lane {
-        Lane::Event => 0,
-        Lane::Signal => 1,
-    }
-}
-
 /// What the tasks and the handle of one transport have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Arc<AmqpConfig>,
     pub(crate) board: Board,
-    pub(crate) gate: Arc<Gate>,
+    /// By lane.
+    pub(crate) gates: [Arc<Gate>; 2],
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) interests: watch::Sender<[Option<Interest>; 2]>,
 }
 
 /// What one of the connections is for.
 pub(crate) enum Side {
-    /// To give each lane's task a channel.
+    /// To give each lane's task a channel; by lane.
     Publish([mpsc::Sender<Attach>; 2]),
     /// To receive what is wanted.
     Consume,
@@ -63,8 +58,6 @@ enum End {
     Lost(Error),
 }
 
-/// A session this long was a good one: the next loss is met with the fast retry again.
-const GOOD: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -88,8 +81,7 @@ impl Side {
 pub(crate) async fn run(shared: Arc<Shared>, side: Side) {
     let part = side.part();
     let mut phases = Phases::new(&shared.phase);
-    let mut backoff = Backoff::default();
-    let mut lost_at = Instant::now();
+    let mut backoff = Backoff::new(shared.config.max_backoff);
     loop {
         if matches!(side, Side::Consume) && !shared.wanted(&mut phases).await {
             return;
@@ -99,27 +91,26 @@ pub(crate) async fn run(shared: Arc<Shared>, side: Side) {
             () = side.left(&mut phases) => return,
             session = Session::open(&shared.config, part) => session,
         };
-        let connected_at = Instant::now();
-        let end = match session {
-            Err(error) => End::Lost(error),
-            Ok(session) => match &side {
-                Side::Publish(lanes) => publish(&shared, session, lanes, &mut phases).await,
-                Side::Consume => consume(&shared, session, &mut phases).await,
-            },
+        let mut lanes = Lanes::new(shared.config.max_backoff);
+        let end = match (session, &side) {
+            (Err(error), _) => End::Lost(error),
+            (Ok(session), Side::Publish(tasks)) => {
+                publish(&shared, session, tasks, &mut lanes, &mut phases).await
+            }
+            (Ok(session), Side::Consume) => {
+                consume(&shared, session, &mut lanes, &mut phases).await
+            }
         };
         shared.unwanted_part(part);
         let error = match end {
             End::Left => return,
-            End::Idle => continue,
+            End::Idle => {
+                backoff = Backoff::new(shared.config.max_backoff);
+                continue;
+            }
             End::Lost(error) => error,
         };
-        if connected_at.elapsed() >= GOOD {
-            backoff = Backoff::default();
-            lost_at = Instant::now();
-        }
-        let pause = backoff
-            .next(!error.is_transient(), lost_at.elapsed(), fastrand::f64())
-            .min(shared.config.retry_pause);
+        let pause = backoff.after(&error, lanes.worked());
         tracing::debug!(connection = part.as_str(), %error, ?pause, "next attempt after a pause");
         shared.board.down(part, error);
         tokio::select! {
@@ -131,53 +122,62 @@ pub(crate) async fn run(shared: Arc<Shared>, side: Side) {
 
 async fn publish(
     shared: &Shared,
-    mut session: Session,
-    lanes: &[mpsc::Sender<Attach>; 2],
+    (session, mut changes): (Session, Changes),
+    tasks: &[mpsc::Sender<Attach>; 2],
+    lanes: &mut Lanes,
     phases: &mut Phases,
 ) -> End {
-    let attached = tokio::select! {
-        () = phases.leaving() => return End::Left,
-        attached = attach(shared, &session, lanes) => attached,
-    };
-    let ([detach_events, detach_signals], [events_failed, signals_failed]) = match attached {
-        Ok(attached) => attached,
-        Err(error) => return End::Lost(error),
-    };
-    let (mut events_failed, mut signals_failed) = (pin!(events_failed), pin!(signals_failed));
-    shared.gate.open();
-    shared.board.up(Part::Publish);
+    for lane in LANES {
+        lanes.want(lane, true);
+    }
+    let mut attached: [Option<Publishing>; 2] = [None, None];
+    let mut silenced: Option<Error> = None;
     let end = loop {
-        let failed = tokio::select! {
+        if let Some(error) = lanes.hopeless() {
+            break End::Lost(error.clone());
+        }
+        shared.tell_of_publishing(lanes, silenced.as_ref());
+        // A broker that blocks the connection would not answer.
+        let next = lanes.next().filter(|_| silenced.is_none());
+        tokio::select! {
             biased;
             () = phases.leaving() => break End::Left,
-            change = session.change() => match change {
+            change = changes.next() => match change {
                 Change::Blocked(reason) => {
-                    shared.gate.shut();
-                    shared.board.blocked(Part::Publish, blocked(&reason));
-                    continue;
+                    attached.iter().flatten().for_each(|lane| lane.pass.shut());
+                    silenced = Some(blocked(&reason));
                 }
                 Change::Unblocked => {
-                    shared.gate.open();
-                    shared.board.up(Part::Publish);
-                    continue;
+                    attached.iter().flatten().for_each(|lane| lane.pass.open());
+                    silenced = None;
                 }
                 Change::Lost(error) => break End::Lost(error),
             },
-            failed = &mut events_failed => failed,
-            failed = &mut signals_failed => failed,
-        };
-        break End::Lost(failed.unwrap_or_else(|_| {
-            Error::transient(ErrorKind::Unexpected, "keep the publishing task of a lane")
-        }));
+            (lane, error) = failed(&mut attached) => {
+                attached[index(lane)] = None;
+                if error.is_transient() {
+                    break End::Lost(error);
+                }
+                lanes.refused(lane, error);
+            }
+            (lane, result) = attach_next(shared, &session, tasks, next) => match result {
+                Ok(publishing) => {
+                    publishing.pass.open();
+                    attached[index(lane)] = Some(publishing);
+                    lanes.attached(lane);
+                }
+                Err(error) => lanes.refused(lane, error),
+            },
+        }
     };
-    shared.gate.shut();
     let reason: Arc<str> = match &end {
         End::Lost(error) => error.to_string().into(),
         End::Left | End::Idle => "the transport was closed".into(),
     };
-    for detach in [detach_events, detach_signals] {
+    for lane in attached.into_iter().flatten() {
+        lane.pass.shut();
         // A lane that failed has let go already.
-        let _ = detach.send(reason.clone());
+        let _ = lane.detach.send(reason.clone());
     }
     session.close(goodbye(&end, phases)).await;
     end
@@ -200,92 +200,139 @@ fn blocked(reason: &str) -> Error {
         .with_advice("free memory or disk on the broker")
 }
 
-type Detach = [oneshot::Sender<Arc<str>>; 2];
-type Failed = [oneshot::Receiver<Error>; 2];
+/// A lane that publishes.
+struct Publishing {
+    pass: Pass,
+    detach: oneshot::Sender<Arc<str>>,
+    failed: oneshot::Receiver<Error>,
+}
 
-/// Declares the exchange, and gives each lane its confirm channel.
+/// Waits for a lane to fail.
+async fn failed(attached: &mut [Option<Publishing>; 2]) -> (Lane, Error) {
+    async fn failure(lane: &mut Option<Publishing>) -> Error {
+        match lane {
+            None => pending().await,
+            Some(lane) => (&mut lane.failed).await.unwrap_or_else(|_| lane_ended()),
+        }
+    }
+    let [events, signals] = attached;
+    tokio::select! {
+        error = failure(signals) => (Lane::Signal, error),
+        error = failure(events) => (Lane::Event, error),
+    }
+}
+
+fn lane_ended() -> Error {
+    Error::transient(ErrorKind::Unexpected, "keep the publishing task of a lane")
+}
+
+/// Waits until `next` is due, and attaches it. Dropped halfway, it leaves the lane unattached.
+async fn attach_next(
+    shared: &Shared,
+    session: &Session,
+    tasks: &[mpsc::Sender<Attach>; 2],
+    next: Option<Next>,
+) -> (Lane, Result<Publishing, Error>) {
+    let Some(Next { lane, at, again }) = next else {
+        return pending().await;
+    };
+    sleep_until(at).await;
+    if again {
+        shared.board.attempt(Part::Publish);
+    }
+    (
+        lane,
+        attach(shared, session, &tasks[index(lane)], lane).await,
+    )
+}
+
+/// Declares the exchange of `lane`, and gives its task a confirm channel.
 async fn attach(
     shared: &Shared,
     session: &Session,
-    lanes: &[mpsc::Sender<Attach>; 2],
-) -> Result<(Detach, Failed), Error> {
-    topology::declare_exchanges(session, &shared.config).await?;
-    let (events_detach, events_detached) = oneshot::channel();
-    let (signals_detach, signals_detached) = oneshot::channel();
-    let (events_fail, events_failed) = oneshot::channel();
-    let (signals_fail, signals_failed) = oneshot::channel();
-    let wires = [
-        (events_fail, events_detached),
-        (signals_fail, signals_detached),
-    ];
-    for ((lane, attachments), (failed, detach)) in LANES.into_iter().zip(lanes).zip(wires) {
-        let channel = session.channel().await?;
-        session
-            .within(channel.confirm_select(ConfirmSelectOptions::default()))
-            .await?;
-        let exchange = topology::exchange(&shared.config, lane);
-        // A lane's task ends only with the transport.
-        let _ = attachments
-            .send(Attach {
-                channel,
-                exchange,
-                failed,
-                detach,
-            })
-            .await;
+    task: &mpsc::Sender<Attach>,
+    lane: Lane,
+) -> Result<Publishing, Error> {
+    let config = &shared.config;
+    let deadline = Deadline::within(config.connect_timeout);
+    topology::declare_exchange(session, config, lane, deadline).await?;
+    let channel = session.channel(deadline).await?;
+    let confirm = channel.confirm_select(ConfirmSelectOptions::default());
+    session.step(deadline, confirm).await?;
+    let pass = shared.gates[index(lane)].pass();
+    let (taken, was_taken) = oneshot::channel();
+    let (fail, failed) = oneshot::channel();
+    let (detach, detached) = oneshot::channel();
+    let attach = Attach {
+        channel,
+        exchange: topology::exchange(config, lane),
+        pass: pass.clone(),
+        taken,
+        failed: fail,
+        detach: detached,
+    };
+    // Until the task is done with the channel before, a message would be refused. It ends only with
+    // the transport, and is waited for no longer than the broker.
+    let handed_over = async { task.send(attach).await.is_ok() && was_taken.await.is_ok() };
+    if !deadline
+        .await_step(During::Publish, "the task of the lane", handed_over)
+        .await?
+    {
+        return Err(lane_ended());
     }
-    Ok((
-        [events_detach, signals_detach],
-        [events_failed, signals_failed],
-    ))
+    Ok(Publishing {
+        pass,
+        detach,
+        failed,
+    })
 }
 
-async fn consume(shared: &Shared, mut session: Session, phases: &mut Phases) -> End {
+async fn consume(
+    shared: &Shared,
+    (session, mut changes): (Session, Changes),
+    lanes: &mut Lanes,
+    phases: &mut Phases,
+) -> End {
     let mut interests = shared.interests.subscribe();
     let mut consumers = JoinSet::new();
-    let mut attached = [false; 2];
     let end = loop {
         let wanted = interests.borrow_and_update().clone();
-        let mut changed = Ok(());
         for lane in LANES {
-            let Some(interest) = wanted[index(lane)].clone() else {
-                continue;
-            };
-            if attached[index(lane)] || changed.is_err() {
-                continue;
-            }
-            let opened = tokio::select! {
-                () = phases.draining() => break,
-                opened = attach_consumer(shared, &session, lane, interest) => opened,
-            };
-            changed = opened.map(|opened| match opened {
-                Some(opened) => {
-                    consumers.spawn(opened.run(phases.clone()));
-                    attached[index(lane)] = true;
-                }
-                None => shared.forget(lane),
-            });
+            lanes.want(lane, wanted[index(lane)].is_some());
         }
-        if let Err(error) = changed {
-            break End::Lost(error);
-        }
-        if consumers.is_empty() && shared.interests.borrow().iter().all(Option::is_none) {
+        if consumers.is_empty() && wanted.iter().all(Option::is_none) {
             break End::Idle;
         }
-        shared.up_if_complete(attached);
+        if let Some(error) = lanes.hopeless() {
+            break End::Lost(error.clone());
+        }
+        shared.tell_of_consuming(lanes);
+        let open = matches!(*shared.phase.borrow(), Phase::Open);
+        let next = lanes.next().filter(|_| open);
         tokio::select! {
             ended = consumers.join_next(), if !consumers.is_empty() => match ended {
-                Some(Ok(consumer::End::Unwanted(lane))) => attached[index(lane)] = false,
-                Some(Ok(consumer::End::Lost(error))) => break End::Lost(error),
+                Some(Ok(consumer::End::Unwanted(lane))) => lanes.detached(lane),
+                Some(Ok(consumer::End::Lost(lane, error))) if !error.is_transient() => {
+                    lanes.refused(lane, error);
+                }
+                Some(Ok(consumer::End::Lost(_, error))) => break End::Lost(error),
                 Some(Err(_)) | None => break End::Lost(Error::transient(
                     ErrorKind::Unexpected,
                     "keep the consuming task of a lane",
                 )),
             },
-            change = session.change() => if let Change::Lost(error) = change {
+            change = changes.next() => if let Change::Lost(error) = change {
                 break End::Lost(error);
             },
             _ = interests.changed() => {}
+            (lane, result) = open_next(shared, &session, &wanted, next) => match result {
+                Ok(Some(opened)) => {
+                    consumers.spawn(opened.run(phases.clone()));
+                    lanes.attached(lane);
+                }
+                Ok(None) => shared.forget(lane),
+                Err(error) => lanes.refused(lane, error),
+            },
             () = phases.draining(), if consumers.is_empty() => {}
         }
         if consumers.is_empty() && !matches!(*shared.phase.borrow(), Phase::Open) {
@@ -298,20 +345,30 @@ async fn consume(shared: &Shared, mut session: Session, phases: &mut Phases) -> 
     end
 }
 
-/// The consumer of a lane; none when the application has dropped the stream. Its queue and bindings
-/// stay: what comes waits there.
-async fn attach_consumer(
+/// Waits until `next` is due, and opens its consumer; none when the application has dropped the
+/// stream. Its queue and bindings stay: what comes waits there.
+async fn open_next(
     shared: &Shared,
     session: &Session,
-    lane: Lane,
-    interest: Interest,
-) -> Result<Option<Attached>, Error> {
-    if interest.arrivals.is_closed() {
-        return Ok(None);
+    wanted: &[Option<Interest>; 2],
+    next: Option<Next>,
+) -> (Lane, Result<Option<Attached>, Error>) {
+    let Some(Next { lane, at, again }) = next else {
+        return pending().await;
+    };
+    let Some(interest) = wanted[index(lane)].clone() else {
+        return (lane, Ok(None));
+    };
+    tokio::select! {
+        biased;
+        () = interest.arrivals.closed() => return (lane, Ok(None)),
+        () = sleep_until(at) => {}
     }
-    Attached::open(session, &shared.config, lane, interest)
-        .await
-        .map(Some)
+    if again {
+        shared.board.attempt(Part::Consume);
+    }
+    let opened = Attached::open(session, &shared.config, lane, interest).await;
+    (lane, opened.map(Some))
 }
 
 impl Shared {
@@ -347,13 +404,28 @@ impl Shared {
         });
     }
 
-    fn up_if_complete(&self, attached: [bool; 2]) {
+    fn tell_of_publishing(&self, lanes: &Lanes, silenced: Option<&Error>) {
+        if let Some(error) = lanes.error() {
+            self.board.down(Part::Publish, error.clone());
+        } else if let Some(error) = silenced {
+            self.board.blocked(Part::Publish, error.clone());
+        } else if LANES.into_iter().all(|lane| lanes.is_attached(lane)) {
+            self.board.up(Part::Publish);
+        }
+    }
+
+    fn tell_of_consuming(&self, lanes: &Lanes) {
+        if let Some(error) = lanes.error() {
+            self.board.down(Part::Consume, error.clone());
+            return;
+        }
+        // Up is said under the lock of the interests, for these and no others.
         let interests = self.interests.borrow();
-        let mut wanted = interests
-            .iter()
-            .zip(attached)
-            .filter(|(wanted, _)| wanted.is_some());
-        if wanted.clone().next().is_some() && wanted.all(|(_, attached)| attached) {
+        let mut wanted = LANES
+            .into_iter()
+            .filter(|lane| interests[index(*lane)].is_some())
+            .peekable();
+        if wanted.peek().is_some() && wanted.all(|lane| lanes.is_attached(lane)) {
             self.board.up(Part::Consume);
         }
     }

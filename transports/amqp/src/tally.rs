@@ -45,8 +45,9 @@ impl Tally {
         if self.is_closed() {
             Error::permanent(ErrorKind::Closed, "send a message to RabbitMQ")
         } else {
-            Error::transient(ErrorKind::Unavailable, "send a message to RabbitMQ")
-                .with_detail("the link is not up")
+            Error::transient(ErrorKind::Unavailable, "send a message to RabbitMQ").with_detail(
+                "the broker cannot be reached, or does not take this lane now; the link says why",
+            )
         }
     }
 }

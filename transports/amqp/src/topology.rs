@@ -10,18 +10,18 @@ use lapin::{
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-use tokio::time::timeout;
 
 use crate::{
-    AmqpConfig,
-    connect::Session,
-    error::{During, classify, timed_out},
-    supervisor::LANES,
+    AmqpConfig, QueueType,
+    connect::{Deadline, Session},
+    error::During,
 };
 
 const MINUTE: i64 = 60_000;
 const HALF_AN_HOUR: i64 = 30 * MINUTE;
 const WEEK: i64 = 7 * 24 * 60 * MINUTE;
+/// After so many deliveries of one message a quorum queue dead-letters it.
+const DELIVERY_LIMIT: i64 = 1000;
 const DEAD_LETTERS: i64 = 100_000;
 
 /// The exchange that this lane of every instance with this prefix publishes to. One for each lane:
@@ -45,13 +45,16 @@ fn name(parts: &[&str]) -> ShortString {
     ShortString::try_new(parts.join(".")).expect("checked by AmqpConfig::validate")
 }
 
-/// Declares the exchanges.
-pub(crate) async fn declare_exchanges(session: &Session, config: &AmqpConfig) -> Result<(), Error> {
-    let channel = session.channel().await?;
-    for lane in LANES {
-        declare_exchange(&channel, config, lane).await?;
-    }
-    finish(&channel, config).await
+/// Declares the exchange of `lane`.
+pub(crate) async fn declare_exchange(
+    session: &Session,
+    config: &AmqpConfig,
+    lane: Lane,
+    deadline: Deadline,
+) -> Result<(), Error> {
+    let topology = Topology::begin(session, config, lane, deadline).await?;
+    topology.exchange().await?;
+    topology.finish().await
 }
 
 /// Declares the exchange, the queue of `lane`, its dead letter queue, and the bindings.
@@ -60,72 +63,107 @@ pub(crate) async fn declare_lane(
     config: &AmqpConfig,
     lane: Lane,
     interest: &[Pattern],
+    deadline: Deadline,
 ) -> Result<(), Error> {
-    let channel = session.channel().await?;
-    declare_exchange(&channel, config, lane).await?;
-    declare_queues(&channel, config, lane).await?;
+    let topology = Topology::begin(session, config, lane, deadline).await?;
+    topology.exchange().await?;
+    topology.queues().await?;
     for pattern in interest {
-        bind(&channel, config, lane, pattern).await?;
+        topology.binding(pattern).await?;
     }
-    finish(&channel, config).await
+    topology.finish().await
 }
 
-async fn finish(channel: &Channel, config: &AmqpConfig) -> Result<(), Error> {
-    step(config, "closing a channel", channel.close(200, "OK".into())).await
+/// The declaration of what one lane has, on a channel of its own.
+struct Topology<'a> {
+    channel: Channel,
+    config: &'a AmqpConfig,
+    lane: Lane,
+    deadline: Deadline,
 }
 
-async fn declare_exchange(channel: &Channel, config: &AmqpConfig, lane: Lane) -> Result<(), Error> {
-    let exchange = exchange(config, lane);
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    step(
-        config,
-        &format!("exchange {exchange}"),
-        channel.exchange_declare(
+impl<'a> Topology<'a> {
+    async fn begin(
+        session: &Session,
+        config: &'a AmqpConfig,
+        lane: Lane,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            channel: session.channel(deadline).await?,
+            config,
+            lane,
+            deadline,
+        })
+    }
+
+    async fn finish(self) -> Result<(), Error> {
+        let close = self.channel.close(200, "OK".into());
+        self.step("closing a channel", close).await
+    }
+
+    async fn exchange(&self) -> Result<(), Error> {
+        let exchange = exchange(self.config, self.lane);
+        let options = ExchangeDeclareOptions {
+            durable: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let declare = self.channel.exchange_declare(
             exchange.clone(),
             ExchangeKind::Topic,
             options,
             FieldTable::default(),
-        ),
-    )
-    .await
-}
+        );
+        self.step(&format!("exchange {exchange}"), declare).await
+    }
 
-async fn declare_queues(channel: &Channel, config: &AmqpConfig, lane: Lane) -> Result<(), Error> {
-    let dead = dead_letter_queue(config, lane);
-    let mut arguments = arguments(config, 2 * HALF_AN_HOUR);
-    arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(WEEK));
-    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(DEAD_LETTERS));
-    declare_queue(channel, config, &dead, arguments).await?;
+    async fn queues(&self) -> Result<(), Error> {
+        let dead = dead_letter_queue(self.config, self.lane);
+        let mut arguments = arguments(self.config, 2 * HALF_AN_HOUR);
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(WEEK));
+        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(DEAD_LETTERS));
+        self.queue(&dead, arguments).await?;
 
-    let queue = queue(config, lane);
-    let mut arguments = self::arguments(config, HALF_AN_HOUR);
-    arguments.insert("x-dead-letter-exchange".into(), text(""));
-    arguments.insert("x-dead-letter-routing-key".into(), text(dead.as_str()));
-    declare_queue(channel, config, &queue, arguments).await
-}
+        let queue = queue(self.config, self.lane);
+        let mut arguments = self::arguments(self.config, HALF_AN_HOUR);
+        arguments.insert("x-dead-letter-exchange".into(), text(""));
+        arguments.insert("x-dead-letter-routing-key".into(), text(dead.as_str()));
+        self.queue(&queue, arguments).await
+    }
 
-async fn bind(
-    channel: &Channel,
-    config: &AmqpConfig,
-    lane: Lane,
-    pattern: &Pattern,
-) -> Result<(), Error> {
-    let queue = queue(config, lane);
-    step(
-        config,
-        &format!("binding of queue {queue} to {pattern}"),
-        channel.queue_bind(
+    async fn queue(&self, queue: &ShortString, arguments: FieldTable) -> Result<(), Error> {
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        let declare = self
+            .channel
+            .queue_declare(queue.clone(), options, arguments);
+        self.step(&format!("queue {queue}"), declare)
+            .await
+            .map(|_| ())
+    }
+
+    async fn binding(&self, pattern: &Pattern) -> Result<(), Error> {
+        let queue = queue(self.config, self.lane);
+        let bind = self.channel.queue_bind(
             queue.clone(),
-            exchange(config, lane),
+            exchange(self.config, self.lane),
             key(pattern),
             QueueBindOptions::default(),
             FieldTable::default(),
-        ),
-    )
-    .await
+        );
+        self.step(&format!("binding of queue {queue} to {pattern}"), bind)
+            .await
+    }
+
+    async fn step<T>(
+        &self,
+        subject: &str,
+        step: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, Error> {
+        self.deadline.step(During::Declare, subject, step).await
+    }
 }
 
 fn key(pattern: &Pattern) -> ShortString {
@@ -135,6 +173,12 @@ fn key(pattern: &Pattern) -> ShortString {
 fn arguments(config: &AmqpConfig, expires: i64) -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text(config.queue_type.as_str()));
+    if config.queue_type == QueueType::Quorum {
+        // From 4.0 on a quorum queue gives up a message after 20 deliveries, and a lost connection
+        // counts as one: so many losses are a bad hour, not a bad message.
+        let limit = AMQPValue::LongLongInt(DELIVERY_LIMIT);
+        arguments.insert("x-delivery-limit".into(), limit);
+    }
     if config.anonymous {
         arguments.insert("x-expires".into(), AMQPValue::LongLongInt(expires));
     }
@@ -143,32 +187,4 @@ fn arguments(config: &AmqpConfig, expires: i64) -> FieldTable {
 
 fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(LongString::from(text))
-}
-
-async fn declare_queue(
-    channel: &Channel,
-    config: &AmqpConfig,
-    queue: &ShortString,
-    arguments: FieldTable,
-) -> Result<(), Error> {
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    let declared = channel.queue_declare(queue.clone(), options, arguments);
-    step(config, &format!("queue {queue}"), async {
-        declared.await.map(|_| ())
-    })
-    .await
-}
-
-async fn step(
-    config: &AmqpConfig,
-    subject: &str,
-    operation: impl Future<Output = lapin::Result<()>>,
-) -> Result<(), Error> {
-    match timeout(config.connect_timeout, operation).await {
-        Ok(result) => result.map_err(|error| classify(During::Declare, subject, &error)),
-        Err(_) => Err(timed_out(During::Declare, subject, config.connect_timeout)),
-    }
 }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::ready,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use algedonic_transport::{
@@ -21,11 +21,11 @@ use tokio::{
 use crate::{
     AmqpConfig,
     arrivals::{Arrivals, Interest},
-    gate::Gate,
+    lanes::index,
     link::Board,
     phase::Phase,
     publisher::{self, Job},
-    supervisor::{self, Shared, Side, index},
+    supervisor::{self, Shared, Side},
     tally::{Tally, Ticket},
     wire,
 };
@@ -83,7 +83,7 @@ impl Amqp {
         let shared = Arc::new(Shared {
             config: Arc::new(config),
             board: Board::new(),
-            gate: Arc::new(Gate::default()),
+            gates: Default::default(),
             phase: watch::Sender::new(Phase::Open),
             interests: watch::Sender::new([None, None]),
         });
@@ -119,9 +119,10 @@ impl Amqp {
                 )),
             );
         }
-        let door = &self.lanes[index(message.lane)];
-        let encoded = wire::encode(message, SystemTime::now())?;
-        if !self.shared.gate.is_open() {
+        let lane = index(message.lane);
+        let door = &self.lanes[lane];
+        let encoded = wire::encode(message)?;
+        if !self.shared.gates[lane].is_open() {
             return Err(self.tally.refusal());
         }
         let permit = door
@@ -157,12 +158,7 @@ fn open_lane(
     // When not one confirm came in this time, those that are owed are overdue: nothing is lost by
     // making a new connection, and it is said sooner than the heartbeat would.
     let silence = config.confirm_timeout;
-    let task = runtime.spawn(publisher::run(
-        queue,
-        attachments,
-        shared.gate.clone(),
-        silence,
-    ));
+    let task = runtime.spawn(publisher::run(queue, attachments, silence));
     let window = Arc::new(Semaphore::new(config.window));
     (LaneDoor { jobs, window }, attach, task)
 }

@@ -24,8 +24,10 @@ const EXPIRES: &str = "algedonic-expires";
 const TRACE_PARENT: &str = "traceparent";
 const TRACE_STATE: &str = "tracestate";
 
-/// The longest time to live that RabbitMQ accepts, in milliseconds; more closes the channel.
-const MOST_MILLIS: u128 = u32::MAX as u128;
+/// The longest trace context that is carried, in bytes; a longer one is left out. All properties of
+/// a message go into one frame: one that is larger than the broker takes costs the connection.
+const MAX_TRACE_PARENT: usize = 512;
+const MAX_TRACE_STATE: usize = 2048;
 
 /// A message, ready to be published.
 #[derive(Debug)]
@@ -36,11 +38,14 @@ pub(crate) struct Encoded {
     pub(crate) body: Bytes,
 }
 
-/// `message` as it is published at `now`.
+/// `message` as it is published.
+///
+/// Its expiry is a header and not the property `expiration`: RabbitMQ dead-letters what has expired,
+/// so that stale events would push out of the bounded dead-letter queue what needs a look.
 ///
 /// A source that does not fit a short string is cut at a character; a correlation id or a content
 /// type that does not fit is `Malformed`, since half of it would be another one.
-pub(crate) fn encode(message: Message, now: SystemTime) -> Result<Encoded, Error> {
+pub(crate) fn encode(message: Message) -> Result<Encoded, Error> {
     let metadata = message.metadata;
     let mut headers = FieldTable::default();
     let mut header = |name: &'static str, value: AMQPValue| {
@@ -60,31 +65,27 @@ pub(crate) fn encode(message: Message, now: SystemTime) -> Result<Encoded, Error
         TIME,
         AMQPValue::LongLongInt(since_epoch(metadata.time, Duration::as_micros)),
     );
-    if let Some(trace) = &metadata.trace {
+    if let Some(trace) = metadata
+        .trace
+        .filter(|trace| trace.parent.len() <= MAX_TRACE_PARENT)
+    {
         header(TRACE_PARENT, text(&trace.parent));
-        if let Some(state) = &trace.state {
-            header(TRACE_STATE, text(state));
+        if let Some(state) = trace.state.filter(|state| state.len() <= MAX_TRACE_STATE) {
+            header(TRACE_STATE, text(&state));
         }
     }
-    let mut properties = BasicProperties::default();
     if let Some(expires) = metadata.expires {
         header(
             EXPIRES,
             AMQPValue::LongLongInt(since_epoch(expires, Duration::as_millis)),
         );
-        let left = expires
-            .duration_since(now)
-            .unwrap_or_default()
-            .as_millis()
-            .min(MOST_MILLIS);
-        properties = properties.with_expiration(short("expiration", &left.to_string())?);
     }
     let seconds = metadata
         .time
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
-    properties = properties
+    let properties = BasicProperties::default()
         .with_message_id(short("message id", &metadata.id.to_string())?)
         .with_type(short("type", &metadata.name)?)
         .with_timestamp(seconds)

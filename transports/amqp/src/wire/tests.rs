@@ -57,7 +57,7 @@ fn read(
 proptest! {
     #[test]
     fn what_is_written_is_read_back(message in messages()) {
-        let encoded = encode(message.clone(), now()).expect("fits");
+        let encoded = encode(message.clone()).expect("fits");
         let back = read(
             message.lane,
             encoded.routing_key.as_str(),
@@ -75,7 +75,7 @@ proptest! {
     fn a_long_source_is_cut_at_a_character(source in "\\PC{100,400}") {
         let mut message = plain();
         message.metadata.source = source.as_str().into();
-        let encoded = encode(message, now()).expect("cut");
+        let encoded = encode(message).expect("cut");
         let sent = encoded.properties.app_id().clone().expect("sent").to_string();
         prop_assert!(source.starts_with(&sent));
         prop_assert!(sent.len() == source.len() || sent.len() > 251);
@@ -187,25 +187,35 @@ fn what_cannot_be_read_says_why() {
 fn a_correlation_id_that_does_not_fit_is_refused_whole() {
     let mut message = plain();
     message.metadata.correlation = CorrelationId::from_text(&"c".repeat(256));
-    let error = encode(message, now()).expect_err("256 bytes");
+    let error = encode(message).expect_err("256 bytes");
     assert_eq!(error.kind(), ErrorKind::Malformed);
 }
 
 #[test]
-fn a_time_to_live_is_never_more_than_the_broker_accepts() {
-    let ttl = |expires| {
-        let mut message = plain();
-        message.metadata.expires = Some(expires);
-        encode(message, now())
-            .expect("encoded")
-            .properties
-            .expiration()
-            .clone()
+fn the_broker_is_not_told_when_a_message_expires_and_the_reader_is() {
+    let mut message = plain();
+    let expires = now() + Duration::from_millis(1234);
+    message.metadata.expires = Some(expires);
+    let encoded = encode(message).expect("encoded");
+    assert_eq!(encoded.properties.expiration(), &None);
+    let back = read(Lane::Event, "a.b", &encoded.properties, b"").expect("own message");
+    assert_eq!(back.metadata.expires, Some(expires));
+}
+
+#[test]
+fn an_endless_trace_is_left_out() {
+    let mut message = plain();
+    message.metadata.trace = Some(TraceContext {
+        parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
+        state: Some("v".repeat(33_000).into()),
+    });
+    let headers = |message: Message| {
+        let encoded = encode(message).expect("fits");
+        let headers = encoded.properties.headers().clone().expect("some");
+        [TRACE_PARENT, TRACE_STATE].map(|name| headers.contains_key(name))
     };
-    assert_eq!(ttl(now() + Duration::from_secs(1)), Some("1000".into()));
-    assert_eq!(ttl(now() - Duration::from_secs(1)), Some("0".into()));
-    assert_eq!(
-        ttl(now() + Duration::from_secs(u64::from(u32::MAX))),
-        Some("4294967295".into())
-    );
+    assert_eq!(headers(message.clone()), [true, false]);
+    let trace = message.metadata.trace.as_mut().expect("set");
+    trace.parent = "p".repeat(33_000).into();
+    assert_eq!(headers(message), [false, false]);
 }

@@ -1,4 +1,4 @@
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use algedonic_amqp::{Amqp, AmqpConfig};
 use algedonic_transport::{ErrorKind, LinkState, Transport};
@@ -7,7 +7,8 @@ use tokio::{io::AsyncReadExt, net::TcpListener, time::Instant};
 
 use crate::proxy::behind_a_proxy;
 use crate::support::{
-    config, config_of, ctl, eventually, lapin_threads, link, message, next, node, receive, soon, up,
+    alone, config, config_of, ctl, eventually, is_alone, lapin_threads, link, message, next, node,
+    receive, soon, up,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -113,26 +114,15 @@ async fn dropped_without_closing_it_leaves_no_connection_on_the_broker() {
 /// Counting threads needs a process in which nothing else connects.
 #[test]
 fn no_thread_outlives_its_transport() {
-    let this = std::env::current_exe().expect("known");
-    let output = Command::new(this)
-        .args([
-            "--exact",
-            "closing::threads_alone",
-            "--ignored",
-            "--nocapture",
-        ])
-        .output()
-        .expect("run");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    if is_alone() {
+        let runtime = tokio::runtime::Runtime::new().expect("started");
+        runtime.block_on(threads_come_and_go());
+    } else {
+        alone("closing::no_thread_outlives_its_transport", &[]);
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs in a process of its own, started by no_thread_outlives_its_transport"]
-async fn threads_alone() {
+async fn threads_come_and_go() {
     // A listener that accepts and says nothing.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let url = format!("amqp://{}", listener.local_addr().expect("bound"));

@@ -3,6 +3,7 @@
 mod attribution;
 mod closing;
 mod conformance;
+mod env;
 mod faults;
 mod proxy;
 mod refusals;

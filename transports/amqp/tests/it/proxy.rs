@@ -1,6 +1,6 @@
 //! A TCP proxy that fails on demand.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use algedonic_amqp::AmqpConfig;
 use algedonic_test_broker::{shared_url, unique};
@@ -14,6 +14,8 @@ use tokio::{
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Forward,
+    /// Everything takes a tenth of a second each way.
+    Slow,
     /// Connections stay open; nothing passes any more.
     Freeze,
     /// Connections end.
@@ -59,6 +61,11 @@ impl Proxy {
 
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    pub(crate) fn slow(&self, slow: bool) {
+        self.mode
+            .send_replace(if slow { Mode::Slow } else { Mode::Forward });
     }
 
     pub(crate) fn freeze(&self) {
@@ -111,9 +118,16 @@ async fn forward(
         let now = *mode.borrow_and_update();
         tokio::select! {
             change = mode.changed() => if change.is_err() { return },
-            read = from.read(&mut buffer), if now == Mode::Forward => match read {
+            read = from.read(&mut buffer), if matches!(now, Mode::Forward | Mode::Slow) => match read {
                 Ok(0) | Err(_) => return,
-                Ok(bytes) => if to.write_all(&buffer[..bytes]).await.is_err() { return },
+                Ok(bytes) => {
+                    if now == Mode::Slow {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    if to.write_all(&buffer[..bytes]).await.is_err() {
+                        return;
+                    }
+                }
             },
         }
         if *mode.borrow() == Mode::Cut {

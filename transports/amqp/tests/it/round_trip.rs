@@ -8,11 +8,17 @@ use algedonic_transport::{
 use futures_util::{StreamExt, future::join_all};
 use lapin::{
     BasicProperties,
-    options::{BasicGetOptions, BasicPublishOptions},
-    types::ShortString,
+    options::{
+        BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, QueueBindOptions,
+        QueueDeclareOptions,
+    },
+    types::{FieldTable, ShortString},
 };
 
-use crate::support::{config, everything, message, next, operator, prefix_of, receive, soon, up};
+use crate::support::{
+    arrives, config, confirmed, everything, message, next, operator, prefix_of, receive, signal,
+    soon, up,
+};
 
 #[tokio::test]
 async fn everything_about_a_message_arrives() {
@@ -59,6 +65,85 @@ async fn everything_about_a_message_arrives() {
     assert!(back.persistent && back.lane == Lane::Signal && !delivery.is_redelivered());
     delivery.ack();
     soon("close", amqp.close(Duration::from_secs(5))).await;
+}
+
+/// What a client in another language sees of a signal, and relies on.
+#[tokio::test]
+async fn a_signal_on_the_wire_is_persistent_mandatory_and_says_how_urgent_it_is() {
+    let config = config().await;
+    let exchange = format!("{}.signals", prefix_of(&config));
+    let amqp = Amqp::new(config).expect("started");
+    up(&amqp).await;
+    let mut pain = signal("algedonic.pain.high");
+    pain.metadata.name = Key::from_static("algedonic.pain");
+    pain.metadata.priority = Priority::new(10);
+    pain.metadata.expires = Some(SystemTime::now() + Duration::from_secs(3600));
+    let unheard = soon("outcome", amqp.send(pain.clone())).await;
+    assert_eq!(unheard.expect("sent"), Outcome::NotRouted);
+
+    let (_connection, channel) = operator(&algedonic_test_broker::shared_url()).await;
+    let exclusive = QueueDeclareOptions {
+        exclusive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let queue = ShortString::from(format!("{exchange}.foreign"));
+    let none = FieldTable::default;
+    let declared = channel.queue_declare(queue.clone(), exclusive, none());
+    soon("declared", declared).await.expect("ok");
+    let options = QueueBindOptions::default();
+    let bound = channel.queue_bind(
+        queue.clone(),
+        exchange.as_str().into(),
+        "#".into(),
+        options,
+        none(),
+    );
+    soon("bound", bound).await.expect("ok");
+    let options = BasicConsumeOptions::default();
+    let consumer = channel.basic_consume(queue, "".into(), options, none());
+    let mut consumer = soon("consumer", consumer).await.expect("ok");
+
+    let id = confirmed(&amqp, pain.clone()).await;
+    let seen = soon("the signal", consumer.next()).await;
+    let seen = seen.expect("open").expect("delivered");
+    let properties = &seen.properties;
+    assert_eq!(seen.exchange.as_str(), exchange);
+    assert_eq!(seen.routing_key.as_str(), "algedonic.pain.high");
+    assert_eq!(properties.delivery_mode(), &Some(2));
+    assert_eq!(properties.priority(), &Some(10));
+    assert_eq!(
+        properties.message_id().as_ref().map(ShortString::as_str),
+        Some(id.to_string().as_str())
+    );
+    assert_eq!(properties.kind(), &Some("algedonic.pain".into()));
+    assert_eq!(properties.content_type(), &Some("text/plain".into()));
+    assert_eq!(properties.app_id(), &Some("test".into()));
+    assert_eq!(properties.expiration(), &None);
+    assert_eq!(seen.data, b"body");
+}
+
+/// The broker dead-letters what has expired by its own count; what is late is not poison.
+#[tokio::test]
+async fn what_expires_while_its_owner_is_away_is_no_dead_letter() {
+    let config = config().await.queue("q");
+    let owner = Amqp::new(config.clone()).expect("started");
+    let arrivals = receive(&owner);
+    up(&owner).await;
+    drop(arrivals);
+    soon("close", owner.close(Duration::from_secs(5))).await;
+
+    let sender = Amqp::new(config.clone().queue("sender")).expect("started");
+    up(&sender).await;
+    let mut late = message("a");
+    let expires = SystemTime::now() + Duration::from_millis(50);
+    late.metadata.expires = Some(expires);
+    let sent = confirmed(&sender, late).await;
+    while SystemTime::now() < expires + Duration::from_millis(50) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let owner = Amqp::new(config).expect("started");
+    let mut arrivals = receive(&owner);
+    arrives(&mut arrivals, sent).await;
 }
 
 #[tokio::test]

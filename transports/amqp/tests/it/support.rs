@@ -1,11 +1,12 @@
 //! What the tests share: messages, transports with names of their own, and waits with deadlines.
 
-use std::{sync::Arc, time::Duration};
+use std::{process::Command, sync::Arc, time::Duration};
 
 use algedonic_amqp::{Amqp, AmqpConfig};
 use algedonic_test_broker::{Node, shared_url, unique};
 use algedonic_transport::{
-    Arrival, BoxStream, BusId, Delivery, Key, Lane, Link, Message, Metadata, Pattern, Transport,
+    Arrival, BoxStream, BusId, Delivery, EventId, Key, Lane, Link, Message, Metadata, Outcome,
+    Pattern, Transport,
 };
 use futures_util::StreamExt;
 use lapin::{Channel, Connection, ConnectionProperties};
@@ -65,12 +66,44 @@ pub(crate) fn message(key: &'static str) -> Message {
     Message::new(metadata, Lane::Event, "text/plain", "body")
 }
 
+/// One for the other lane.
+pub(crate) fn signal(key: &'static str) -> Message {
+    let mut message = message(key);
+    message.lane = Lane::Signal;
+    message
+}
+
+/// Sends what must be confirmed, and gives its id.
+pub(crate) async fn confirmed(amqp: &Amqp, message: Message) -> EventId {
+    let id = message.metadata.id;
+    match soon("an outcome", amqp.send(message)).await {
+        Ok(Outcome::Confirmed) => id,
+        other => panic!("expected a confirm, not {other:?}; {}", amqp.link()),
+    }
+}
+
 pub(crate) fn everything() -> Vec<Pattern> {
     vec![Pattern::new("#").expect("a pattern")]
 }
 
 pub(crate) fn receive(amqp: &Amqp) -> BoxStream<Arrival> {
-    amqp.receive(Lane::Event, everything()).expect("first call")
+    receive_on(amqp, Lane::Event)
+}
+
+pub(crate) fn receive_on(amqp: &Amqp, lane: Lane) -> BoxStream<Arrival> {
+    amqp.receive(lane, everything()).expect("first call")
+}
+
+/// Takes arrivals until this one comes.
+pub(crate) async fn arrives(arrivals: &mut BoxStream<Arrival>, id: EventId) {
+    loop {
+        let delivery = next(arrivals).await;
+        let found = delivery.message().metadata.id == id;
+        delivery.ack();
+        if found {
+            return;
+        }
+    }
 }
 
 /// Waits for a link of this kind.
@@ -123,6 +156,36 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is: imp
         }
     })
     .await;
+}
+
+const ALONE: &str = "ALGEDONIC_TEST_ALONE";
+
+/// Whether this is the process that [`alone`] has started.
+pub(crate) fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// Runs the calling test, by its full name, once more: in a process in which nothing else happens,
+/// and whose environment says nothing of a broker but what `variables` say. Gives what it printed.
+pub(crate) fn alone(test: &str, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new(std::env::current_exe().expect("known"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ALGEDONIC_AMQP_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command
+        .args(["--exact", test, "--nocapture"])
+        .env(ALONE, "1")
+        .envs(variables.iter().copied())
+        .output()
+        .expect("run");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{complaint}");
+    // A name that no test has runs none, and that succeeds.
+    assert!(printed.contains("running 1 test"), "{test}: {printed}");
+    printed
 }
 
 /// The threads of lapin in this process.

@@ -1,3 +1,5 @@
+mod refused;
+
 use std::{collections::HashSet, time::Duration};
 
 use algedonic_amqp::Amqp;
@@ -91,16 +93,25 @@ async fn a_killed_broker_leaves_no_message_in_doubt_for_long_and_loses_none_that
 async fn a_cut_is_noticed_at_once_and_mended_as_soon_as_the_port_opens() {
     let (config, mut proxy) = behind_a_proxy().await;
     let amqp = Amqp::new(config).expect("started");
-    let _arrivals = receive(&amqp);
+    let mut arrivals = receive(&amqp);
     up(&amqp).await;
+    drop(amqp.send(message("a")));
     for round in 0..3 {
         // A session of a second was a good one: the next loss is met with the fast retry.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let up_since = Instant::now();
+        while up_since.elapsed() < Duration::from_millis(1100) {
+            next(&mut arrivals).await.ack();
+            let outcome = amqp.send(message("a"));
+            assert_eq!(
+                soon("outcome", outcome).await.expect("up"),
+                Outcome::Confirmed
+            );
+        }
         proxy.cut();
         let cut = Instant::now();
         link(&amqp, "down", |link| link.state == LinkState::Down).await;
         let noticed = cut.elapsed();
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        link(&amqp, "three attempts of each", |link| link.attempts >= 6).await;
         proxy.open().await;
         let open = Instant::now();
         while !matches!(

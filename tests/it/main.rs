@@ -26,6 +26,9 @@ mod faults;
 /// A client that is not ours, in another language.
 #[cfg(feature = "amqp")]
 mod interop;
+/// Tower layers around the way out of a mirror.
+#[cfg(feature = "memory")]
+mod layers;
 /// Two buses and a broker in memory, with faults on demand.
 #[cfg(feature = "memory")]
 mod mirror;

@@ -26,11 +26,17 @@ pub use algedonic_transport::{
 };
 
 pub use self::{
-    bus::{Builder, Bus, Delivered, Links, PublishOptions, Receipt, Shutdown},
+    bus::{
+        Builder, Bus, Delivered, Interrupted, Links, PatternSubscription, PublishOptions,
+        Publisher, Receipt, Shutdown,
+    },
     event::{AnyEnvelope, Cause, Envelope, Event, Scoped},
     handler::{Handler, HandlerBuilder},
-    local::{Buffer, Gap, Lag, PatternSubscription, Subscription},
+    local::{Batch, Buffer, EventRef, Gap, Lag, Subscription},
     mirror::{LocalOnly, Mirror, Mirrored, Remote, Sending, TransportService},
-    observe::{Counts, Health, MirrorHealth, Status},
-    signal::{Feeling, Level, Signal},
+    observe::{
+        Account, Books, Counts, Health, MirrorHealth, PatternBooks, Status, SubscriberBooks,
+        TypeBooks,
+    },
+    signal::{Feeling, Level, Signal, SignalSubscription},
 };

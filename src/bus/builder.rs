@@ -3,10 +3,10 @@ use std::sync::Arc;
 use algedonic_transport::{BusId, Error, Message, Outcome};
 use tower::{BoxError, Service};
 
-use super::{Bus, Gate, Shared};
+use super::{Bus, Shared};
 use crate::{
     handler::HandlerSet,
-    local::Local,
+    local::{Gate, Local},
     mirror::{Mirror, Running, Stack},
     observe::Ledger,
     signal::Signals,
@@ -55,9 +55,9 @@ impl Builder {
     pub fn build(self) -> Result<Bus, Error> {
         let Self { source, mirror } = self;
         let ledger = Arc::new(Ledger::default());
-        let local = Arc::new(Local::new(Arc::clone(&ledger)));
-        let signals = Arc::new(Signals::new(&ledger));
         let origin = BusId::new();
+        let local = Arc::new(Local::new(Arc::clone(&source), origin));
+        let signals = Arc::new(Signals::new(Arc::clone(&source), origin, &ledger));
         let mirror = match mirror {
             None => None,
             Some(Mirror {
@@ -70,7 +70,6 @@ impl Builder {
             shared: Arc::new(Shared {
                 source,
                 origin,
-                events_gate: Gate::default(),
                 signals_gate: Gate::default(),
                 local,
                 signals,

@@ -1,9 +1,11 @@
 //! The bus: ties the other rooms together, and decides nothing itself.
 
 mod builder;
-mod gate;
 mod links;
+mod options;
+mod pattern;
 mod publish;
+mod publisher;
 mod receipt;
 mod shutdown;
 mod subscribe;
@@ -12,19 +14,20 @@ use std::{fmt, sync::Arc};
 
 use algedonic_transport::BusId;
 
-use self::gate::Gate;
 pub use self::{
     builder::Builder,
     links::Links,
-    publish::PublishOptions,
+    options::PublishOptions,
+    pattern::PatternSubscription,
+    publisher::{Interrupted, Publisher},
     receipt::{Delivered, Receipt},
     shutdown::Shutdown,
 };
 use crate::{
     handler::HandlerSet,
-    local::Local,
+    local::{Gate, Local},
     mirror::Running,
-    observe::{Counts, Health, Ledger},
+    observe::{Books, Counts, Health, Ledger},
     signal::Signals,
 };
 
@@ -43,8 +46,7 @@ struct Shared {
     source: Arc<str>,
     /// Which bus this is: its events carry it.
     origin: BusId,
-    events_gate: Gate,
-    /// Closed later: what hurts during a shutdown can be said.
+    /// Closed after that of events: what hurts during a shutdown can be said.
     signals_gate: Gate,
     local: Arc<Local>,
     signals: Arc<Signals>,
@@ -79,7 +81,7 @@ impl Bus {
     /// How the bus is now; its `Display` is one line for an operator.
     pub fn health(&self) -> Health {
         let mirror = self.shared.mirror.as_ref().map(Running::health);
-        Health::new(self.shared.events_gate.is_closed(), mirror)
+        Health::new(self.shared.local.is_draining(), mirror)
     }
 
     /// The mirror's link as it is now, then each change; a slow reader misses what lay between,
@@ -90,7 +92,26 @@ impl Bus {
 
     /// What the bus has counted since it was built.
     pub fn counts(&self) -> Counts {
-        self.shared.ledger.counts()
+        self.shared.counts()
+    }
+
+    /// The books: what became of each event, per type and subscriber.
+    pub fn books(&self) -> Books {
+        self.shared.local.books()
+    }
+}
+
+impl Shared {
+    /// The counts, with what the books say of events.
+    fn counts(&self) -> Counts {
+        let mut counts = self.ledger.counts();
+        let books = self.local.books();
+        let total = books.total();
+        counts.published = books.types.iter().map(|books| books.published).sum();
+        counts.delivered += total.delivered;
+        counts.dropped = total.dropped;
+        counts.expired += total.expired;
+        counts
     }
 }
 

@@ -1,88 +1,46 @@
-use std::{sync::Arc, time::Duration};
-
-use algedonic_transport::{CorrelationId, Error, ErrorKind, Key, Metadata, Priority, TraceContext};
-
-use super::{Bus, Delivered, Receipt, Shared};
-use crate::{
-    event::{Cause, Envelope, Event},
-    local::Reached,
-    mirror::{LocalOnly, Pending},
-    signal::Signal,
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Poll, ready},
+    time::SystemTime,
 };
 
-/// What one publish may say beyond the event. All of it is optional.
-///
-/// ```
-/// # use std::time::Duration;
-/// # use algedonic::{PublishOptions, Priority};
-/// let options = PublishOptions::new().ttl(Duration::from_secs(5)).priority(Priority::new(3));
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct PublishOptions {
-    ttl: Option<Duration>,
-    priority: Priority,
-    correlation: Option<CorrelationId>,
-    cause: Option<Cause>,
-    trace: Option<TraceContext>,
-}
+use algedonic_transport::{Error, ErrorKind, EventId, Key, Metadata};
+use tokio::task::coop;
 
-impl PublishOptions {
-    /// Nothing said.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How long the event is worth anything; without it, for ever. One that comes later is not
-    /// delivered, and is counted ([`Counts::expired`](crate::Counts::expired)).
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// The message priority towards other processes; [`Priority::NORMAL`] without it.
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
-        self
-    }
-
-    /// The conversation; without it the cause's, and without a cause the event's own id.
-    pub fn correlation(mut self, id: CorrelationId) -> Self {
-        self.correlation = Some(id);
-        self
-    }
-
-    /// Why the event is published; without it [`Cause::current`].
-    pub fn cause(mut self, cause: Cause) -> Self {
-        self.cause = Some(cause);
-        self
-    }
-
-    /// The distributed trace; without it the cause's.
-    pub fn trace(mut self, trace: TraceContext) -> Self {
-        self.trace = Some(trace);
-        self
-    }
-}
+use super::{Bus, PublishOptions, Receipt, Shared};
+use crate::{
+    event::{Cause, Event},
+    local::{Committed, Draft, Lane, Publication, Refused},
+    mirror::{Encode, Pending},
+    signal::Signal,
+};
 
 impl Bus {
     /// Publishes an event to every current subscriber of its type and of patterns that select its
     /// key, and, if its type is mirrored, to other processes.
     ///
     /// Waits only for subscribers that chose [`Lag::Block`](crate::Lag::Block) and are full; never
-    /// for a broker. Events published one after another by one task arrive in that order at each
-    /// subscriber.
+    /// for a broker. It reaches everybody or, as long as one of those has no room, nobody. Events
+    /// published one after another by one task arrive in that order at each subscriber.
+    ///
+    /// To publish often, have a [`publisher`](Self::publisher): it looks up nothing.
     ///
     /// # Errors
     ///
-    /// `Closed` after [`shutdown`](Self::shutdown); `Malformed` for a key that is none, or that
-    /// [`Event::KEYS`] does not cover though the type is mirrored. Nobody has got the event then.
+    /// Nobody has got the event then.
+    ///
+    /// - `Closed` after [`shutdown`](Self::shutdown).
+    /// - `Busy` while a subscriber is full that chose [`Lag::Error`](crate::Lag::Error).
+    /// - `Malformed` for a key that is none, or that [`Event::KEYS`] does not cover though the type is
+    ///   mirrored.
     ///
     /// # Cancellation
     ///
-    /// Dropped while it waits, the event has reached everyone who had room, and is on its way to
-    /// other processes; the subscribers it waited for are told of a [`Gap`](crate::Gap).
+    /// Dropped before it is ready, it has not happened: nobody has got the event, nor will.
     pub async fn publish<E: Event>(&self, event: E) -> Result<Receipt, Error> {
-        self.publish_with(event, PublishOptions::default()).await
+        let lane = self.shared.local.lane::<E>();
+        self.shared.publish(&lane, event).await
     }
 
     /// As [`publish`](Self::publish), saying more than the event.
@@ -91,28 +49,8 @@ impl Bus {
         event: E,
         options: PublishOptions,
     ) -> Result<Receipt, Error> {
-        let shared = &*self.shared;
-        let Some(_inside) = shared.events_gate.enter() else {
-            return Err(shared.refuse(shut_down()));
-        };
-        let key = event.key().map_err(|error| {
-            let refused = Error::permanent(ErrorKind::Malformed, "publish an event")
-                .with_detail(format!("the key of {}: {error}", E::NAME));
-            shared.refuse(refused.with_source(error))
-        })?;
-        let name = const { Key::from_static(E::NAME) };
-        let metadata = shared.metadata(name, E::VERSION, key, options);
-        let envelope = Envelope::new(metadata, event);
-        let remote = match &shared.mirror {
-            None => Pending::local_only(LocalOnly::NoTransport),
-            Some(mirror) => mirror
-                .send(&envelope)
-                .map_err(|error| shared.refuse(error))?,
-        };
-        shared.ledger.published.add(1);
-        let id = envelope.id();
-        let reached = shared.local.deliver(envelope).await;
-        Ok(Receipt::new(id, reached.into(), remote))
+        let lane = self.shared.local.lane::<E>();
+        self.shared.publish_any(&lane, event, Some(options)).await
     }
 
     /// Raises pain or pleasure: to every subscriber of [`signals`](Self::signals) and of matching
@@ -120,9 +58,9 @@ impl Bus {
     ///
     /// Reaches at once everyone who has room; then it waits for subscribers of signals that are full,
     /// 1,024 signals behind, for as long as they are: drop the future, or give it a timeout, to wait
-    /// less. What became of it beyond this process is said by [`Receipt::remote`]. Every bus with a
-    /// mirror receives signals, this one too: [`Remote::Confirmed`](crate::Remote::Confirmed) says
-    /// that the broker has it, not that another process does.
+    /// less; those that it waited for are then told by a [`Gap`](crate::Gap). What became of it beyond this
+    /// process is said by [`Receipt::remote`]. Every bus with a mirror receives signals, this one too:
+    /// [`Remote::Confirmed`](crate::Remote::Confirmed) says that the broker has it, not that another process does.
     ///
     /// # Errors
     ///
@@ -130,50 +68,128 @@ impl Bus {
     pub async fn signal(&self, mut signal: Signal) -> Result<Receipt, Error> {
         let shared = &*self.shared;
         let Some(_inside) = shared.signals_gate.enter() else {
-            return Err(shared.refuse(shut_down()));
+            return Err(shared.refuse(Refused::Closed.into()));
         };
         if signal.source.is_empty() {
             signal.source = shared.source.to_string();
         }
         let options = PublishOptions::new().priority(signal.level.priority());
         let name = const { Key::from_static(Signal::NAME) };
-        let metadata = shared.metadata(name, 1, signal.key(), options);
-        let envelope = Envelope::new(metadata, signal);
+        let mut metadata = Metadata::new(name, Arc::clone(&shared.source));
+        metadata.key = signal.key();
+        metadata.origin = Some(shared.origin);
+        options.complete(&mut metadata, Cause::current());
+        let envelope = shared.signals.seal(metadata, signal);
         let remote = match &shared.mirror {
-            None => Pending::local_only(LocalOnly::NoTransport),
+            None => Pending::NoTransport,
             Some(mirror) => mirror.send_signal(&envelope),
         };
         shared.ledger.signals.add(1);
         let id = envelope.id();
         let reached = shared.signals.deliver(envelope).await;
-        Ok(Receipt::new(id, reached.into(), remote))
+        Ok(Receipt::new(id, reached.subscribers, remote))
     }
 }
 
 impl Shared {
-    fn metadata(&self, name: Key, version: u32, key: Key, options: PublishOptions) -> Metadata {
-        let PublishOptions {
-            ttl,
-            priority,
-            correlation,
-            cause,
-            trace,
-        } = options;
-        let cause = cause.or_else(Cause::current);
-        let inherited = cause.as_ref();
-        let mut metadata = Metadata::new(name, Arc::clone(&self.source));
-        metadata.version = version;
-        metadata.key = key;
-        metadata.origin = Some(self.origin);
-        if let Some(id) = correlation.or_else(|| inherited.map(|cause| cause.correlation().clone()))
-        {
-            metadata.correlation = id;
+    #[inline]
+    pub(super) async fn publish<E: Event>(
+        &self,
+        lane: &Lane<E>,
+        event: E,
+    ) -> Result<Receipt, Error> {
+        let mut event = Some(event);
+        let done = poll_fn(|cx| {
+            let turn = ready!(coop::poll_proceed(cx));
+            turn.made_progress();
+            Poll::Ready(self.publish_plain(lane, event.take().expect("polled once")))
+        });
+        match done.await {
+            Ok(receipt) => Ok(receipt),
+            Err(event) => self.publish_any(lane, event, None).await,
         }
-        metadata.causation = inherited.map(Cause::id);
-        metadata.trace = trace.or_else(|| inherited.and_then(Cause::trace).cloned());
-        metadata.priority = priority;
-        metadata.expires = ttl.and_then(|ttl| metadata.time.checked_add(ttl));
-        metadata
+    }
+
+    /// Publishes an event about which there is nothing special, if nothing is in the way: the
+    /// short cut that nearly every event takes. Gives it back otherwise.
+    #[inline]
+    fn publish_plain<E: Event>(&self, lane: &Lane<E>, event: E) -> Result<Receipt, E> {
+        let named = event.key().is_ok_and(|key| key == *E::NAME);
+        if self.mirror.is_some() || !named || Cause::is_set() {
+            return Err(event);
+        }
+        let (id, subscribers) = lane.publish_plain(event)?;
+        Ok(Receipt::new(id, subscribers, Pending::NoTransport))
+    }
+
+    /// Publishes any event, and waits for room.
+    pub(super) async fn publish_any<E: Event>(
+        &self,
+        lane: &Lane<E>,
+        event: E,
+        options: Option<PublishOptions>,
+    ) -> Result<Receipt, Error> {
+        let (draft, encode) = self.draft(lane, event, options)?;
+        let mut publication = Publication::new(lane, draft).keep(encode.is_some());
+        match poll_fn(|cx| publication.poll(Some(cx))).await {
+            Ok(committed) => Ok(self.receipt(committed, encode)),
+            Err(refused) => Err(self.refuse(refused.into())),
+        }
+    }
+
+    /// As [`publish_any`](Self::publish_any), where it can be done without waiting.
+    pub(super) fn try_publish<E: Event>(
+        &self,
+        lane: &Lane<E>,
+        event: E,
+        options: Option<PublishOptions>,
+    ) -> Result<Receipt, Error> {
+        let (draft, encode) = self.draft(lane, event, options)?;
+        let mut publication = Publication::new(lane, draft).keep(encode.is_some());
+        match publication.try_now() {
+            Ok(committed) => Ok(self.receipt(committed, encode)),
+            Err(refused) => Err(self.refuse(refused.into())),
+        }
+    }
+
+    /// What an event has to carry, and how it leaves this process, if it does.
+    #[inline]
+    fn draft<E: Event>(
+        &self,
+        lane: &Lane<E>,
+        event: E,
+        options: Option<PublishOptions>,
+    ) -> Result<(Draft<E>, Option<Encode>), Error> {
+        let key = event
+            .key()
+            .map_err(|error| self.refuse(bad_key::<E>(error)))?;
+        let encode = match &self.mirror {
+            None => None,
+            Some(mirror) => mirror
+                .outbound::<E>(&key)
+                .map_err(|error| self.refuse(error))?,
+        };
+        let cause = Cause::current();
+        let special = key != *E::NAME || cause.is_some() || options.is_some();
+        let full = special.then(|| {
+            let now = SystemTime::now();
+            let mut metadata = lane.origin().metadata(EventId::at(now), now);
+            metadata.key = key;
+            options.unwrap_or_default().complete(&mut metadata, cause);
+            Box::new(metadata)
+        });
+        Ok((Draft { event, full }, encode))
+    }
+
+    /// Sends on what has been published.
+    #[inline]
+    fn receipt<E: Event>(&self, committed: Committed<E>, encode: Option<Encode>) -> Receipt {
+        let remote = match (&self.mirror, encode, &committed.envelope) {
+            (None, ..) => Pending::NoTransport,
+            (Some(mirror), Some(encode), Some(envelope)) => mirror.push(envelope.erase(), encode),
+            (Some(_), ..) => Pending::NotMirrored,
+        };
+        Receipt::new(committed.id, committed.subscribers, remote)
     }
 
     fn refuse(&self, error: Error) -> Error {
@@ -182,15 +198,23 @@ impl Shared {
     }
 }
 
-fn shut_down() -> Error {
-    Error::permanent(ErrorKind::Closed, "publish").with_detail("the bus was shut down")
-}
-
-impl From<Reached> for Delivered {
-    fn from(reached: Reached) -> Self {
-        Self {
-            subscribers: reached.subscribers,
-            dropped: reached.dropped,
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Closed => {
+                Self::permanent(ErrorKind::Closed, "publish").with_detail("the bus was shut down")
+            }
+            Refused::Busy => Self::transient(ErrorKind::Busy, "publish")
+                .with_detail("a subscriber that has publishing fail is full"),
+            Refused::WouldWait => Self::transient(ErrorKind::Busy, "publish")
+                .with_detail("a subscriber is full, and waiting was not wanted"),
         }
     }
+}
+
+#[cold]
+fn bad_key<E: Event>(error: algedonic_transport::KeyError) -> Error {
+    Error::permanent(ErrorKind::Malformed, "publish an event")
+        .with_detail(format!("the key of {}: {error}", E::NAME))
+        .with_source(error)
 }

@@ -18,13 +18,16 @@ pub struct Receipt {
 pub struct Delivered {
     /// How many subscribers, of its type and of patterns, have it in their buffers.
     pub subscribers: u64,
-    /// How many older events were dropped to make room for it.
-    pub dropped: u64,
 }
 
 impl Receipt {
-    pub(super) fn new(id: EventId, local: Delivered, remote: Pending) -> Self {
-        Self { id, local, remote }
+    #[inline]
+    pub(super) fn new(id: EventId, subscribers: u64, remote: Pending) -> Self {
+        Self {
+            id,
+            local: Delivered { subscribers },
+            remote,
+        }
     }
 
     /// The id that the event was given.

@@ -59,8 +59,7 @@ impl Bus {
         let deadline = deadline.min(Duration::from_secs(365 * 24 * 3600));
         let start = Instant::now();
         let by = |share: f64| start + deadline.mul_f64(share);
-        let before = shared.ledger.counts();
-        shared.events_gate.close();
+        let before = shared.counts();
         // One at a time; a second call finds everything done, or waits for it.
         let Ok(_turn) = timeout_at(by(1.0), shared.shutting_down.lock()).await else {
             return Shutdown::report(self, Ended::default(), before);
@@ -71,11 +70,8 @@ impl Bus {
             }
         };
         // Either may wait for a subscriber that nobody reads.
-        let ((), _) = tokio::join!(
-            stop_receiving,
-            timeout_at(by(0.5), shared.events_gate.empty())
-        );
-        shared.local.close_events();
+        tokio::join!(shared.local.drain(by(0.5)), stop_receiving);
+        shared.local.close();
         let ended = shared.handlers.end_by(by(0.75)).await;
         shared.signals_gate.close();
         let _ = timeout_at(by(0.75), shared.signals_gate.empty()).await;
@@ -90,12 +86,12 @@ impl Bus {
 impl Shutdown {
     fn report(bus: &Bus, ended: Ended, before: Counts) -> Self {
         let shared = &*bus.shared;
-        let counts = shared.ledger.counts();
+        let counts = shared.counts();
         Self {
             handlers_finished: ended.finished,
             handlers_aborted: ended.aborted,
             abandoned: counts.abandoned - before.abandoned,
-            unread: shared.local.unread() + shared.signals.unread(),
+            unread: shared.local.books().total().in_flight + shared.signals.unread(),
             unsent: counts.local_only - before.local_only,
             unknown: counts.unknown - before.unknown,
             counts,

@@ -1,11 +1,11 @@
 use algedonic_transport::{Error, ErrorKind, Pattern};
 
-use super::Bus;
+use super::{Bus, PatternSubscription};
 use crate::{
     event::Event,
     handler::HandlerBuilder,
-    local::{Buffer, PatternSubscription, Subscription},
-    signal::{Level, Signal},
+    local::{Buffer, Subscription},
+    signal::{Level, SignalSubscription},
 };
 
 impl Bus {
@@ -19,7 +19,14 @@ impl Bus {
 
     /// As [`subscribe`](Self::subscribe), with a buffer of the subscriber's choice.
     pub fn subscribe_with<E: Event>(&self, buffer: Buffer) -> Subscription<E> {
-        Subscription::new(self.shared.local.lane::<E>().subscribe(buffer, None))
+        self.shared.local.subscribe(buffer, false)
+    }
+
+    /// As [`subscribe_with`](Self::subscribe_with), beginning with the last events that were published
+    /// before: as many as [`Event::RETAINED`] says, or fewer if there were not so many. They take no
+    /// room in the buffer.
+    pub fn subscribe_retained<E: Event>(&self, buffer: Buffer) -> Subscription<E> {
+        self.shared.local.subscribe(buffer, true)
     }
 
     /// Receives events of any type, and signals, whose keys the pattern selects: `s3.*`,
@@ -45,12 +52,14 @@ impl Bus {
                 .with_detail(error.to_string())
         })?;
         let signals = self.shared.signals.subscribe_pattern(pattern.clone());
-        let events = self.shared.local.subscribe_pattern(pattern.clone(), buffer);
-        Ok(PatternSubscription::new(pattern, signals, events))
+        let local = &self.shared.local;
+        let events = local.subscribe_pattern(&pattern, buffer);
+        let patterns = std::sync::Arc::clone(local.patterns());
+        Ok(PatternSubscription::new(pattern, signals, events, patterns))
     }
 
     /// Receives every signal, from here and from other processes.
-    pub fn signals(&self) -> Subscription<Signal> {
+    pub fn signals(&self) -> SignalSubscription {
         self.signals_from(Level::Low)
     }
 
@@ -58,7 +67,7 @@ impl Bus {
     ///
     /// They wait in a buffer of 1,024; then raising one waits for this subscriber, because a signal
     /// is not dropped.
-    pub fn signals_from(&self, level: Level) -> Subscription<Signal> {
+    pub fn signals_from(&self, level: Level) -> SignalSubscription {
         self.shared.signals.subscribe(level)
     }
 

@@ -38,6 +38,12 @@ impl Cause {
         CURRENT.try_with(Self::clone).ok()
     }
 
+    /// Whether one holds here.
+    #[inline]
+    pub(crate) fn is_set() -> bool {
+        CURRENT.try_with(|_| ()).is_ok()
+    }
+
     /// The event that is the cause.
     pub fn id(&self) -> EventId {
         self.causation

@@ -6,6 +6,7 @@ mod envelope;
 
 use algedonic_transport::{Key, KeyError};
 
+pub(crate) use self::envelope::{Origin, Sealed};
 pub use self::{
     cause::{Cause, Scoped},
     envelope::{AnyEnvelope, Envelope},
@@ -46,6 +47,11 @@ pub trait Event: Send + Sync + 'static {
 
     /// A pattern that covers every key of the type; a mirrored type receives by it.
     const KEYS: &'static str = Self::NAME;
+
+    /// How many of the last events the bus keeps for subscribers that come late and ask for them
+    /// ([`Bus::subscribe_retained`](crate::Bus::subscribe_retained)); 0 by default. They stay in memory until newer
+    /// ones replace them, or the bus is shut down.
+    const RETAINED: usize = 0;
 
     /// The routing key of this instance; by default [`NAME`](Self::NAME), which costs nothing.
     ///

@@ -57,8 +57,8 @@ impl<'a, E: Event> HandlerBuilder<'a, E> {
         Fut: Future<Output = Result<(), Err>> + Send + 'static,
         Err: Into<BoxError> + 'static,
     {
-        let inlet = self.local.lane::<E>().subscribe(self.buffer, None);
-        let work = drive(Subscription::new(inlet), handler, Arc::clone(self.ledger));
+        let inlet = self.local.subscribe(self.buffer, false);
+        let work = drive(inlet, handler, Arc::clone(self.ledger));
         Handler {
             task: Some(self.handlers.spawn(work)),
         }

@@ -9,18 +9,32 @@ pub struct Buffer {
     pub(crate) capacity: NonZeroUsize,
 }
 
-/// What happens when a subscriber's buffer is full. Chosen by each subscriber for itself.
+/// What happens when a subscriber's buffer is full. Chosen by each subscriber for itself; one
+/// lane may have subscribers of every kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lag {
     /// The publisher waits for room: nothing is lost, and the slowest such subscriber sets the pace,
     /// also of what arrives from other processes.
+    ///
+    /// A publisher that waits is let in again when the subscriber has read a thirty-second of its
+    /// capacity, or has read all, so that the two do not wake each other for every event.
     Block,
-    /// The oldest buffered event makes room. It is counted, and the subscriber is told by a [`Gap`].
+    /// The oldest unread event makes room. It is counted, and the subscriber is told by a [`Gap`].
     DropOldest,
+    /// What does not fit is not delivered to this subscriber: it keeps the oldest. Counted, and told
+    /// by a [`Gap`] where the missing events would have been.
+    DropNewest,
+    /// The publisher learns: `publish` fails with [`ErrorKind::Busy`](crate::ErrorKind::Busy), and
+    /// *nobody* gets the event, so that it can be published again without being doubled. What arrives
+    /// from other processes waits, as with `Block`: they learn by back pressure.
+    Error,
 }
 
 impl Buffer {
+    /// The largest capacity, in events.
+    pub const MAX_CAPACITY: usize = 1 << 20;
+
     /// A buffer that makes publishers wait when `capacity` events are unread.
     ///
     /// # Panics
@@ -39,10 +53,25 @@ impl Buffer {
         Self::new(Lag::DropOldest, capacity)
     }
 
-    /// The largest capacity, in events: the room is taken when the subscription is made.
-    pub const MAX_CAPACITY: usize = 1 << 20;
+    /// A buffer that keeps the first `capacity` unread events.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub const fn drop_newest(capacity: usize) -> Self {
+        Self::new(Lag::DropNewest, capacity)
+    }
 
-    /// A buffer of the given policy and capacity, in events.
+    /// A buffer that makes publishing fail when `capacity` events are unread.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub const fn error(capacity: usize) -> Self {
+        Self::new(Lag::Error, capacity)
+    }
+
+    /// A buffer of the given policy and capacity, in events. Its memory is taken as events come.
     ///
     /// # Panics
     ///
@@ -64,19 +93,37 @@ impl Default for Buffer {
 }
 
 /// Told to a subscriber in the place of events that it will not get.
+///
+/// Events are numbered for each subscription by itself: the first one that it was to get is 0, and
+/// every event that it gets, or that is left out because its time has passed, counts one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// How many events are missing here.
+    /// The number of the first missing event.
+    pub from: u64,
+    /// The number of the last missing event.
+    pub to: u64,
+    /// How many events are missing here: `to - from + 1`.
     pub missed: u64,
+}
+
+impl Gap {
+    /// `missed` events, at least one, from number `from` on.
+    pub(crate) const fn new(from: u64, missed: u64) -> Self {
+        Self {
+            from,
+            to: from + missed - 1,
+            missed,
+        }
+    }
 }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} events are missing here: the subscriber lagged",
-            self.missed
+            "{} events are missing here (numbers {} to {}): the subscriber lagged",
+            self.missed, self.from, self.to
         )
     }
 }

@@ -1,144 +1,204 @@
 //! Delivery in this process. Knows no serde and no transport.
 
+mod borrowed;
 mod buffer;
+mod gate;
+mod inbox;
 mod lane;
-mod pattern;
-mod subscriber;
+mod log;
+mod patterns;
+mod sleepers;
 mod subscription;
+mod sync;
+mod waiters;
 
 use std::{
-    any::{Any, TypeId},
+    any::TypeId,
     collections::HashMap,
+    future::poll_fn,
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, PoisonError, RwLock},
 };
 
-use algedonic_transport::Pattern;
+use algedonic_transport::{BusId, Key, Metadata, Pattern};
+use tokio::time::{Instant, timeout_at};
 
+use self::lane::AnyLane;
 pub use self::{
+    borrowed::{Batch, EventRef},
     buffer::{Buffer, Gap, Lag},
-    pattern::PatternSubscription,
     subscription::Subscription,
 };
 pub(crate) use self::{
-    lane::{Lane, Reached, both},
-    pattern::selects,
-    subscription::Receiver,
+    gate::{Gate, Inside},
+    inbox::Inbox,
+    lane::{Committed, Draft, Lane, Publication, Refused},
+    log::Shared,
+    patterns::Patterns,
 };
 use crate::{
-    event::{AnyEnvelope, Envelope},
-    observe::Ledger,
+    event::{AnyEnvelope, Event, Origin},
+    observe::Books,
 };
 
-/// Every lane of events of one bus: one for each type, and one for subscribers of patterns.
-#[derive(Debug)]
+/// Every lane of events of one bus: one for each type, and the subscribers of patterns.
 pub(crate) struct Local {
-    types: RwLock<TypeLanes>,
-    patterns: Arc<Lane<AnyEnvelope>>,
-    ledger: Arc<Ledger>,
+    source: Arc<str>,
+    bus: BusId,
+    types: RwLock<Types>,
+    patterns: Arc<Patterns>,
+    gate: Arc<Gate>,
 }
 
-#[derive(Debug, Default)]
-struct TypeLanes {
-    lanes: HashMap<TypeId, TypeLane>,
-    /// A lane made after the end is made closed.
+#[derive(Default)]
+struct Types {
+    lanes: HashMap<TypeId, Arc<dyn AnyLane>, BuildHasherDefault<AsItIs>>,
+    /// A lane made later is made so.
+    draining: bool,
     closed: bool,
 }
 
-struct TypeLane {
-    /// An `Arc<Lane<Envelope<E>>>`.
-    lane: Arc<dyn Any + Send + Sync>,
-    close: Box<dyn Fn() + Send + Sync>,
-    unread: Box<dyn Fn() -> u64 + Send + Sync>,
-}
+/// A `TypeId` is a good hash already.
+#[derive(Default)]
+struct AsItIs(u64);
 
-impl std::fmt::Debug for TypeLane {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TypeLane")
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        self.0 = part;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
     }
 }
 
 impl Local {
-    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(source: Arc<str>, bus: BusId) -> Self {
         Self {
+            source,
+            bus,
             types: RwLock::default(),
-            patterns: Lane::new(&ledger),
-            ledger,
+            patterns: Arc::new(Patterns::new()),
+            gate: Arc::default(),
         }
     }
 
-    /// Delivers an event to the subscribers of its type and of patterns that select its key: first
-    /// to all that have room, then it waits for the others.
-    pub(crate) async fn deliver<E: Send + Sync + 'static>(&self, envelope: Envelope<E>) -> Reached {
-        let to_type = self.existing_lane::<E>().map(|lane| lane.offer(&envelope));
-        let to_patterns =
-            (!self.patterns.is_empty()).then(|| self.patterns.offer(&envelope.erase()));
-        drop(envelope);
-        both(to_type, to_patterns).await
+    /// The lane of a type, made on first use.
+    #[inline]
+    pub(crate) fn lane<E: Event>(&self) -> Arc<Lane<E>> {
+        let known = {
+            let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+            types.lanes.get(&TypeId::of::<E>()).cloned()
+        };
+        downcast(known.unwrap_or_else(|| self.make_lane::<E>()))
+    }
+
+    #[cold]
+    fn make_lane<E: Event>(&self) -> Arc<dyn AnyLane> {
+        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+        let Types {
+            lanes,
+            draining,
+            closed,
+        } = &mut *types;
+        let lane = lanes.entry(TypeId::of::<E>()).or_insert_with(|| {
+            let origin = Origin {
+                name: const { Key::from_static(E::NAME) },
+                version: E::VERSION,
+                source: Arc::clone(&self.source),
+                bus: self.bus,
+            };
+            let lane = Lane::<E>::new(origin, &self.patterns, &self.gate);
+            if *draining {
+                lane.drain();
+            }
+            if *closed {
+                lane.close();
+            }
+            lane
+        });
+        Arc::clone(lane)
+    }
+
+    /// Events of one type, published from now on; first the last ones, if that is wanted.
+    pub(crate) fn subscribe<E: Event>(&self, buffer: Buffer, retained: bool) -> Subscription<E> {
+        Subscription::new(self.lane::<E>(), buffer, retained)
+    }
+
+    /// Delivers an event that another process published. Waits for everybody who would have a
+    /// publisher wait or fail. After the end it reaches nobody.
+    pub(crate) async fn deliver<E: Event>(&self, metadata: Metadata, event: E) {
+        let lane = self.lane::<E>();
+        let full = Some(Box::new(metadata));
+        let mut publication = Publication::new(&lane, Draft { event, full }).patient();
+        let _ = poll_fn(|cx| publication.poll(Some(cx))).await;
     }
 
     /// Events of any type whose key the pattern selects.
     pub(crate) fn subscribe_pattern(
         &self,
-        pattern: Pattern,
+        pattern: &Pattern,
         buffer: Buffer,
-    ) -> Receiver<AnyEnvelope> {
-        self.patterns.subscribe(buffer, Some(selects(pattern)))
+    ) -> Arc<Inbox<AnyEnvelope>> {
+        self.patterns.subscribe(pattern, buffer)
     }
 
-    fn existing_lane<E: Send + Sync + 'static>(&self) -> Option<Arc<Lane<Envelope<E>>>> {
-        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-        types.lanes.get(&TypeId::of::<E>()).map(TypeLane::downcast)
+    pub(crate) fn patterns(&self) -> &Arc<Patterns> {
+        &self.patterns
     }
 
-    /// The lane of a type, made on first use.
-    pub(crate) fn lane<E: Send + Sync + 'static>(&self) -> Arc<Lane<Envelope<E>>> {
-        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
-        let TypeLanes { lanes, closed } = &mut *types;
-        let lane = lanes.entry(TypeId::of::<E>()).or_insert_with(|| {
-            let lane = Lane::<Envelope<E>>::new(&self.ledger);
-            if *closed {
-                lane.close();
-            }
-            TypeLane::new(lane)
-        });
-        lane.downcast()
-    }
-
-    /// Ends every lane of events: subscribers get what is buffered, then the end.
-    pub(crate) fn close_events(&self) {
-        self.patterns.close();
-        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
-        types.closed = true;
-        for lane in types.lanes.values() {
-            (lane.close)();
+    /// Takes no new event. Those that wait for room are waited for.
+    pub(crate) async fn drain(&self, deadline: Instant) {
+        {
+            let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+            types.draining = true;
+            types.lanes.values().for_each(|lane| lane.drain());
         }
+        self.gate.close();
+        let _ = timeout_at(deadline, self.gate.empty()).await;
     }
 
-    /// How many events wait in buffers, unread.
-    pub(crate) fn unread(&self) -> u64 {
-        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-        types
-            .lanes
-            .values()
-            .map(|lane| (lane.unread)())
-            .sum::<u64>()
-            + self.patterns.unread()
+    /// Ends every lane: subscribers get what is buffered, then the end.
+    pub(crate) fn close(&self) {
+        self.patterns.close();
+        let lanes: Vec<_> = {
+            let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+            types.closed = true;
+            types.lanes.values().cloned().collect()
+        };
+        lanes.iter().for_each(|lane| lane.close());
+    }
+
+    pub(crate) fn books(&self) -> Books {
+        let lanes: Vec<_> = {
+            let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+            types.lanes.values().cloned().collect()
+        };
+        let mut books = Books::default();
+        books.types = lanes.iter().map(|lane| lane.books()).collect();
+        books.types.sort_by(|one, other| one.name.cmp(&other.name));
+        (books.patterns, books.departed_patterns) = self.patterns.books();
+        books
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.gate.is_closed()
     }
 }
 
-impl TypeLane {
-    fn new<E: Send + Sync + 'static>(lane: Arc<Lane<Envelope<E>>>) -> Self {
-        let (closing, counting) = (Arc::clone(&lane), Arc::clone(&lane));
-        Self {
-            lane,
-            close: Box::new(move || closing.close()),
-            unread: Box::new(move || counting.unread()),
-        }
-    }
+fn downcast<E: Event>(lane: Arc<dyn AnyLane>) -> Arc<Lane<E>> {
+    let lane = lane.as_any().downcast();
+    lane.expect("the map's key is the type of the lane")
+}
 
-    fn downcast<E: Send + Sync + 'static>(&self) -> Arc<Lane<Envelope<E>>> {
-        Arc::clone(&self.lane)
-            .downcast()
-            .expect("the map's key is the type of the lane")
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Local")
     }
 }

@@ -1,141 +1,295 @@
 use std::{
+    collections::VecDeque,
     fmt,
+    future::poll_fn,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::SystemTime,
 };
 
-use async_broadcast::RecvError;
 use futures_core::Stream;
+use tokio::task::coop;
 
-use super::{Gap, lane::Lane, subscriber::Subscriber};
-use crate::{
-    event::{AnyEnvelope, Envelope},
-    observe::Ledger,
+use super::{
+    Batch, Buffer, EventRef, Gap, Lag,
+    inbox::Inbox,
+    lane::{Follower, Lane},
 };
-
-/// The receiving end of one lane. Dropped, it leaves the lane at once, and releases a publisher
-/// that waits for it.
-pub(crate) struct Receiver<T: Clone + Send + Sync + 'static> {
-    channel: async_broadcast::Receiver<T>,
-    subscriber: Arc<Subscriber<T>>,
-    lane: Weak<Lane<T>>,
-    ledger: Arc<Ledger>,
-}
-
-/// What a receiver must know of its items.
-pub(crate) trait Perishable {
-    fn expires(&self) -> Option<SystemTime>;
-}
-
-impl<E> Perishable for Envelope<E> {
-    fn expires(&self) -> Option<SystemTime> {
-        self.metadata().expires
-    }
-}
-
-impl Perishable for AnyEnvelope {
-    fn expires(&self) -> Option<SystemTime> {
-        self.metadata().expires
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static> Receiver<T> {
-    pub(super) fn new(
-        channel: async_broadcast::Receiver<T>,
-        subscriber: Arc<Subscriber<T>>,
-        lane: Weak<Lane<T>>,
-        ledger: Arc<Ledger>,
-    ) -> Self {
-        Self {
-            channel,
-            subscriber,
-            lane,
-            ledger,
-        }
-    }
-
-    pub(crate) fn unread(&self) -> u64 {
-        self.subscriber.unread()
-    }
-}
-
-impl<T: Perishable + Clone + Send + Sync + 'static> Receiver<T> {
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Gap>>> {
-        loop {
-            let untold = self.subscriber.take_untold();
-            if untold > 0 {
-                return Poll::Ready(Some(Err(Gap { missed: untold })));
-            }
-            let item = match ready!(Pin::new(&mut self.channel).poll_recv(cx)) {
-                Some(Ok(item)) => item,
-                Some(Err(RecvError::Overflowed(missed))) => {
-                    return Poll::Ready(Some(Err(Gap { missed })));
-                }
-                Some(Err(RecvError::Closed)) | None => return Poll::Ready(None),
-            };
-            if item.expires().is_some_and(|end| end <= SystemTime::now()) {
-                self.ledger.expired.add(1);
-                continue;
-            }
-            return Poll::Ready(Some(Ok(item)));
-        }
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static> Drop for Receiver<T> {
-    fn drop(&mut self) {
-        // First the channel, so that nobody waits for room in it any more.
-        self.channel.close();
-        if let Some(lane) = self.lane.upgrade() {
-            lane.unsubscribe(&self.subscriber);
-        }
-    }
-}
+use crate::event::{Envelope, Event, Sealed};
 
 /// Events of one type, in the order in which each publisher published them; made by
 /// [`Bus::subscribe`](crate::Bus::subscribe).
 ///
-/// A [`Stream`] of `Result<Envelope<E>, Gap>`: a [`Gap`] stands where events were dropped, and the
-/// stream goes on after it. (The loss of a cancelled `publish` is told at once, before what is still
-/// buffered.) It ends when the bus is shut down, after what was buffered. An event
+/// A [`Stream`] of `Result<Envelope<E>, Gap>`: a [`Gap`] stands where events are missing, and the
+/// stream goes on after it. It ends when the bus is shut down, after what was buffered. An event
 /// whose [`expires`](crate::Metadata::expires) has passed is left out, and counted.
 ///
-/// Both `recv` and the stream's `next` may be dropped at any time without losing an event.
+/// Three ways to read, which may be mixed: [`recv`](Self::recv) gives an envelope of one's own,
+/// [`recv_ref`](Self::recv_ref) lends one event, [`recv_many`](Self::recv_many) lends many. All may be
+/// dropped at any time without losing an event. All give way to other tasks of tokio's now and then.
+///
 /// Dropping the subscription unsubscribes, and releases a publisher that waits for it.
-pub struct Subscription<E: Send + Sync + 'static> {
-    receiver: Receiver<Envelope<E>>,
+pub struct Subscription<E: Event> {
+    lane: Arc<Lane<E>>,
+    source: Source<E>,
+    /// Retained events, which come first.
+    early: VecDeque<Envelope<E>>,
+    /// What is lent.
+    lent: Lent<E>,
 }
 
-impl<E: Send + Sync + 'static> Subscription<E> {
-    pub(crate) fn new(receiver: Receiver<Envelope<E>>) -> Self {
-        Self { receiver }
+enum Source<E: Event> {
+    Log(Follower<E>),
+    Inbox(Arc<Inbox<Envelope<E>>>),
+}
+
+/// Events that were lent by the last call, and are given back by the next.
+enum Lent<E> {
+    /// So many of the log's next entries.
+    Log(u64),
+    Owned(Vec<Envelope<E>>),
+}
+
+impl<E: Event> Subscription<E> {
+    pub(super) fn new(lane: Arc<Lane<E>>, buffer: Buffer, retained: bool) -> Self {
+        let (source, early) = match buffer.lag {
+            Lag::Block | Lag::DropOldest => {
+                let (follower, early) = lane.follow(buffer);
+                (Source::Log(follower), early)
+            }
+            Lag::DropNewest | Lag::Error => {
+                let (inbox, early) = lane.add_inbox(buffer);
+                (Source::Inbox(inbox), early)
+            }
+        };
+        Self {
+            lane,
+            source,
+            early: if retained { early } else { VecDeque::new() },
+            lent: Lent::Log(0),
+        }
     }
 
     /// The next event, a [`Gap`], or `None` once the bus is shut down and all is read.
+    #[inline]
     pub async fn recv(&mut self) -> Option<Result<Envelope<E>, Gap>> {
-        std::future::poll_fn(|cx| self.receiver.poll_next(cx)).await
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`recv`](Self::recv), lending the event: it is not cloned, not even its pointer.
+    ///
+    /// It counts as in flight until the next call, or the drop of the subscription.
+    #[inline]
+    pub async fn recv_ref(&mut self) -> Option<Result<EventRef<'_, E>, Gap>> {
+        let many = poll_fn(|cx| self.poll_lend(cx, 1)).await?;
+        Some(many.map(|()| self.lent(0)))
+    }
+
+    /// As [`recv_ref`](Self::recv_ref), lending at once what can be had without waiting, at least one
+    /// event and at most `limit` of them (0 counts as 1). A batch ends where a [`Gap`] is.
+    #[inline]
+    pub async fn recv_many(&mut self, limit: usize) -> Option<Result<Batch<'_, E>, Gap>> {
+        let many = poll_fn(|cx| self.poll_lend(cx, limit as u64)).await?;
+        Some(many.map(|()| Batch::new(self)))
     }
 
     /// How many events wait to be read.
     pub fn unread(&self) -> u64 {
-        self.receiver.unread()
+        let waiting = match (&self.source, &self.lent) {
+            (Source::Log(follower), Lent::Log(lent)) => follower.unread() - lent,
+            (Source::Log(follower), Lent::Owned(_)) => follower.unread(),
+            (Source::Inbox(inbox), _) => inbox.unread(),
+        };
+        waiting + self.early.len() as u64
+    }
+
+    #[inline]
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Envelope<E>, Gap>>> {
+        self.give_back();
+        if let Some(envelope) = self.pop_early() {
+            return Poll::Ready(Some(Ok(envelope)));
+        }
+        let turn = ready!(coop::poll_proceed(cx));
+        let item = ready!(self.poll_source(cx));
+        turn.made_progress();
+        Poll::Ready(item)
+    }
+
+    #[inline]
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Envelope<E>, Gap>>> {
+        match &mut self.source {
+            Source::Log(follower) => Poll::Ready(match ready!(poll_entry(follower, cx)) {
+                Some(Ok(())) => {
+                    let envelope = follower.share(0);
+                    follower.advance(1);
+                    Some(Ok(envelope))
+                }
+                Some(Err(gap)) => Some(Err(gap)),
+                None => None,
+            }),
+            Source::Inbox(inbox) => loop {
+                match ready!(inbox.poll_take(cx)) {
+                    Some(Ok(envelope)) if envelope.sealed().has_expired() => inbox.expired(),
+                    item => return Poll::Ready(item),
+                }
+            },
+        }
+    }
+
+    /// Lends at least one event and at most `limit`.
+    #[inline]
+    fn poll_lend(&mut self, cx: &mut Context<'_>, limit: u64) -> Poll<Option<Result<(), Gap>>> {
+        self.give_back();
+        if let Some(envelope) = self.pop_early() {
+            self.lent = Lent::Owned(vec![envelope]);
+            return Poll::Ready(Some(Ok(())));
+        }
+        let turn = ready!(coop::poll_proceed(cx));
+        if let Source::Log(follower) = &mut self.source {
+            let ready = ready!(poll_entry(follower, cx));
+            turn.made_progress();
+            if let Some(Ok(())) = ready {
+                self.lent = Lent::Log(fresh_run(follower, limit));
+            }
+            return Poll::Ready(ready);
+        }
+        let mut owned = Vec::new();
+        let result = loop {
+            match self.poll_source(cx) {
+                Poll::Ready(Some(Ok(envelope))) => owned.push(envelope),
+                Poll::Ready(other) if owned.is_empty() => break other.map(|gap| gap.map(drop)),
+                Poll::Pending if owned.is_empty() => return Poll::Pending,
+                // A gap that was taken must be told: it is told alone, so it is looked for first.
+                Poll::Ready(_) | Poll::Pending => break Some(Ok(())),
+            }
+            if owned.len() as u64 >= limit || self.inbox_has_gap() {
+                break Some(Ok(()));
+            }
+        };
+        turn.made_progress();
+        self.lent = Lent::Owned(owned);
+        Poll::Ready(result)
+    }
+
+    fn inbox_has_gap(&self) -> bool {
+        match &self.source {
+            Source::Log(_) => false,
+            Source::Inbox(inbox) => inbox.gap_is_next(),
+        }
+    }
+
+    fn pop_early(&mut self) -> Option<Envelope<E>> {
+        while let Some(envelope) = self.early.pop_front() {
+            if !envelope.sealed().has_expired() {
+                return Some(envelope);
+            }
+        }
+        None
+    }
+
+    /// Takes back what was lent: it has been read.
+    #[inline]
+    fn give_back(&mut self) {
+        match &mut self.lent {
+            Lent::Log(0) => {}
+            Lent::Log(entries) => {
+                let entries = std::mem::take(entries);
+                if let Source::Log(follower) = &mut self.source {
+                    follower.advance(entries);
+                }
+            }
+            Lent::Owned(_) => self.lent = Lent::Log(0),
+        }
+    }
+
+    pub(super) fn lent_count(&self) -> usize {
+        match &self.lent {
+            Lent::Log(entries) => usize::try_from(*entries).unwrap_or(usize::MAX),
+            Lent::Owned(owned) => owned.len(),
+        }
+    }
+
+    /// One of the events that are lent.
+    #[inline]
+    pub(super) fn lent(&self, at: usize) -> EventRef<'_, E> {
+        EventRef::new(self, self.lent_sealed(at), at)
+    }
+
+    #[inline]
+    fn lent_sealed(&self, at: usize) -> &Sealed<E> {
+        match (&self.lent, &self.source) {
+            (Lent::Owned(owned), _) => owned[at].sealed(),
+            (Lent::Log(_), Source::Log(follower)) => follower.peek(at as u64),
+            (Lent::Log(_), Source::Inbox(_)) => unreachable!("an inbox lends what it owns"),
+        }
+    }
+
+    pub(super) fn lent_envelope(&self, at: usize) -> Envelope<E> {
+        match (&self.lent, &self.source) {
+            (Lent::Owned(owned), _) => owned[at].clone(),
+            (Lent::Log(_), Source::Log(follower)) => follower.share(at as u64),
+            (Lent::Log(_), Source::Inbox(_)) => unreachable!("an inbox lends what it owns"),
+        }
+    }
+
+    pub(super) fn lane(&self) -> &Lane<E> {
+        &self.lane
     }
 }
 
-impl<E: Send + Sync + 'static> Stream for Subscription<E> {
+/// Waits for an entry whose time has not passed.
+#[inline]
+fn poll_entry<E: Event>(
+    follower: &mut Follower<E>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<(), Gap>>> {
+    loop {
+        let ready = ready!(follower.poll_ready(cx));
+        if matches!(ready, Some(Ok(()))) && follower.peek(0).has_expired() {
+            follower.count_expired();
+            follower.advance(1);
+            continue;
+        }
+        return Poll::Ready(ready);
+    }
+}
+
+/// How many of the next entries can be lent together: the first is fresh.
+#[inline]
+fn fresh_run<E: Event>(follower: &Follower<E>, limit: u64) -> u64 {
+    if limit <= 1 {
+        return 1;
+    }
+    let run = follower.run().min(limit);
+    (1..run)
+        .find(|ahead| follower.peek(*ahead).has_expired())
+        .unwrap_or(run)
+}
+
+impl<E: Event> Stream for Subscription<E> {
     type Item = Result<Envelope<E>, Gap>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_next(cx)
+        self.poll_recv(cx)
     }
 }
 
-impl<E: Send + Sync + 'static> fmt::Debug for Subscription<E> {
+// Nothing in it is pinned.
+impl<E: Event> Unpin for Subscription<E> {}
+
+impl<E: Event> Drop for Subscription<E> {
+    fn drop(&mut self) {
+        self.give_back();
+        if let Source::Inbox(inbox) = &self.source {
+            self.lane.remove_inbox(inbox);
+        }
+    }
+}
+
+impl<E: Event> fmt::Debug for Subscription<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("event", &std::any::type_name::<E>())
+            .field("event", &E::NAME)
             .field("unread", &self.unread())
             .finish_non_exhaustive()
     }

@@ -17,7 +17,7 @@ use super::{
     seen::Seen,
 };
 use crate::{
-    event::{Envelope, codec},
+    event::codec,
     local::Local,
     observe::Ledger,
     signal::{Signal, Signals},
@@ -165,7 +165,7 @@ impl Dispatcher {
         }
         let signal: Signal = codec::decode(&message.body)?;
         let signals = Arc::clone(&self.signals);
-        let envelope = Envelope::new(message.metadata, signal);
+        let envelope = signals.seal(message.metadata, signal);
         Ok(Box::pin(async move {
             signals.deliver(envelope).await;
         }))

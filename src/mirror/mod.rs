@@ -25,7 +25,7 @@ pub use self::{
 };
 pub(crate) use self::{
     reply::{Pending, Reply},
-    route::{Route, Routes},
+    route::{Encode, Route, Routes},
     running::Running,
 };
 use crate::event::Event;

@@ -13,14 +13,11 @@ use crate::observe::Ledger;
 /// The publisher's end of one remote outcome.
 #[derive(Debug)]
 pub(crate) enum Pending {
-    Known(Remote),
+    /// The bus has no mirror.
+    NoTransport,
+    /// The mirror does not send this type.
+    NotMirrored,
     Awaited(oneshot::Receiver<Remote>),
-}
-
-impl Pending {
-    pub(crate) fn local_only(why: LocalOnly) -> Self {
-        Self::Known(Remote::LocalOnly(why))
-    }
 }
 
 /// The mirror's end of one remote outcome. Dropped without an answer it says that the bus was shut
@@ -103,7 +100,8 @@ impl Future for Mirrored {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remote> {
         let this = self.project();
         let remote = match this.pending.as_mut().expect("polled after it has resolved") {
-            Pending::Known(remote) => remote.clone(),
+            Pending::NoTransport => Remote::LocalOnly(LocalOnly::NoTransport),
+            Pending::NotMirrored => Remote::LocalOnly(LocalOnly::NotMirrored),
             Pending::Awaited(receiver) => match Pin::new(receiver).poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(remote)) => remote,

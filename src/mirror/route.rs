@@ -10,13 +10,13 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    event::{AnyEnvelope, Envelope, Event, codec},
+    event::{AnyEnvelope, Event, codec},
     local::Local,
 };
 
 pub(crate) type Routes = HashMap<TypeId, Route>;
 
-type Encode = fn(&AnyEnvelope) -> Result<Bytes, Error>;
+pub(crate) type Encode = fn(&AnyEnvelope) -> Result<Bytes, Error>;
 type Dispatch = fn(Arc<Local>, Message) -> Result<Dispatched, Error>;
 /// The delivery of one received event; it may wait for subscribers that chose `Block`.
 pub(crate) type Dispatched = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -112,9 +112,7 @@ fn dispatch<E: Event + DeserializeOwned>(
 }
 
 fn deliver<E: Event>(local: Arc<Local>, metadata: Metadata, event: E) -> Dispatched {
-    Box::pin(async move {
-        local.deliver(Envelope::new(metadata, event)).await;
-    })
+    Box::pin(async move { local.deliver(metadata, event).await })
 }
 
 #[cfg(test)]

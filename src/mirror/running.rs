@@ -1,14 +1,14 @@
 use std::{any::TypeId, fmt, sync::Arc};
 
 use algedonic_transport::{
-    BoxStream, BusId, Closed, Error, ErrorKind, Lane, Link, Pattern, Transport,
+    BoxStream, BusId, Closed, Error, ErrorKind, Key, Lane, Link, Pattern, Transport,
 };
 use bytes::Bytes;
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 use tower::{ServiceExt, util::BoxCloneService};
 
 use super::{
-    LocalOnly, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outbound::Pump, outlet::Outlet,
+    Encode, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outbound::Pump, outlet::Outlet,
     seen::Seen, service::TransportService,
 };
 use crate::{
@@ -98,30 +98,30 @@ impl Running {
         })
     }
 
-    /// Puts an event on the way out, if its type is mirrored. Never waits.
+    /// How an event of this type and key leaves the process, if its type is mirrored.
     ///
     /// # Errors
     ///
     /// The event's key is outside of the pattern that its type declares: receivers would miss it.
-    pub(crate) fn send<E: Send + Sync + 'static>(
-        &self,
-        envelope: &Envelope<E>,
-    ) -> Result<Pending, Error> {
+    pub(crate) fn outbound<E: 'static>(&self, key: &Key) -> Result<Option<Encode>, Error> {
         let route = self.routes.get(&TypeId::of::<E>());
         let Some((route, encode)) = route.and_then(|route| Some((route, route.encode?))) else {
-            return Ok(Pending::local_only(LocalOnly::NotMirrored));
+            return Ok(None);
         };
-        if !route.keys.matches(envelope.key()) {
+        if !route.keys.matches(key) {
             return Err(Error::permanent(ErrorKind::Malformed, "publish an event")
                 .with_detail(format!(
-                    "the key {} is not covered by the keys of {}, {}",
-                    envelope.key(),
-                    route.name,
-                    route.keys
+                    "the key {key} is not covered by the keys of {}, {}",
+                    route.name, route.keys
                 ))
                 .with_advice("widen Event::KEYS"));
         }
-        Ok(self.events.push(envelope.erase(), encode, &self.ledger))
+        Ok(Some(encode))
+    }
+
+    /// Puts an event on the way out. Never waits.
+    pub(crate) fn push(&self, envelope: AnyEnvelope, encode: Encode) -> Pending {
+        self.events.push(envelope, encode, &self.ledger)
     }
 
     /// Puts a signal on the way out. Never waits.

@@ -1,10 +1,12 @@
 //! What the bus knows of itself: its books and its health.
 
+mod books;
 mod health;
 mod ledger;
 
 pub(crate) use self::ledger::Ledger;
 pub use self::{
+    books::{Account, Books, PatternBooks, SubscriberBooks, TypeBooks},
     health::{Health, MirrorHealth, Status},
     ledger::Counts,
 };

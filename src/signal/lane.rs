@@ -1,32 +1,41 @@
 use std::sync::Arc;
 
-use algedonic_transport::Pattern;
+use algedonic_transport::{BusId, Key, Metadata, Pattern};
 
-use super::{Level, Signal};
+use super::{
+    Level, Reached, Receiver, Signal, SignalSubscription,
+    channel::{Channel, both},
+};
 use crate::{
-    event::{AnyEnvelope, Envelope},
-    local::{Buffer, Lane, Reached, Receiver, Subscription, both, selects},
+    event::{AnyEnvelope, Envelope, Origin, Sealed},
     observe::Ledger,
 };
-
-/// How many unread signals a subscriber holds before raising one waits for it: a signal is not
-/// dropped.
-const BUFFER: Buffer = Buffer::block(1024);
 
 /// The ways of signals in this process, which no event takes: one to subscribers of signals, one to
 /// subscribers of patterns.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    subscribers: Arc<Lane<Envelope<Signal>>>,
-    patterns: Arc<Lane<AnyEnvelope>>,
+    subscribers: Arc<Channel<Envelope<Signal>>>,
+    patterns: Arc<Channel<AnyEnvelope>>,
+    origin: Arc<Origin>,
 }
 
 impl Signals {
-    pub(crate) fn new(ledger: &Arc<Ledger>) -> Self {
+    pub(crate) fn new(source: Arc<str>, bus: BusId, ledger: &Arc<Ledger>) -> Self {
         Self {
-            subscribers: Lane::new(ledger),
-            patterns: Lane::new(ledger),
+            subscribers: Channel::new(ledger),
+            patterns: Channel::new(ledger),
+            origin: Arc::new(Origin {
+                name: const { Key::from_static(Signal::NAME) },
+                version: 1,
+                source,
+                bus,
+            }),
         }
+    }
+
+    pub(crate) fn seal(&self, metadata: Metadata, signal: Signal) -> Envelope<Signal> {
+        Envelope::new(Arc::clone(&self.origin), Sealed::with(metadata, signal))
     }
 
     /// Reaches first all that have room; then it waits for subscribers of signals that are full.
@@ -38,14 +47,15 @@ impl Signals {
     }
 
     /// Signals of this level and above.
-    pub(crate) fn subscribe(&self, level: Level) -> Subscription<Signal> {
+    pub(crate) fn subscribe(&self, level: Level) -> SignalSubscription {
         let wants = move |signal: &Envelope<Signal>| signal.level >= level;
-        Subscription::new(self.subscribers.subscribe(BUFFER, Some(Box::new(wants))))
+        SignalSubscription::new(self.subscribers.subscribe(Box::new(wants)))
     }
 
     /// Signals whose key the pattern selects.
     pub(crate) fn subscribe_pattern(&self, pattern: Pattern) -> Receiver<AnyEnvelope> {
-        self.patterns.subscribe(BUFFER, Some(selects(pattern)))
+        let wants = move |signal: &AnyEnvelope| pattern.matches(signal.key());
+        self.patterns.subscribe(Box::new(wants))
     }
 
     /// Subscribers get what is buffered, then the end.

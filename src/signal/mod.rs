@@ -1,14 +1,20 @@
 //! Algedonic signals: pain and pleasure, which pass every level of a system unfiltered
 //! (Stafford Beer, *Brain of the Firm*).
 
+mod channel;
 mod lane;
 mod level;
+mod receiver;
+mod subscriber;
 
 use algedonic_transport::Key;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::lane::Signals;
-pub use self::level::{Feeling, Level};
+pub(crate) use self::{channel::Reached, lane::Signals, receiver::Receiver};
+pub use self::{
+    level::{Feeling, Level},
+    receiver::SignalSubscription,
+};
 
 /// Pain or pleasure: the message that must arrive when everything else fails.
 ///

@@ -1,4 +1,11 @@
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    cell::Cell,
+    fmt,
+    hash::{BuildHasher, Hasher, RandomState},
+    str::FromStr,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use uuid::Uuid;
 
@@ -16,7 +23,20 @@ impl EventId {
         reason = "a default that differs each time would surprise"
     )]
     pub fn new() -> Self {
-        Self(Uuid::now_v7().as_u128())
+        Self::at(SystemTime::now())
+    }
+
+    /// A new id, unlike any other, that says it was made at this time.
+    ///
+    /// Ids that one thread makes for the same millisecond sort in the order of their making.
+    #[inline]
+    pub fn at(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+        // In 64 bits, and not by `as_millis`: a division of 128 is slow.
+        let milliseconds = since_epoch.map_or(0, |since| {
+            since.as_secs() * 1000 + u64::from(since.subsec_millis())
+        });
+        Self(version_7(milliseconds, serial()))
     }
 
     /// The id that stands for a foreign system's message id: a UUID is taken as it is, any other
@@ -35,6 +55,35 @@ impl EventId {
     pub fn from_u128(bits: u128) -> Self {
         Self(bits)
     }
+}
+
+/// A number that no other thread or process has, but by a chance of about one in 2^74: each thread
+/// counts on from a random one. (RFC 9562, section 6.2, method 1, with the counter in all of the random bits.)
+fn serial() -> u128 {
+    thread_local! {
+        static NEXT: Cell<u128> = Cell::new(random());
+    }
+    // Where a thread's own storage is gone already, each number is a random one.
+    NEXT.try_with(|next| {
+        let serial = next.get();
+        next.set(serial.wrapping_add(1));
+        serial
+    })
+    .unwrap_or_else(|_| random())
+}
+
+/// 128 bits from the seed that the operating system gave to std's hash maps.
+fn random() -> u128 {
+    let bits = || u128::from(RandomState::new().build_hasher().finish());
+    bits() << 64 | bits()
+}
+
+/// Lays out a UUID of version 7 (RFC 9562, section 5.7): 48 bits of time, 74 of the serial number.
+fn version_7(milliseconds: u64, serial: u128) -> u128 {
+    const LOW: u32 = 62;
+    let high = serial >> LOW & 0xfff;
+    let low = serial & ((1 << LOW) - 1);
+    u128::from(milliseconds & 0xffff_ffff_ffff) << 80 | 7 << 76 | high << 64 | 0b10 << LOW | low
 }
 
 impl fmt::Display for EventId {

@@ -85,7 +85,12 @@ impl Metadata {
     /// What is known of an event of this name at the least: a new id, the name as its key, version 1,
     /// published now, the beginning of a conversation of its own.
     pub fn new(name: Key, source: impl Into<Arc<str>>) -> Self {
-        let id = EventId::new();
+        let time = SystemTime::now();
+        Self::of(EventId::at(time), time, name, source)
+    }
+
+    /// As [`new`](Self::new), of an event that has an id and a time.
+    pub fn of(id: EventId, time: SystemTime, name: Key, source: impl Into<Arc<str>>) -> Self {
         Self {
             id,
             key: name.clone(),
@@ -93,7 +98,7 @@ impl Metadata {
             version: 1,
             source: source.into(),
             origin: None,
-            time: SystemTime::now(),
+            time,
             correlation: id.into(),
             causation: None,
             trace: None,

@@ -1,42 +1,45 @@
 use std::{
     fmt,
+    future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use algedonic_transport::Pattern;
 use futures_core::Stream;
 
-use super::{Gap, Receiver, subscriber::Filter};
-use crate::event::AnyEnvelope;
+use crate::{
+    event::AnyEnvelope,
+    local::{Gap, Inbox, Patterns},
+    signal::Receiver,
+};
 
 /// Events of any type, and signals, whose keys a pattern selects; made by
 /// [`Bus::subscribe_pattern`](crate::Bus::subscribe_pattern).
 ///
 /// Signals wait in a buffer of their own (1,024, [`Lag::Block`](crate::Lag::Block)) and come
 /// first: neither a full buffer of events nor its policy touches them. Otherwise as
-/// [`Subscription`](crate::Subscription).
+/// [`Subscription`](crate::Subscription); the numbers of a [`Gap`] count events and signals apart.
 pub struct PatternSubscription {
     pattern: Pattern,
     signals: Receiver<AnyEnvelope>,
-    events: Receiver<AnyEnvelope>,
-}
-
-/// The filter of a lane that lets through what the pattern selects.
-pub(crate) fn selects(pattern: Pattern) -> Filter<AnyEnvelope> {
-    Box::new(move |envelope| pattern.matches(envelope.key()))
+    events: Arc<Inbox<AnyEnvelope>>,
+    patterns: Arc<Patterns>,
 }
 
 impl PatternSubscription {
-    pub(crate) fn new(
+    pub(super) fn new(
         pattern: Pattern,
         signals: Receiver<AnyEnvelope>,
-        events: Receiver<AnyEnvelope>,
+        events: Arc<Inbox<AnyEnvelope>>,
+        patterns: Arc<Patterns>,
     ) -> Self {
         Self {
             pattern,
             signals,
             events,
+            patterns,
         }
     }
 
@@ -47,7 +50,7 @@ impl PatternSubscription {
 
     /// The next event or signal, a [`Gap`], or `None` once the bus is shut down and all is read.
     pub async fn recv(&mut self) -> Option<Result<AnyEnvelope, Gap>> {
-        std::future::poll_fn(|cx| self.poll_any(cx)).await
+        poll_fn(|cx| self.poll_any(cx)).await
     }
 
     /// How many events and signals wait to be read.
@@ -58,12 +61,21 @@ impl PatternSubscription {
     fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<AnyEnvelope, Gap>>> {
         match self.signals.poll_next(cx) {
             Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
-            Poll::Ready(None) => self.events.poll_next(cx),
-            Poll::Pending => match self.events.poll_next(cx) {
+            Poll::Ready(None) => self.poll_events(cx),
+            Poll::Pending => match self.poll_events(cx) {
                 Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
-                // Both lanes end at a shutdown; this one ended first.
+                // Both end at a shutdown; this one ended first.
                 Poll::Ready(None) | Poll::Pending => Poll::Pending,
             },
+        }
+    }
+
+    fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<AnyEnvelope, Gap>>> {
+        loop {
+            match self.events.poll_take(cx) {
+                Poll::Ready(Some(Ok(envelope))) if envelope.has_expired() => self.events.expired(),
+                item => return item,
+            }
         }
     }
 }
@@ -73,6 +85,12 @@ impl Stream for PatternSubscription {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_any(cx)
+    }
+}
+
+impl Drop for PatternSubscription {
+    fn drop(&mut self) {
+        self.patterns.unsubscribe(&self.events);
     }
 }
 

@@ -9,36 +9,33 @@ use std::{
 use futures_util::{StreamExt, future::OptionFuture, stream::FuturesUnordered};
 
 use super::{
-    Buffer,
+    receiver::Receiver,
     subscriber::{Filter, Offer, Subscriber},
-    subscription::Receiver,
 };
 use crate::observe::Ledger;
 
-/// Where events of one kind meet their subscribers.
-pub(crate) struct Lane<T> {
+/// Where signals meet their subscribers, each of which has a queue of its own.
+pub(super) struct Channel<T> {
     /// Replaced as a whole, so that a publisher holds no lock while it delivers.
     subscribers: RwLock<Arc<[Arc<Subscriber<T>>]>>,
     closed: AtomicBool,
     ledger: Arc<Ledger>,
 }
 
-/// Whom one event reached.
+/// Whom one signal reached.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reached {
     pub(crate) subscribers: u64,
-    pub(crate) dropped: u64,
 }
 
 impl AddAssign for Reached {
     fn add_assign(&mut self, other: Self) {
         self.subscribers += other.subscribers;
-        self.dropped += other.dropped;
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Lane<T> {
-    pub(crate) fn new(ledger: &Arc<Ledger>) -> Arc<Self> {
+impl<T: Clone + Send + Sync + 'static> Channel<T> {
+    pub(super) fn new(ledger: &Arc<Ledger>) -> Arc<Self> {
         Arc::new(Self {
             subscribers: RwLock::new(Arc::new([])),
             closed: AtomicBool::new(false),
@@ -46,17 +43,13 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
         })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.snapshot().is_empty()
     }
 
     /// Adds a subscriber; it gets what is published from now on.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        buffer: Buffer,
-        filter: Option<Filter<T>>,
-    ) -> Receiver<T> {
-        let (subscriber, receiver) = Subscriber::new(buffer, filter);
+    pub(super) fn subscribe(self: &Arc<Self>, filter: Filter<T>) -> Receiver<T> {
+        let (subscriber, receiver) = Subscriber::new(filter);
         let subscriber = Arc::new(subscriber);
         {
             let mut subscribers = self.write();
@@ -66,12 +59,7 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
         if self.closed.load(Ordering::SeqCst) {
             subscriber.close();
         }
-        Receiver::new(
-            receiver,
-            subscriber,
-            Arc::downgrade(self),
-            Arc::clone(&self.ledger),
-        )
+        Receiver::new(receiver, subscriber, Arc::downgrade(self))
     }
 
     pub(super) fn unsubscribe(&self, subscriber: &Arc<Subscriber<T>>) {
@@ -85,7 +73,7 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
 
     /// Gives `item` to everyone it is for and who has room. The others are to be
     /// [waited for](Offered::wait).
-    pub(crate) fn offer(&self, item: &T) -> Offered<T> {
+    pub(super) fn offer(&self, item: &T) -> Offered<T> {
         let mut offered = Offered {
             reached: Reached::default(),
             waiting: Vec::new(),
@@ -94,10 +82,6 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
         for subscriber in self.snapshot().iter() {
             match subscriber.offer(item) {
                 Offer::Taken => reached.subscribers += 1,
-                Offer::TookRoom => {
-                    reached.subscribers += 1;
-                    reached.dropped += 1;
-                }
                 Offer::Full => offered.waiting.push(Waiting {
                     subscriber: Arc::clone(subscriber),
                     item: Some(item.clone()),
@@ -108,20 +92,19 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
                 Offer::NotWanted => {}
             }
         }
-        self.ledger.dropped.add(reached.dropped);
         self.ledger.delivered.add(reached.subscribers);
         self.ledger.undelivered.add(undelivered);
         offered
     }
 
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         for subscriber in self.snapshot().iter() {
             subscriber.close();
         }
     }
 
-    pub(crate) fn unread(&self) -> u64 {
+    pub(super) fn unread(&self) -> u64 {
         self.snapshot()
             .iter()
             .map(|subscriber| subscriber.unread())
@@ -142,7 +125,7 @@ impl<T: Clone + Send + Sync + 'static> Lane<T> {
 
 /// An item that everyone with room has, and others do not have yet.
 #[must_use = "subscribers that are full are waited for"]
-pub(crate) struct Offered<T: Clone> {
+pub(super) struct Offered<T: Clone> {
     reached: Reached,
     waiting: Vec<Waiting<T>>,
 }
@@ -150,7 +133,7 @@ pub(crate) struct Offered<T: Clone> {
 impl<T: Clone + Send + Sync + 'static> Offered<T> {
     /// Waits for those who had no room, each at its own pace. Dropped early, it tells the ones that
     /// were not reached, and counts them.
-    pub(crate) async fn wait(self) -> Reached {
+    pub(super) async fn wait(self) -> Reached {
         let Self {
             mut reached,
             waiting,
@@ -166,7 +149,7 @@ impl<T: Clone + Send + Sync + 'static> Offered<T> {
 }
 
 /// Waits for both at once.
-pub(crate) async fn both<T, U>(one: Option<Offered<T>>, other: Option<Offered<U>>) -> Reached
+pub(super) async fn both<T, U>(one: Option<Offered<T>>, other: Option<Offered<U>>) -> Reached
 where
     T: Clone + Send + Sync + 'static,
     U: Clone + Send + Sync + 'static,
@@ -214,8 +197,8 @@ impl<T: Clone> Drop for Waiting<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Lane<T> {
+impl<T> std::fmt::Debug for Channel<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lane").finish_non_exhaustive()
+        f.debug_struct("Channel").finish_non_exhaustive()
     }
 }

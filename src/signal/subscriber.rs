@@ -2,27 +2,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_broadcast::{Receiver, Sender, TrySendError};
 
-use super::{Buffer, Lag};
+/// How many unread signals a subscriber holds before raising one waits for it: a signal is not
+/// dropped.
+pub(super) const CAPACITY: usize = 1024;
 
 /// Whether a subscriber wants an item.
-pub(crate) type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+pub(super) type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
-/// The publisher's view of one subscriber: its buffer and its policy.
+/// The publisher's view of one subscriber.
 ///
-/// Each has a broadcast channel of its own, because there capacity and overflow belong to the
-/// channel, and here they belong to the subscriber.
-pub(crate) struct Subscriber<T> {
+/// Each has a broadcast channel of its own, so that one who is full keeps a signal from nobody else.
+pub(super) struct Subscriber<T> {
     sender: Sender<T>,
-    filter: Option<Filter<T>>,
+    filter: Filter<T>,
     /// Events it should have had and will not get, and has not been told of.
     untold: AtomicU64,
 }
 
 /// What became of an item that was offered.
-pub(crate) enum Offer {
+pub(super) enum Offer {
     Taken,
-    /// Taken, and the oldest one dropped for it.
-    TookRoom,
     Full,
     /// The subscriber has left, or the lane has ended.
     Closed,
@@ -30,9 +29,8 @@ pub(crate) enum Offer {
 }
 
 impl<T: Clone> Subscriber<T> {
-    pub(crate) fn new(buffer: Buffer, filter: Option<Filter<T>>) -> (Self, Receiver<T>) {
-        let (mut sender, receiver) = async_broadcast::broadcast(buffer.capacity.get());
-        sender.set_overflow(buffer.lag == Lag::DropOldest);
+    pub(super) fn new(filter: Filter<T>) -> (Self, Receiver<T>) {
+        let (sender, receiver) = async_broadcast::broadcast(CAPACITY);
         let subscriber = Self {
             sender,
             filter,
@@ -41,40 +39,39 @@ impl<T: Clone> Subscriber<T> {
         (subscriber, receiver)
     }
 
-    pub(crate) fn offer(&self, item: &T) -> Offer {
-        if self.filter.as_ref().is_some_and(|wants| !wants(item)) {
+    pub(super) fn offer(&self, item: &T) -> Offer {
+        if !(self.filter)(item) {
             return Offer::NotWanted;
         }
         match self.sender.try_broadcast(item.clone()) {
-            Ok(None) => Offer::Taken,
-            Ok(Some(_oldest)) => Offer::TookRoom,
+            Ok(_) => Offer::Taken,
             Err(TrySendError::Full(_)) => Offer::Full,
             Err(TrySendError::Closed(_) | TrySendError::Inactive(_)) => Offer::Closed,
         }
     }
 
     /// Waits for room. False if the subscriber went away meanwhile.
-    pub(crate) async fn give(&self, item: T) -> bool {
+    pub(super) async fn give(&self, item: T) -> bool {
         self.sender.broadcast_direct(item).await.is_ok()
     }
 
-    pub(crate) fn missed_one(&self) {
+    pub(super) fn missed_one(&self) {
         self.untold.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The events it has missed without being told; from now on it has been.
-    pub(crate) fn take_untold(&self) -> u64 {
+    pub(super) fn take_untold(&self) -> u64 {
         if self.untold.load(Ordering::Relaxed) == 0 {
             return 0;
         }
         self.untold.swap(0, Ordering::Relaxed)
     }
 
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.sender.close();
     }
 
-    pub(crate) fn unread(&self) -> u64 {
+    pub(super) fn unread(&self) -> u64 {
         self.sender.len() as u64
     }
 }

@@ -4,7 +4,7 @@ use tokio::sync::Notify;
 
 /// Lets publishers in until it is closed, and knows when the last one has left.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// [`CLOSED`], and how many are inside.
     state: AtomicUsize,
     left: Notify,
@@ -14,27 +14,27 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// Someone inside; dropped, they have left.
 #[derive(Debug)]
-pub(super) struct Inside<'a>(&'a Gate);
+pub(crate) struct Inside<'a>(&'a Gate);
 
 impl Gate {
     /// None once the gate is closed.
-    pub(super) fn enter(&self) -> Option<Inside<'_>> {
+    pub(crate) fn enter(&self) -> Option<Inside<'_>> {
         let before = self.state.fetch_add(1, Ordering::AcqRel);
         let inside = Inside(self);
         (before & CLOSED == 0).then_some(inside)
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.state.load(Ordering::Acquire) & CLOSED != 0
     }
 
     /// True for the one call that closed it.
-    pub(super) fn close(&self) -> bool {
+    pub(crate) fn close(&self) -> bool {
         self.state.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0
     }
 
     /// Waits until nobody is inside of the closed gate.
-    pub(super) async fn empty(&self) {
+    pub(crate) async fn empty(&self) {
         loop {
             let left = self.left.notified();
             tokio::pin!(left);

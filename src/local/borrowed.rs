@@ -1,0 +1,116 @@
+use std::{fmt, ops::Deref, time::SystemTime};
+
+use algedonic_transport::{EventId, Key, Metadata};
+
+use super::Subscription;
+use crate::event::{Cause, Envelope, Event, Sealed};
+
+/// An event that a [`Subscription`] lends, with its metadata; derefs to the event.
+pub struct EventRef<'a, E: Event> {
+    subscription: &'a Subscription<E>,
+    sealed: &'a Sealed<E>,
+    at: usize,
+}
+
+impl<'a, E: Event> EventRef<'a, E> {
+    #[inline]
+    pub(super) fn new(subscription: &'a Subscription<E>, sealed: &'a Sealed<E>, at: usize) -> Self {
+        Self {
+            subscription,
+            sealed,
+            at,
+        }
+    }
+
+    /// The event, for as long as it is lent.
+    pub fn get(&self) -> &'a E {
+        &self.sealed.event
+    }
+
+    /// The identity of this instance.
+    pub fn id(&self) -> EventId {
+        self.sealed.id
+    }
+
+    /// When it was published.
+    pub fn time(&self) -> SystemTime {
+        self.sealed.time
+    }
+
+    /// The routing key of this instance.
+    pub fn key(&self) -> &Key {
+        self.sealed.key(self.subscription.lane().origin())
+    }
+
+    /// Everything about the event but the event.
+    pub fn metadata(&self) -> Metadata {
+        self.sealed.metadata(self.subscription.lane().origin())
+    }
+
+    /// What an event has to carry that is published because of this one.
+    pub fn cause(&self) -> Cause {
+        Cause::of(&self.metadata())
+    }
+
+    /// The same event, to keep.
+    pub fn to_envelope(&self) -> Envelope<E> {
+        self.subscription.lent_envelope(self.at)
+    }
+}
+
+impl<E: Event> Clone for EventRef<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E: Event> Copy for EventRef<'_, E> {}
+
+impl<E: Event> Deref for EventRef<'_, E> {
+    type Target = E;
+
+    #[inline]
+    fn deref(&self) -> &E {
+        &self.sealed.event
+    }
+}
+
+impl<E: Event + fmt::Debug> fmt::Debug for EventRef<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventRef")
+            .field("metadata", &self.metadata())
+            .field("event", &**self)
+            .finish()
+    }
+}
+
+/// Events that a [`Subscription`] lends together, at least one, in order.
+pub struct Batch<'a, E: Event> {
+    subscription: &'a Subscription<E>,
+}
+
+impl<'a, E: Event> Batch<'a, E> {
+    #[inline]
+    pub(super) fn new(subscription: &'a Subscription<E>) -> Self {
+        Self { subscription }
+    }
+
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    pub fn len(&self) -> usize {
+        self.subscription.lent_count()
+    }
+
+    /// Each of them, in order.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = EventRef<'a, E>> + use<'a, E> {
+        let subscription = self.subscription;
+        (0..self.len()).map(|at| subscription.lent(at))
+    }
+}
+
+impl<E: Event> fmt::Debug for Batch<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("len", &self.len()).finish()
+    }
+}

@@ -1,0 +1,274 @@
+use std::{
+    collections::VecDeque,
+    mem,
+    task::{Context, Poll, Waker},
+};
+
+use super::{
+    Buffer, Gap, Lag,
+    sync::{Mutex, lock},
+    waiters::{Ticket, Waiters},
+};
+use crate::observe::Account;
+
+/// A queue for one subscriber alone: for what a shared log cannot hold, since each such subscriber
+/// has something else in its buffer (those of patterns, and those that keep the oldest).
+pub(crate) struct Inbox<T> {
+    buffer: Buffer,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    queue: VecDeque<Entry<T>>,
+    /// How many are missing after the newest in the queue.
+    missed: u64,
+    /// The number of the next item, or of the gap before it.
+    number: u64,
+    /// Room that publishers have been promised.
+    reserved: usize,
+    reader: Option<Waker>,
+    waiters: Waiters,
+    /// Nothing more comes.
+    closed: bool,
+    /// The reader has gone.
+    gone: bool,
+    account: Account,
+}
+
+struct Entry<T> {
+    /// How many are missing before it.
+    missed: u64,
+    item: T,
+}
+
+impl<T> Inbox<T> {
+    pub(crate) fn new(buffer: Buffer) -> Self {
+        Self {
+            buffer,
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                missed: 0,
+                number: 0,
+                reserved: 0,
+                reader: None,
+                waiters: Waiters::default(),
+                closed: false,
+                gone: false,
+                account: Account::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn buffer(&self) -> Buffer {
+        self.buffer
+    }
+
+    /// Promises room for one item, where the policy asks for room. False if it is full.
+    pub(super) fn reserve(&self) -> bool {
+        if !self.is_lossless() {
+            return true;
+        }
+        let mut state = lock(&self.state);
+        let free = !state.is_full(self.buffer);
+        state.reserved += usize::from(free);
+        free
+    }
+
+    fn is_lossless(&self) -> bool {
+        matches!(self.buffer.lag, Lag::Block | Lag::Error)
+    }
+
+    /// Gives a promise back.
+    pub(super) fn unreserve(&self) {
+        if !self.is_lossless() {
+            return;
+        }
+        let waker = {
+            let mut state = lock(&self.state);
+            state.reserved -= 1;
+            state.waiters.pop()
+        };
+        wake(waker);
+    }
+
+    /// Waits for room. False if there is some now.
+    pub(super) fn wait(&self, ticket: Ticket, waker: &Waker) -> bool {
+        let mut state = lock(&self.state);
+        let full = state.is_full(self.buffer);
+        if full {
+            state.waiters.register(ticket, waker);
+        }
+        full
+    }
+
+    /// Ends the wait of a publisher. False if it had been woken.
+    pub(super) fn leave(&self, ticket: Ticket) -> bool {
+        lock(&self.state).waiters.remove(ticket)
+    }
+
+    /// Wakes the next publisher, where one was woken that has no use for it.
+    pub(super) fn wake_next(&self) {
+        let waker = lock(&self.state).waiters.pop();
+        wake(waker);
+    }
+
+    /// Adds an item, for which room was [reserved](Self::reserve). False if it is not taken.
+    pub(super) fn put(&self, item: T) -> bool {
+        let mut state = lock(&self.state);
+        let result = state.put(self.buffer, item);
+        let waker = if result.is_ok() {
+            state.reader.take()
+        } else {
+            None
+        };
+        drop(state);
+        wake(waker);
+        // What was displaced is dropped here, after the lock.
+        result.is_ok()
+    }
+
+    /// The next item, or the gap before it.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Gap>>> {
+        let mut state = lock(&self.state);
+        let waker;
+        let result = match state
+            .queue
+            .front_mut()
+            .map(|entry| mem::take(&mut entry.missed))
+        {
+            Some(0) => {
+                let entry = state.queue.pop_front().expect("there is a front");
+                state.number += 1;
+                waker = state.waiters.pop();
+                Ok(entry.item)
+            }
+            Some(missed) => return Poll::Ready(Some(Err(state.gap(missed)))),
+            // Nothing is queued: tell at once, not only when the next one comes.
+            None if state.missed > 0 => {
+                let missed = mem::take(&mut state.missed);
+                return Poll::Ready(Some(Err(state.gap(missed))));
+            }
+            None if state.closed && state.reserved == 0 => return Poll::Ready(None),
+            None => {
+                match &mut state.reader {
+                    Some(known) => known.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                return Poll::Pending;
+            }
+        };
+        drop(state);
+        wake(waker);
+        Poll::Ready(Some(result))
+    }
+
+    /// Whether a gap comes before the next item.
+    pub(super) fn gap_is_next(&self) -> bool {
+        let state = lock(&self.state);
+        let missed = state
+            .queue
+            .front()
+            .map_or(state.missed, |entry| entry.missed);
+        missed > 0
+    }
+
+    /// Counts items that were taken and then left out, because their time had passed.
+    pub(crate) fn expired(&self) {
+        lock(&self.state).account.expired += 1;
+    }
+
+    /// The reader gets what is queued, then the end.
+    pub(crate) fn close(&self) {
+        let waker = {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            state.reader.take()
+        };
+        wake(waker);
+    }
+
+    /// The reader goes: nothing is put any more, and who waits is let go.
+    pub(crate) fn quit(&self) -> Account {
+        let (queue, wakers, account) = {
+            let mut state = lock(&self.state);
+            state.gone = true;
+            let account = state.account();
+            let wakers = state.waiters.pop_up_to(u64::MAX);
+            (mem::take(&mut state.queue), wakers, account)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        drop(queue);
+        account
+    }
+
+    pub(crate) fn unread(&self) -> u64 {
+        lock(&self.state).queue.len() as u64
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        lock(&self.state).account()
+    }
+}
+
+impl<T> State<T> {
+    fn is_full(&self, buffer: Buffer) -> bool {
+        !self.gone && self.queue.len() + self.reserved >= buffer.capacity.get()
+    }
+
+    /// The item that made room, or the error of one that found none.
+    fn put(&mut self, buffer: Buffer, item: T) -> Result<Option<T>, T> {
+        if matches!(buffer.lag, Lag::Block | Lag::Error) {
+            self.reserved -= 1;
+        }
+        if self.gone {
+            return Err(item);
+        }
+        self.account.offered += 1;
+        let full = self.queue.len() >= buffer.capacity.get();
+        let mut displaced = None;
+        if full && buffer.lag == Lag::DropNewest {
+            self.missed += 1;
+            self.account.dropped += 1;
+            return Err(item);
+        }
+        if full && let Some(oldest) = self.queue.pop_front() {
+            self.account.dropped += 1;
+            let missed = oldest.missed + 1;
+            match self.queue.front_mut() {
+                Some(next) => next.missed += missed,
+                None => self.missed += missed,
+            }
+            displaced = Some(oldest.item);
+        }
+        let missed = mem::take(&mut self.missed);
+        self.queue.push_back(Entry { missed, item });
+        Ok(displaced)
+    }
+
+    fn gap(&mut self, missed: u64) -> Gap {
+        let gap = Gap::new(self.number, missed);
+        self.number += missed;
+        gap
+    }
+
+    fn account(&self) -> Account {
+        let in_flight = self.queue.len() as u64;
+        let Account {
+            offered,
+            dropped,
+            expired,
+            ..
+        } = self.account;
+        Account {
+            in_flight,
+            delivered: offered - dropped - expired - in_flight,
+            ..self.account
+        }
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

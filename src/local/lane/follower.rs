@@ -1,0 +1,234 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use super::{Lane, Phase};
+use crate::{
+    event::{Envelope, Event, Origin, Sealed},
+    local::{
+        Buffer, Gap, Lag,
+        log::{Mark, Reader},
+        sleepers::Bed,
+        sync::{AtomicU64, Ordering, lock},
+    },
+    observe::Account,
+};
+
+/// A subscriber that follows the lane's log. Dropped, it leaves the lane at once, and releases
+/// publishers that wait for it.
+pub(crate) struct Follower<E: Event> {
+    lane: Arc<Lane<E>>,
+    reader: Reader<Arc<Origin>, Sealed<E>>,
+    bed: Bed,
+    /// How many entries it reads before it looks whether publishers wait for it.
+    step: u64,
+    read: u64,
+    /// It has just been told of a gap: the next entry is its own, however fast others publish.
+    told: bool,
+    tally: Arc<Tally>,
+}
+
+/// What a follower tells others of itself. Written by it alone.
+pub(super) struct Tally {
+    pub(super) buffer: Buffer,
+    /// The number of the first entry it was to get.
+    start: u64,
+    mark: Mark,
+    dropped: AtomicU64,
+    expired: AtomicU64,
+}
+
+impl<E: Event> Follower<E> {
+    pub(super) fn new(
+        lane: Arc<Lane<E>>,
+        reader: Reader<Arc<Origin>, Sealed<E>>,
+        buffer: Buffer,
+        id: u64,
+    ) -> Self {
+        let capacity = buffer.capacity.get() as u64;
+        Self {
+            step: match buffer.lag {
+                Lag::Block => (capacity / 32).max(1),
+                _ => u64::MAX,
+            },
+            read: 0,
+            told: false,
+            tally: Arc::new(Tally {
+                buffer,
+                start: reader.at(),
+                mark: reader.mark(),
+                dropped: AtomicU64::new(0),
+                expired: AtomicU64::new(0),
+            }),
+            bed: Bed::new(id),
+            reader,
+            lane,
+        }
+    }
+
+    pub(super) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
+    }
+
+    /// How many events wait to be read.
+    pub(crate) fn unread(&self) -> u64 {
+        let lag = self.reader.lag();
+        match self.tally.buffer.lag {
+            Lag::DropOldest => lag.min(self.tally.buffer.capacity.get() as u64),
+            _ => lag,
+        }
+    }
+
+    /// Waits until the next entry can be read, or a gap be told. None: the lane has ended.
+    #[inline]
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Gap>>> {
+        loop {
+            if self.tally.buffer.lag == Lag::DropOldest && !self.told && self.is_behind() {
+                return Poll::Ready(self.catch_up().map(Err).map(Some).unwrap_or(Some(Ok(()))));
+            }
+            if self.reader.is_ready() {
+                if self.reader.is_lost()
+                    && let Some(gap) = self.catch_up()
+                {
+                    return Poll::Ready(Some(Err(gap)));
+                }
+                return Poll::Ready(Some(Ok(())));
+            }
+            if let Poll::Ready(ended) = self.sleep(cx) {
+                if ended {
+                    return Poll::Ready(None);
+                }
+                continue;
+            }
+            return Poll::Pending;
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.reader.lag() > self.tally.buffer.capacity.get() as u64
+    }
+
+    /// Goes to the next entry that the log keeps for it, and says what it passed over.
+    #[cold]
+    fn catch_up(&mut self) -> Option<Gap> {
+        let state = lock(&self.lane.state);
+        let mut gap = None;
+        let kept = match self.tally.buffer.lag {
+            Lag::DropOldest => self.tally.buffer.capacity.get() as u64,
+            _ => u64::MAX,
+        };
+        let at = self.reader.at();
+        let missed = (state.log.next() - at).saturating_sub(kept);
+        if missed > 0 {
+            gap = Some(Gap::new(at - self.tally.start, missed));
+            self.tally.dropped.store(
+                self.tally.dropped.load(Ordering::Relaxed) + missed,
+                Ordering::Relaxed,
+            );
+            self.reader.skip_to(at + missed);
+            self.told = true;
+        }
+        // At once: until it holds the segment, a publisher may drop that.
+        state.log.seek(&mut self.reader);
+        gap
+    }
+
+    /// Waits for the next entry. Ready means: look again, or (true) the lane has ended.
+    #[cold]
+    fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut state = lock(&self.lane.state);
+        if state.log.next() > self.reader.at() {
+            return Poll::Ready(false);
+        }
+        if state.phase == Phase::Closed {
+            return Poll::Ready(true);
+        }
+        state.sleepers.lie_down(&mut self.bed, cx.waker());
+        self.read = 0;
+        let wakers = if self.lane.waiting.load(Ordering::Relaxed) > 0 {
+            state.admit()
+        } else {
+            Vec::new()
+        };
+        let garbage =
+            (state.sleepers.count() == state.log.readers()).then(|| state.log.release_read());
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        drop(garbage);
+        Poll::Pending
+    }
+
+    /// How many entries can be read in a row.
+    #[inline]
+    pub(crate) fn run(&self) -> u64 {
+        self.reader.run()
+    }
+
+    /// The entry `ahead` of the next one, within the [run](Self::run).
+    #[inline]
+    pub(crate) fn peek(&self, ahead: u64) -> &Sealed<E> {
+        self.reader.get_at(self.reader.at() + ahead)
+    }
+
+    /// An owner of that entry.
+    #[inline]
+    pub(crate) fn share(&self, ahead: u64) -> Envelope<E> {
+        Envelope::shared(self.reader.share_at(self.reader.at() + ahead))
+    }
+
+    /// Goes past entries that were read.
+    #[inline]
+    pub(crate) fn advance(&mut self, entries: u64) {
+        self.told = false;
+        self.reader.advance(entries);
+        self.read = self.read.wrapping_add(entries);
+        if self.read >= self.step {
+            self.read = 0;
+            // Also when nobody waits it must be a write, to be ordered with the publisher's.
+            if self.lane.waiting.fetch_add(0, Ordering::AcqRel) > 0 {
+                self.lane.make_room();
+            }
+        }
+    }
+
+    /// Counts an entry that was passed because its time was over.
+    pub(crate) fn count_expired(&self) {
+        let expired = self.tally.expired.load(Ordering::Relaxed);
+        self.tally.expired.store(expired + 1, Ordering::Relaxed);
+    }
+}
+
+impl Tally {
+    /// The books while the next entry of the log has the number `next`.
+    pub(super) fn account(&self, next: u64) -> Account {
+        let at = self.mark.at();
+        let expired = self.expired.load(Ordering::Relaxed);
+        let told = self.dropped.load(Ordering::Relaxed);
+        let behind = next.saturating_sub(at);
+        let untold = match self.buffer.lag {
+            Lag::DropOldest => behind.saturating_sub(self.buffer.capacity.get() as u64),
+            _ => 0,
+        };
+        Account {
+            offered: next.saturating_sub(self.start),
+            delivered: (at - self.start).saturating_sub(told + expired),
+            dropped: told + untold,
+            expired,
+            in_flight: behind - untold,
+            ..Account::default()
+        }
+    }
+}
+
+impl<E: Event> Drop for Follower<E> {
+    fn drop(&mut self) {
+        let (garbage, wakers) = {
+            let mut state = lock(&self.lane.state);
+            state.forget(&mut self.reader, self.bed)
+        };
+        self.lane.heard.fetch_sub(1, Ordering::Relaxed);
+        wakers.into_iter().for_each(Waker::wake);
+        drop(garbage);
+    }
+}

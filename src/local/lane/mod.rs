@@ -1,0 +1,267 @@
+//! Where events of one type meet their subscribers.
+
+mod follower;
+mod publish;
+
+use std::{any::Any, collections::VecDeque, sync::Arc, task::Waker, time::SystemTime};
+
+pub(crate) use self::{
+    follower::Follower,
+    publish::{Committed, Draft, Publication, Refused},
+};
+use super::{
+    Buffer, Gate, Lag,
+    inbox::Inbox,
+    log::{Garbage, Log, Reader},
+    patterns::Patterns,
+    sleepers::{Bed, Sleepers},
+    sync::{AtomicUsize, Mutex, Ordering, lock},
+    waiters::Waiters,
+};
+use crate::{
+    event::{Envelope, Event, Origin, Sealed},
+    observe::{Account, SubscriberBooks, TypeBooks},
+};
+
+/// The inboxes of one type's subscribers, replaced as a whole.
+type Inboxes<E> = Arc<[Arc<Inbox<Envelope<E>>>]>;
+
+/// The last events, oldest first.
+type Retained<E> = VecDeque<Envelope<E>>;
+
+/// The lane of one type.
+///
+/// Subscribers that block or drop the oldest follow one shared log; the others have an inbox each.
+/// Locks are taken in this order: a lane's, then an inbox's. No waker is called and no event dropped under
+/// either.
+pub(crate) struct Lane<E> {
+    origin: Arc<Origin>,
+    state: Mutex<State<E>>,
+    /// How many publishers wait for the log. Both sides change it by read-modify-write: a reader
+    /// after it has moved its cursor, a publisher before it looks at the cursors; so one of them sees the other.
+    waiting: AtomicUsize,
+    /// How many subscribers there are: a hint, so that an event nobody hears costs nothing.
+    heard: AtomicUsize,
+    /// How many of them have an inbox: few lanes have any.
+    inboxed: AtomicUsize,
+    patterns: Arc<Patterns>,
+    gate: Arc<Gate>,
+}
+
+struct State<E> {
+    phase: Phase,
+    log: Log<Arc<Origin>, Sealed<E>>,
+    /// Below this number the log takes entries without a look at the cursors.
+    limit: u64,
+    sleepers: Sleepers,
+    waiters: Waiters,
+    /// None while there are none, which is nearly always.
+    inboxes: Option<Inboxes<E>>,
+    /// The last events, for late subscribers.
+    retained: Retained<E>,
+    published: u64,
+    /// From other processes.
+    received: u64,
+    /// When an event was last heard.
+    stamped: SystemTime,
+    followers: Vec<(u64, Arc<follower::Tally>)>,
+    next_follower: u64,
+    /// The books of the subscribers that have left.
+    departed: Account,
+}
+
+/// How far a shutdown has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Only those publish that wait already.
+    Draining,
+    Closed,
+}
+
+impl<E: Event> Lane<E> {
+    pub(super) fn new(origin: Origin, patterns: &Arc<Patterns>, gate: &Arc<Gate>) -> Arc<Self> {
+        let origin = Arc::new(origin);
+        Arc::new(Self {
+            state: Mutex::new(State {
+                phase: Phase::Open,
+                log: Log::new(Arc::clone(&origin)),
+                limit: u64::MAX,
+                sleepers: Sleepers::default(),
+                waiters: Waiters::default(),
+                inboxes: None,
+                retained: VecDeque::new(),
+                published: 0,
+                received: 0,
+                stamped: SystemTime::now(),
+                followers: Vec::new(),
+                next_follower: 0,
+                departed: Account::default(),
+            }),
+            origin,
+            waiting: AtomicUsize::new(0),
+            heard: AtomicUsize::new(0),
+            inboxed: AtomicUsize::new(0),
+            patterns: Arc::clone(patterns),
+            gate: Arc::clone(gate),
+        })
+    }
+
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// Whether a subscriber of the type or of any pattern may want what is published.
+    #[inline]
+    pub(crate) fn is_heard(&self) -> bool {
+        E::RETAINED > 0 || self.heard.load(Ordering::Relaxed) > 0 || !self.patterns.is_empty()
+    }
+
+    /// Lets a subscriber follow the log; it gets what is published from now on. With it come the
+    /// events that are retained.
+    pub(super) fn follow(self: &Arc<Self>, buffer: Buffer) -> (Follower<E>, Retained<E>) {
+        let capacity = buffer.capacity.get() as u64;
+        let (keep, room) = match buffer.lag {
+            Lag::DropOldest => (capacity, u64::MAX),
+            _ => (u64::MAX, capacity),
+        };
+        let mut state = lock(&self.state);
+        let reader = state.log.subscribe(keep, room);
+        state.limit = state.log.limit();
+        let id = state.next_follower;
+        state.next_follower += 1;
+        let follower = Follower::new(Arc::clone(self), reader, buffer, id);
+        state.followers.push((id, follower.tally()));
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        (follower, state.retained.clone())
+    }
+
+    /// Gives a subscriber an inbox; otherwise as [`follow`](Self::follow).
+    pub(super) fn add_inbox(&self, buffer: Buffer) -> (Arc<Inbox<Envelope<E>>>, Retained<E>) {
+        let inbox = Arc::new(Inbox::new(buffer));
+        let mut state = lock(&self.state);
+        let known = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
+        state.inboxes = Some(known.chain([&inbox]).cloned().collect());
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        self.inboxed.fetch_add(1, Ordering::Relaxed);
+        if state.phase == Phase::Closed {
+            inbox.close();
+        }
+        (inbox, state.retained.clone())
+    }
+
+    pub(super) fn remove_inbox(&self, inbox: &Arc<Inbox<Envelope<E>>>) {
+        let account = inbox.quit();
+        let mut state = lock(&self.state);
+        let known = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
+        let rest: Inboxes<E> = known
+            .filter(|other| !Arc::ptr_eq(other, inbox))
+            .cloned()
+            .collect();
+        state.inboxes = (!rest.is_empty()).then_some(rest);
+        state.departed += account.closed();
+        self.heard.fetch_sub(1, Ordering::Relaxed);
+        self.inboxed.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Lets in the publishers that wait for the log, as many as there is room for.
+    fn make_room(&self) {
+        let wakers = lock(&self.state).admit();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<E: Event> State<E> {
+    /// The publishers for whom the log has room.
+    fn admit(&mut self) -> Vec<Waker> {
+        self.limit = self.log.limit();
+        self.waiters
+            .pop_up_to(self.limit.saturating_sub(self.log.next()))
+    }
+
+    /// Parts with a follower. What it leaves behind is dropped after the lock.
+    fn forget(
+        &mut self,
+        reader: &mut Reader<Arc<Origin>, Sealed<E>>,
+        bed: Bed,
+    ) -> (Garbage<Arc<Origin>, Sealed<E>>, Vec<Waker>) {
+        let known = self.followers.iter().position(|(id, _)| *id == bed.reader);
+        if let Some(at) = known {
+            let (_, tally) = self.followers.swap_remove(at);
+            self.departed += tally.account(self.log.next()).closed();
+        }
+        self.log.unsubscribe(reader);
+        self.sleepers.leave(bed);
+        (self.log.release_read(), self.admit())
+    }
+}
+
+/// A lane whose type is known at run time only.
+pub(super) trait AnyLane: Any + Send + Sync {
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// Refuses what does not wait already.
+    fn drain(&self);
+    /// Ends the lane: subscribers get what is buffered, then the end.
+    fn close(&self);
+    fn books(&self) -> TypeBooks;
+}
+
+impl<E: Event> AnyLane for Lane<E> {
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn drain(&self) {
+        let mut state = lock(&self.state);
+        if state.phase == Phase::Open {
+            state.phase = Phase::Draining;
+        }
+    }
+
+    fn close(&self) {
+        let (mut alarm, wakers, inboxes, retained) = {
+            let mut state = lock(&self.state);
+            state.phase = Phase::Closed;
+            let wakers = state.waiters.pop_up_to(u64::MAX);
+            let retained = std::mem::take(&mut state.retained);
+            (
+                state.sleepers.take(),
+                wakers,
+                state.inboxes.clone(),
+                retained,
+            )
+        };
+        drop(retained);
+        alarm.ring();
+        wakers.into_iter().for_each(Waker::wake);
+        for inbox in inboxes.iter().flat_map(|inboxes| inboxes.iter()) {
+            inbox.close();
+        }
+    }
+
+    fn books(&self) -> TypeBooks {
+        let state = lock(&self.state);
+        let next = state.log.next();
+        let followers = state
+            .followers
+            .iter()
+            .map(|(_, tally)| SubscriberBooks::new(tally.buffer, tally.account(next)));
+        let inboxes = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
+        let inboxes = inboxes.map(|inbox| SubscriberBooks::new(inbox.buffer(), inbox.account()));
+        TypeBooks {
+            name: self.origin.name.clone(),
+            published: state.published,
+            received: state.received,
+            subscribers: followers.chain(inboxes).collect(),
+            departed: state.departed,
+        }
+    }
+}
+
+impl<E> std::fmt::Debug for Lane<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane")
+            .field("name", &self.origin.name)
+            .finish_non_exhaustive()
+    }
+}

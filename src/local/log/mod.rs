@@ -1,0 +1,268 @@
+//! One append-only log that many readers follow, each at its own pace, with no copy of an entry.
+//!
+//! The log itself is plain data: whoever appends, subscribes or lets go holds the lane's lock
+//! (`&mut Log`). A [`Reader`] reads without a lock. All of the crate's `unsafe` is in this folder; it rests
+//! on these invariants:
+//!
+//! 1. **Written before read.** Only [`Log::append`] writes a slot, the one numbered `next`, once; then
+//!    it stores `next` into the tail (Release). A reader reads only numbers below a tail that it has loaded
+//!    (Acquire).
+//! 2. **Alive while read.** The log owns every entry until it lets go of it; it lets go explicitly only of
+//!    numbers below the cursor of *every* reader, and a reader's cursor (stored with Release, loaded
+//!    with Acquire) never exceeds what it still borrows. A segment that is dropped as a whole because the lossy
+//!    readers on it are too far behind stays alive by their references to it.
+//! 3. **Dropped once.** Each slot counts its owners: the log, and every [`Shared`]. The last one drops the
+//!    value; what the log has not let go of is dropped with the segment.
+//!
+//! Nothing of a user's runs inside: what is let go of is handed out as [`Garbage`], to be dropped after
+//! the lock.
+#![allow(unsafe_code, reason = "the delivery engine; see the invariants above")]
+
+mod reader;
+mod slab;
+
+use std::{collections::VecDeque, ops::Range, sync::Arc};
+
+use self::slab::Slab;
+pub(crate) use self::{
+    reader::{Mark, Reader},
+    slab::Shared,
+};
+use super::sync::{AtomicU64, Ordering};
+
+/// The entries, from the oldest that somebody may yet read.
+pub(super) struct Log<H, T> {
+    header: H,
+    /// Consecutive; the last one takes what is appended.
+    segments: VecDeque<Arc<Slab<H, T>>>,
+    /// The number of the first segment's first slot.
+    first: u64,
+    /// The log has let go of the numbers below. At least `first`.
+    released: u64,
+    /// The number of the next entry.
+    next: u64,
+    /// `next`, for readers.
+    tail: Arc<Line>,
+    cursors: Vec<Arc<Cursor>>,
+}
+
+/// A number on a cache line of its own.
+#[repr(align(64))]
+struct Line(AtomicU64);
+
+/// Where one reader is.
+#[repr(align(64))]
+struct Cursor {
+    /// The next entry it reads. Stored by the reader alone.
+    at: AtomicU64,
+    /// The log keeps this many of the latest entries for it, and no older ones.
+    keep: u64,
+    /// It may have this many unread entries; the log is full where one has.
+    room: u64,
+}
+
+/// How many entries a segment holds: enough to make its cost vanish, few enough to stay in cache.
+const fn segment_len<T>() -> usize {
+    match size_of::<T>() {
+        0..=256 => 32,
+        257..=1024 => 16,
+        1025..=8192 => 4,
+        _ => 1,
+    }
+}
+
+impl<H: Clone, T> Log<H, T> {
+    const SEGMENT: u64 = segment_len::<T>() as u64;
+
+    pub(super) fn new(header: H) -> Self {
+        Self {
+            header,
+            segments: VecDeque::new(),
+            first: 0,
+            released: 0,
+            next: 0,
+            tail: Arc::new(Line(AtomicU64::new(0))),
+            cursors: Vec::new(),
+        }
+    }
+
+    /// The number that the next entry gets.
+    #[inline]
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn readers(&self) -> usize {
+        self.cursors.len()
+    }
+
+    /// A reader of what is appended from now on. The log keeps for it the latest `keep` entries
+    /// (`u64::MAX`: all that it has not read), and is full while it has `room` of them unread.
+    pub(super) fn subscribe(&mut self, keep: u64, room: u64) -> Reader<H, T> {
+        let cursor = Arc::new(Cursor {
+            at: AtomicU64::new(self.next),
+            keep,
+            room,
+        });
+        self.cursors.push(Arc::clone(&cursor));
+        Reader::new(Arc::clone(&self.tail), cursor, self.next)
+    }
+
+    /// Forgets a reader, which reads no more.
+    pub(super) fn unsubscribe(&mut self, reader: &mut Reader<H, T>) {
+        reader.retire();
+        self.cursors.retain(|cursor| !reader.has(cursor));
+    }
+
+    /// The number at which the log is full.
+    pub(super) fn limit(&self) -> u64 {
+        let limit = |cursor: &Arc<Cursor>| {
+            let at = cursor.at.load(Ordering::Acquire);
+            at.saturating_add(cursor.room)
+        };
+        self.cursors.iter().map(limit).min().unwrap_or(u64::MAX)
+    }
+
+    /// Adds an entry.
+    #[inline]
+    pub(super) fn append(&mut self, value: T) -> Garbage<H, T> {
+        let offset = self.next - self.first;
+        let mut garbage = Garbage::default();
+        if offset == self.segments.len() as u64 * Self::SEGMENT {
+            self.grow(&mut garbage);
+        }
+        let at = (self.next - self.first) % Self::SEGMENT;
+        let segment = self.segments.back().expect("just made");
+        // SAFETY: `next` grows with each write, so this slot has not been written; no reader looks at it
+        // before the tail says so (invariant 1).
+        unsafe { segment.write(index(at), value) };
+        self.next += 1;
+        self.tail.0.store(self.next, Ordering::Release);
+        garbage
+    }
+
+    /// A new segment, and an end to those that nobody needs.
+    #[cold]
+    fn grow(&mut self, garbage: &mut Garbage<H, T>) {
+        let needed = self.needed();
+        self.trim(needed, garbage);
+        let slots = index(Self::SEGMENT);
+        self.segments
+            .push_back(Slab::new(self.header.clone(), slots));
+    }
+
+    /// The oldest number that some reader may yet ask for.
+    fn needed(&self) -> u64 {
+        let needs = |cursor: &Arc<Cursor>| {
+            let kept = self.next.saturating_sub(cursor.keep);
+            cursor.at.load(Ordering::Acquire).max(kept)
+        };
+        self.cursors.iter().map(needs).min().unwrap_or(self.next)
+    }
+
+    /// The oldest number that some reader has not passed.
+    fn unread(&self) -> u64 {
+        let at = |cursor: &Arc<Cursor>| cursor.at.load(Ordering::Acquire);
+        self.cursors.iter().map(at).min().unwrap_or(self.next)
+    }
+
+    /// Lets go of what every reader has passed.
+    pub(super) fn release_read(&mut self) -> Garbage<H, T> {
+        let mut garbage = Garbage::default();
+        let passed = self.unread();
+        self.trim(passed, &mut garbage);
+        let (from, to) = (self.released, passed);
+        if from < to {
+            // `trim` has left the segment that `passed` is in, and nothing before it.
+            let segment = Arc::clone(&self.segments[0]);
+            garbage.push(segment, from - self.first..to - self.first);
+            self.released = to;
+        }
+        garbage
+    }
+
+    /// Drops the segments that end at or before `needed`.
+    fn trim(&mut self, needed: u64, garbage: &mut Garbage<H, T>) {
+        let mut passed = None;
+        while self.first + Self::SEGMENT <= needed {
+            let Some(segment) = self.segments.pop_front() else {
+                break;
+            };
+            // A lossy reader that lags may be on it: only what it has passed is let go of by hand.
+            let passed = *passed.get_or_insert_with(|| self.unread());
+            let end = (self.first + Self::SEGMENT).min(passed);
+            let from = self.released;
+            garbage.push(segment, from - self.first..end.max(from) - self.first);
+            self.first += Self::SEGMENT;
+            self.released = self.released.max(self.first);
+        }
+    }
+
+    /// Gives a reader the segment of its next entry.
+    pub(super) fn seek(&self, reader: &mut Reader<H, T>) {
+        let offset = reader.at() - self.first;
+        let segment = index(offset / Self::SEGMENT);
+        let base = self.first + offset / Self::SEGMENT * Self::SEGMENT;
+        reader.enter(Arc::clone(&self.segments[segment]), base, Self::SEGMENT);
+    }
+
+    /// Another owner of the newest entry.
+    pub(super) fn share_newest(&self) -> Shared<H, T> {
+        let at = (self.next - 1 - self.first) % Self::SEGMENT;
+        let segment = self.segments.back().expect("an entry was appended");
+        // SAFETY: written by the `append` before, under the lock that is still held; the log is its owner,
+        // and has not let go of it meanwhile.
+        unsafe { segment.share(index(at)) }
+    }
+}
+
+/// An offset within what is held in memory.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "memory holds no more than usize entries"
+)]
+const fn index(offset: u64) -> usize {
+    offset as usize
+}
+
+/// Entries that the log was an owner of. To be dropped without the lock, since that drops events.
+#[must_use = "to be dropped after the lock"]
+pub(super) struct Garbage<H, T> {
+    one: Option<Run<H, T>>,
+    more: Vec<Run<H, T>>,
+}
+
+struct Run<H, T> {
+    segment: Arc<Slab<H, T>>,
+    slots: Range<u64>,
+}
+
+impl<H, T> Garbage<H, T> {
+    fn push(&mut self, segment: Arc<Slab<H, T>>, slots: Range<u64>) {
+        let run = Run { segment, slots };
+        if self.one.is_none() {
+            self.one = Some(run);
+        } else {
+            self.more.push(run);
+        }
+    }
+}
+
+impl<H, T> Default for Garbage<H, T> {
+    fn default() -> Self {
+        Self {
+            one: None,
+            more: Vec::new(),
+        }
+    }
+}
+
+impl<H, T> Drop for Run<H, T> {
+    fn drop(&mut self) {
+        for slot in self.slots.clone() {
+            // SAFETY: the log was an owner of these slots and has passed that on to this run, once:
+            // `released` only grows. Every reader has passed them (invariant 2).
+            unsafe { self.segment.release(index(slot)) };
+        }
+    }
+}

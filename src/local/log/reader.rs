@@ -1,0 +1,158 @@
+use std::sync::Arc;
+
+use super::{
+    Cursor, Line, index,
+    slab::{Shared, Slab},
+};
+use crate::local::sync::Ordering;
+
+/// One reader of a log, at its own place.
+pub(crate) struct Reader<H, T> {
+    tail: Arc<Line>,
+    cursor: Arc<Cursor>,
+    /// The next entry; the cursor says the same to others.
+    at: u64,
+    /// A tail seen before: entries below are written.
+    known: u64,
+    /// Where the next entry is; none at a boundary.
+    segment: Option<Arc<Slab<H, T>>>,
+    /// The numbers of the segment.
+    base: u64,
+    end: u64,
+}
+
+impl<H, T> Reader<H, T> {
+    pub(super) fn new(tail: Arc<Line>, cursor: Arc<Cursor>, at: u64) -> Self {
+        Self {
+            tail,
+            cursor,
+            at,
+            known: at,
+            segment: None,
+            base: at,
+            end: at,
+        }
+    }
+
+    pub(super) fn has(&self, cursor: &Arc<Cursor>) -> bool {
+        Arc::ptr_eq(&self.cursor, cursor)
+    }
+
+    /// Another look at where the reader is.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(Arc::clone(&self.cursor))
+    }
+
+    /// It reads no more, ever: the log does not keep anything for it.
+    pub(super) fn retire(&mut self) {
+        self.segment = None;
+        (self.at, self.known, self.end) = (u64::MAX, 0, 0);
+    }
+
+    pub(super) fn enter(&mut self, segment: Arc<Slab<H, T>>, base: u64, len: u64) {
+        self.segment = Some(segment);
+        self.base = base;
+        self.end = base + len;
+    }
+
+    /// The number of its next entry.
+    #[inline]
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// How many entries it has not read.
+    pub(crate) fn lag(&self) -> u64 {
+        let tail = self.tail.0.load(Ordering::Acquire);
+        tail.saturating_sub(self.at)
+    }
+
+    /// Whether its next entry has been appended.
+    #[inline]
+    pub(crate) fn is_ready(&mut self) -> bool {
+        if self.at < self.known {
+            return true;
+        }
+        self.known = self.tail.0.load(Ordering::Acquire);
+        self.at < self.known
+    }
+
+    /// Whether it must [seek](super::Log::seek) before it reads.
+    #[inline]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.segment.is_none()
+    }
+
+    /// Leaves out entries.
+    pub(crate) fn skip_to(&mut self, at: u64) {
+        debug_assert!(at >= self.at, "a reader does not go back");
+        self.go_to(at);
+    }
+
+    /// How many entries it can read in a row, from the next one.
+    #[inline]
+    pub(crate) fn run(&self) -> u64 {
+        self.known.min(self.end).saturating_sub(self.at)
+    }
+
+    /// An entry of the run.
+    ///
+    /// # Panics
+    ///
+    /// Beyond the [run](Self::run).
+    #[inline]
+    pub(crate) fn get_at(&self, at: u64) -> &T {
+        let segment = self.own(at);
+        // SAFETY: `own` has checked that the entry is written (invariant 1). The cursor is not beyond it,
+        // and only `&mut self` moves that, so the log remains an owner while the reference lives, or the
+        // segment, which `self` holds, was dropped as a whole (invariant 2).
+        unsafe { segment.get(index(at - self.base)) }
+    }
+
+    /// An owner of an entry of the run.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_at`](Self::get_at).
+    #[inline]
+    pub(crate) fn share_at(&self, at: u64) -> Shared<H, T> {
+        let segment = self.own(at);
+        // SAFETY: as in `get_at`.
+        unsafe { segment.share(index(at - self.base)) }
+    }
+
+    #[inline]
+    fn own(&self, at: u64) -> &Arc<Slab<H, T>> {
+        assert!(
+            self.at <= at && at < self.known && at < self.end,
+            "an entry of the run"
+        );
+        self.segment.as_ref().expect("not lost")
+    }
+
+    /// Goes past the next `entries`.
+    #[inline]
+    pub(crate) fn advance(&mut self, entries: u64) {
+        self.go_to(self.at + entries);
+    }
+
+    #[inline]
+    fn go_to(&mut self, at: u64) {
+        self.at = at;
+        if at >= self.end {
+            // Before the cursor moves on: the log may then drop the segment, and its events, at once.
+            self.segment = None;
+        }
+        self.cursor.at.store(at, Ordering::Release);
+    }
+}
+
+/// Where a reader is, for others.
+pub(crate) struct Mark(Arc<Cursor>);
+
+impl Mark {
+    /// The number of its next entry.
+    pub(crate) fn at(&self) -> u64 {
+        self.0.at.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,151 @@
+use std::{mem::MaybeUninit, ops::Deref, ptr, sync::Arc};
+
+use crate::local::sync::{AtomicUsize, Ordering, UnsafeCell, fence};
+
+/// A fixed number of slots, each written once, each with owners of its own: a value is dropped
+/// with its last owner, the memory with the last reference to the slab.
+pub(super) struct Slab<H, T> {
+    header: H,
+    slots: Box<[Slot<T>]>,
+}
+
+struct Slot<T> {
+    /// 0 before the write, and again after the last owner has left.
+    owners: AtomicUsize,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: a slab hands out `&T` to several threads (T: Sync), and whichever thread is the last owner
+// drops the value (T: Send). Slots are written and read under the contracts of `write` and `get`.
+unsafe impl<H: Send, T: Send + Sync> Send for Slab<H, T> {}
+// SAFETY: as above.
+unsafe impl<H: Sync, T: Send + Sync> Sync for Slab<H, T> {}
+
+impl<H, T> Slab<H, T> {
+    pub(super) fn new(header: H, slots: usize) -> Arc<Self> {
+        let empty = || Slot {
+            owners: AtomicUsize::new(0),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        };
+        Arc::new(Self {
+            header,
+            slots: std::iter::repeat_with(empty).take(slots).collect(),
+        })
+    }
+
+    /// Puts a value into a slot, and makes the caller its owner.
+    ///
+    /// # Safety
+    ///
+    /// The slot has not been written before, and nobody else writes or reads it meanwhile.
+    #[inline]
+    pub(super) unsafe fn write(&self, at: usize, value: T) {
+        let slot = &self.slots[at];
+        // SAFETY: the caller alone accesses the slot.
+        slot.value
+            .with_mut(|place| unsafe { (*place).write(value) });
+        slot.owners.store(1, Ordering::Relaxed);
+    }
+
+    /// The value of a slot.
+    ///
+    /// # Safety
+    ///
+    /// The write of the slot happened before, and an owner remains for as long as the reference.
+    #[inline]
+    pub(super) unsafe fn get(&self, at: usize) -> &T {
+        // SAFETY: written, not dropped while there are owners, and never written again.
+        self.slots[at]
+            .value
+            .with(|value| unsafe { (*value).assume_init_ref() })
+    }
+
+    /// Adds an owner.
+    ///
+    /// # Safety
+    ///
+    /// As [`get`](Self::get), for the time of the call.
+    #[inline]
+    pub(super) unsafe fn share(self: &Arc<Self>, at: usize) -> Shared<H, T> {
+        self.slots[at].owners.fetch_add(1, Ordering::Relaxed);
+        Shared {
+            slab: Arc::clone(self),
+            at,
+        }
+    }
+
+    /// Removes an owner; the last one drops the value.
+    ///
+    /// # Safety
+    ///
+    /// The caller is an owner, and is none afterwards.
+    pub(super) unsafe fn release(&self, at: usize) {
+        let slot = &self.slots[at];
+        // Release: what this owner did with the value comes before its drop by another.
+        if slot.owners.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            // SAFETY: written once, and the last owner has gone: nobody reads it any more.
+            slot.value
+                .with_mut(|value| unsafe { ptr::drop_in_place((*value).as_mut_ptr()) });
+        }
+    }
+}
+
+impl<H, T> Drop for Slab<H, T> {
+    fn drop(&mut self) {
+        for slot in &self.slots {
+            // No `Shared` is left, it would hold the slab. What has an owner is the log's.
+            if slot.owners.load(Ordering::Relaxed) > 0 {
+                // SAFETY: written, not dropped yet, and `&mut self` is the only access.
+                slot.value
+                    .with_mut(|value| unsafe { ptr::drop_in_place((*value).as_mut_ptr()) });
+            }
+        }
+    }
+}
+
+/// An owner of one value of a slab: an `Arc` whose memory is the slab's.
+pub(crate) struct Shared<H, T> {
+    slab: Arc<Slab<H, T>>,
+    at: usize,
+}
+
+impl<H, T> Shared<H, T> {
+    /// A value by itself.
+    pub(crate) fn new(header: H, value: T) -> Self {
+        let slab = Slab::new(header, 1);
+        // SAFETY: the slab is new, and its only slot becomes ours.
+        unsafe { slab.write(0, value) };
+        Self { slab, at: 0 }
+    }
+
+    /// What all values of the slab have in common.
+    #[inline]
+    pub(crate) fn header(&self) -> &H {
+        &self.slab.header
+    }
+}
+
+impl<H, T> Clone for Shared<H, T> {
+    fn clone(&self) -> Self {
+        // SAFETY: `self` is an owner, so the slot is written and not dropped.
+        unsafe { self.slab.share(self.at) }
+    }
+}
+
+impl<H, T> Deref for Shared<H, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: `self` is an owner for as long as the reference.
+        unsafe { self.slab.get(self.at) }
+    }
+}
+
+impl<H, T> Drop for Shared<H, T> {
+    fn drop(&mut self) {
+        // SAFETY: `self` is an owner, and ends here.
+        unsafe { self.slab.release(self.at) };
+    }
+}

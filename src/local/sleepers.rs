@@ -1,0 +1,87 @@
+use std::{mem, task::Waker};
+
+/// Readers of one lane that have read everything and wait for more. All of them wait for the same
+/// event, the next one; so it wakes all, and costs those nothing that are awake.
+#[derive(Default)]
+pub(super) struct Sleepers {
+    wakers: Vec<(u64, Waker)>,
+    /// How often all were woken.
+    round: u64,
+}
+
+/// The place of one reader among those that sleep.
+#[derive(Clone, Copy)]
+pub(super) struct Bed {
+    pub(super) reader: u64,
+    /// The round in which it lay down.
+    round: Option<u64>,
+}
+
+impl Bed {
+    pub(super) fn new(reader: u64) -> Self {
+        Self {
+            reader,
+            round: None,
+        }
+    }
+}
+
+/// The wakers of those that slept, to be woken after the lock.
+#[must_use = "dropped, it loses wake-ups"]
+pub(super) struct Alarm(Vec<(u64, Waker)>);
+
+impl Sleepers {
+    pub(super) fn count(&self) -> usize {
+        self.wakers.len()
+    }
+
+    pub(super) fn lie_down(&mut self, bed: &mut Bed, waker: &Waker) {
+        if bed.round == Some(self.round) {
+            let known = self.wakers.iter_mut().find(|(id, _)| *id == bed.reader);
+            if let Some((_, known)) = known {
+                known.clone_from(waker);
+                return;
+            }
+        }
+        bed.round = Some(self.round);
+        self.wakers.push((bed.reader, waker.clone()));
+    }
+
+    pub(super) fn leave(&mut self, bed: Bed) {
+        if bed.round == Some(self.round) {
+            self.wakers.retain(|(id, _)| *id != bed.reader);
+        }
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self) -> Alarm {
+        if self.wakers.is_empty() {
+            return Alarm(Vec::new());
+        }
+        self.round += 1;
+        Alarm(mem::take(&mut self.wakers))
+    }
+
+    /// Gives the room back for the next round.
+    pub(super) fn reuse(&mut self, alarm: Alarm) {
+        if self.wakers.capacity() == 0 {
+            self.wakers = alarm.0;
+        }
+    }
+}
+
+impl Alarm {
+    /// Wakes them all. What is left is an empty list with its room.
+    #[inline]
+    pub(super) fn ring(&mut self) {
+        for (_, waker) in self.0.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Whether its room is worth a lock.
+    #[inline]
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        self.0.capacity() > 0
+    }
+}

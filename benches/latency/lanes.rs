@@ -3,7 +3,7 @@
 use algedonic::{Buffer, Bus, Subscription};
 use tokio::sync::{broadcast, mpsc};
 
-use crate::load::{CAPACITY, Reading, ours};
+use crate::load::{CAPACITY, LaneReading, Reading, ours};
 
 /// What an event says.
 pub(crate) type Values = [u64; 8];
@@ -23,8 +23,8 @@ pub(crate) trait Lane: 'static {
 pub(crate) struct Ours<const LANE: usize>;
 
 impl<const LANE: usize> Lane for Ours<LANE> {
-    type Sender = ours::Publisher<Reading<LANE>>;
-    type Receiver = Subscription<Reading<LANE>>;
+    type Sender = ours::Publisher<LaneReading<LANE>>;
+    type Receiver = Subscription<LaneReading<LANE>>;
 
     fn open(bus: &Bus) -> (Self::Sender, Self::Receiver) {
         let subscription = bus.subscribe_with(Buffer::block(CAPACITY));
@@ -32,7 +32,7 @@ impl<const LANE: usize> Lane for Ours<LANE> {
     }
 
     async fn send(sender: &Self::Sender, values: Values) {
-        ours::publish(sender, Reading { values }).await;
+        ours::publish(sender, LaneReading { values }).await;
     }
 
     async fn receive(receiver: &mut Self::Receiver) -> Values {

@@ -13,7 +13,7 @@ pub(crate) mod ours;
 
 pub(crate) use self::{
     criterion::{bench, group},
-    reading::Reading,
+    reading::{LaneReading, Reading},
     round::{Round, Work},
     runtimes::runtimes,
 };

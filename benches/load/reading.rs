@@ -1,17 +1,20 @@
-//! The event of the benches.
+//! What is published.
 
 use std::hint::black_box;
 
 use algedonic::Event;
 use serde::{Deserialize, Serialize};
 
-/// An event of 64 bytes, one lane for each `LANE`.
+/// The event of the benches.
+pub(crate) type Reading = LaneReading<0>;
+
+/// An event of 64 bytes; another type, and so another lane, for each `LANE`.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Reading<const LANE: usize = 0> {
+pub(crate) struct LaneReading<const LANE: usize> {
     pub(crate) values: [u64; 8],
 }
 
-impl<const LANE: usize> Event for Reading<LANE> {
+impl<const LANE: usize> Event for LaneReading<LANE> {
     const NAME: &'static str = if LANE == 0 {
         "bench.reading"
     } else {
@@ -19,7 +22,7 @@ impl<const LANE: usize> Event for Reading<LANE> {
     };
 }
 
-impl<const LANE: usize> Reading<LANE> {
+impl<const LANE: usize> LaneReading<LANE> {
     pub(crate) fn new(number: u64) -> Self {
         Self {
             values: [number; 8],

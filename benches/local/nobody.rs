@@ -24,7 +24,7 @@ pub(crate) fn bench(criterion: &mut Criterion, runtime: &Runtime) {
     let by_bus = async |events| {
         let start = Instant::now();
         for number in 0..events {
-            black_box(bus.publish(Reading::<0>::new(number)).await.expect("open"));
+            black_box(bus.publish(Reading::new(number)).await.expect("open"));
         }
         start.elapsed()
     };
@@ -45,7 +45,7 @@ pub(crate) fn bench(criterion: &mut Criterion, runtime: &Runtime) {
 
     let (sender, _) = broadcast::channel(CAPACITY);
     group.bench_function("tokio broadcast", |bencher| {
-        bencher.iter(|| sender.send(black_box(Reading::<0>::new(1))).is_err());
+        bencher.iter(|| sender.send(black_box(Reading::new(1))).is_err());
     });
     let maker = Arc::<Sealed>::maker();
     let (sender, _) = broadcast::channel(CAPACITY);

@@ -43,7 +43,7 @@ impl Holder for Ours {
         let publisher = ours::publisher(&self.bus);
         for _ in 0..TURNS {
             for number in 0..CAPACITY {
-                ours::publish(&publisher, Reading::<0>::new(number as u64)).await;
+                ours::publish(&publisher, Reading::new(number as u64)).await;
             }
             for subscription in &mut self.subscriptions {
                 for _ in 0..CAPACITY {

@@ -53,7 +53,8 @@ pub(crate) fn play<L: Lane, Other: Lane>(runtime: &Runtime, noise: Noise, measur
         let go_on = Arc::new(Notify::new());
         let times = tokio::spawn(receive::<L>(receiver, start, Arc::clone(&go_on)));
         let pings = tokio::spawn(publish::<L>(sender, start, go_on));
-        let times = times.await.expect("no panic");
+        // The subscriber stays for as long as the load publishes.
+        let (times, _receiver) = times.await.expect("no panic");
         measured.elapsed += start.elapsed();
         measured.load += published.load(Ordering::Relaxed);
         measured.nanoseconds.extend(times);
@@ -77,7 +78,7 @@ async fn receive<L: Lane>(
     mut receiver: L::Receiver,
     start: Instant,
     go_on: Arc<Notify>,
-) -> Vec<u64> {
+) -> (Vec<u64>, L::Receiver) {
     let mut times = Vec::with_capacity(PINGS);
     while times.len() < PINGS {
         let [kind, sent, ..] = L::receive(&mut receiver).await;
@@ -86,7 +87,7 @@ async fn receive<L: Lane>(
             go_on.notify_one();
         }
     }
-    times
+    (times, receiver)
 }
 
 fn now(start: Instant) -> u64 {

@@ -112,9 +112,15 @@ impl Holder for AsyncBroadcast {
     }
 
     fn subscribe(&mut self) {
-        let channel = || async_broadcast::broadcast(CAPACITY).0;
-        let sender = self.sender.get_or_insert_with(channel);
-        self.receivers.push(sender.new_receiver());
+        let receiver = if let Some(sender) = &self.sender {
+            sender.new_receiver()
+        } else {
+            // Without its first receiver it would be closed.
+            let (sender, receiver) = async_broadcast::broadcast(CAPACITY);
+            self.sender = Some(sender);
+            receiver
+        };
+        self.receivers.push(receiver);
     }
 
     async fn traffic(&mut self) {

@@ -35,8 +35,7 @@ impl Case {
     pub(crate) const fn new(publishers: u64, subscribers: u64) -> Self {
         let events = match subscribers {
             ..=4 => 65_536,
-            5..=16 => 16_384,
-            17..=64 => 8_192,
+            5..=64 => 16_384,
             65..=256 => 4_096,
             _ => 2_048,
         };

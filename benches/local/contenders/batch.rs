@@ -9,10 +9,14 @@ use super::Contender;
 use crate::{
     case::Case,
     load::{CAPACITY, Reading, Round, ours},
+    payload::Apart,
 };
 
 /// How many events at a time, at most.
 const BATCH: usize = 64;
+
+/// What the peers carry: the bare event.
+type Item = Apart<2>;
 
 pub(crate) const OURS: Contender = ("ours", ours);
 
@@ -46,14 +50,14 @@ fn ours(case: Case) -> Round {
 
 /// `reserve_many` and `recv_many`.
 fn tokio_mpsc(case: Case) -> Round {
-    let (sender, receiver) = mpsc::channel(CAPACITY);
+    let (sender, receiver) = mpsc::channel::<Item>(CAPACITY);
     let publisher = |numbers| {
         let sender = sender.clone();
         async move {
             for batch in batches(numbers) {
                 let permits = sender.reserve_many(BATCH).await.expect("open");
                 for (permit, number) in permits.zip(batch) {
-                    permit.send(Reading::new(number));
+                    permit.send(Apart(Reading::new(number)));
                 }
             }
         }
@@ -61,11 +65,11 @@ fn tokio_mpsc(case: Case) -> Round {
     let mut receiver = Some(receiver);
     case.round(publisher, |mut tally| {
         let mut receiver = receiver.take().expect("one subscriber");
-        let mut events: Vec<Reading> = Vec::with_capacity(BATCH);
+        let mut events: Vec<Item> = Vec::with_capacity(BATCH);
         async move {
             while tally.open() {
                 receiver.recv_many(&mut events, BATCH).await;
-                events.drain(..).for_each(|event| tally.read(&event));
+                events.drain(..).for_each(|event| tally.read(&event.0));
             }
             tally.check();
         }
@@ -74,12 +78,12 @@ fn tokio_mpsc(case: Case) -> Round {
 
 /// It has no way to send many; the subscriber waits for one, then drains.
 fn flume(case: Case) -> Round {
-    let (sender, receiver) = flume::bounded(CAPACITY);
+    let (sender, receiver) = flume::bounded::<Item>(CAPACITY);
     let publisher = |numbers: Range<u64>| {
         let sender = sender.clone();
         async move {
             for number in numbers {
-                let sent = sender.send_async(Reading::new(number)).await;
+                let sent = sender.send_async(Apart(Reading::new(number))).await;
                 sent.expect("open");
             }
         }
@@ -88,8 +92,8 @@ fn flume(case: Case) -> Round {
         let receiver = receiver.clone();
         async move {
             while tally.open() {
-                tally.read(&receiver.recv_async().await.expect("open"));
-                receiver.drain().for_each(|event| tally.read(&event));
+                tally.read(&receiver.recv_async().await.expect("open").0);
+                receiver.drain().for_each(|event| tally.read(&event.0));
             }
             tally.check();
         }
@@ -98,23 +102,26 @@ fn flume(case: Case) -> Round {
 
 /// As flume.
 fn kanal(case: Case) -> Round {
-    let (sender, receiver) = kanal::bounded_async(CAPACITY);
+    let (sender, receiver) = kanal::bounded_async::<Item>(CAPACITY);
     let publisher = |numbers: Range<u64>| {
         let sender = sender.clone();
         async move {
             for number in numbers {
-                sender.send(Reading::new(number)).await.expect("open");
+                sender
+                    .send(Apart(Reading::new(number)))
+                    .await
+                    .expect("open");
             }
         }
     };
     case.round(publisher, |mut tally| {
         let receiver = receiver.clone();
-        let mut events: Vec<Reading> = Vec::with_capacity(CAPACITY);
+        let mut events: Vec<Item> = Vec::with_capacity(CAPACITY);
         async move {
             while tally.open() {
-                tally.read(&receiver.recv().await.expect("open"));
+                tally.read(&receiver.recv().await.expect("open").0);
                 receiver.drain_into(&mut events).expect("open");
-                events.drain(..).for_each(|event| tally.read(&event));
+                events.drain(..).for_each(|event| tally.read(&event.0));
             }
             tally.check();
         }

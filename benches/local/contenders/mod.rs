@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::{
     case::Case,
     load::{Reading, Round},
-    payload::{Payload, Sealed},
+    payload::{Apart, Payload, Sealed},
 };
 
 /// Who takes part, and how it plays a case.
@@ -44,14 +44,17 @@ pub(crate) const WITH_METADATA: [Contender; 5] = peers::<Arc<Sealed>>();
 pub(crate) const TRYING: [Contender; 5] = [
     (
         "tokio-broadcast-try",
-        shared::tokio_broadcast::<Reading, true>,
+        shared::tokio_broadcast::<Apart<1>, true>,
     ),
     (
         "async-broadcast-try",
-        shared::async_broadcast::<Reading, true>,
+        shared::async_broadcast::<Apart<1>, true>,
     ),
-    ("tokio-mpsc-try", fan_out::tokio_mpsc::<Reading, true, true>),
+    (
+        "tokio-mpsc-try",
+        fan_out::tokio_mpsc::<Apart<1>, true, true>,
+    ),
     // Its `try_recv` is slower than its `recv_async`.
-    ("flume-try", fan_out::flume::<Reading, true, false>),
-    ("kanal-try", fan_out::kanal::<Reading, true, true>),
+    ("flume-try", fan_out::flume::<Apart<1>, true, false>),
+    ("kanal-try", fan_out::kanal::<Apart<1>, true, true>),
 ];

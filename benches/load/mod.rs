@@ -6,9 +6,6 @@ mod reading;
 mod round;
 mod runtimes;
 
-// The bus by its public interface. `ours_today.rs`: `Bus::publish` and `Subscription::recv`;
-// `ours.rs`: `Publisher`, `recv_ref`, `publish_all` and `recv_many`.
-#[path = "ours_today.rs"]
 pub(crate) mod ours;
 
 pub(crate) use self::{

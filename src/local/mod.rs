@@ -1,6 +1,8 @@
 //! Delivery in this process. Knows no serde and no transport.
 
 mod buffer;
+#[allow(dead_code, reason = "delivery does not use it yet")]
+mod index;
 mod lane;
 mod pattern;
 mod subscriber;

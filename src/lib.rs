@@ -7,6 +7,7 @@ mod handler;
 mod local;
 mod mirror;
 mod observe;
+mod request;
 mod signal;
 mod task;
 
@@ -32,5 +33,6 @@ pub use self::{
     local::{Buffer, Gap, Lag, PatternSubscription, Subscription},
     mirror::{LocalOnly, Mirror, Mirrored, Remote, Sending, TransportService},
     observe::{Counts, Health, MirrorHealth, Status},
+    request::{Answer, Asked, Asking, Loss, Request, RequestError, Responder, ResponderBuilder},
     signal::{Feeling, Level, Signal},
 };

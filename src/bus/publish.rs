@@ -151,7 +151,13 @@ impl Bus {
 }
 
 impl Shared {
-    fn metadata(&self, name: Key, version: u32, key: Key, options: PublishOptions) -> Metadata {
+    pub(super) fn metadata(
+        &self,
+        name: Key,
+        version: u32,
+        key: Key,
+        options: PublishOptions,
+    ) -> Metadata {
         let PublishOptions {
             ttl,
             priority,

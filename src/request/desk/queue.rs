@@ -65,12 +65,8 @@ impl<R: Request> Desk<R> {
             if ticket.is_some() {
                 self.free_place(&mut state);
             }
-            let (more, ended) = (!state.queue.is_empty(), others || state.ended);
+            let ended = others || state.ended;
             drop(state);
-            if more {
-                // A notice wakes one responder, and several may have been needed, or this one leaves.
-                self.arrived.notify_one();
-            }
             match ticket {
                 None if ended => return Err(Idle::End),
                 None => return Err(Idle::Wait),

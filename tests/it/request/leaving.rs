@@ -41,23 +41,36 @@ async fn what_waits_is_left_to_the_others() {
 async fn the_room_of_a_responder_goes_with_it() {
     let bus = Bus::local();
     let gone = bus.respond::<Ask>().capacity(3).with(obey);
-    let _stays = bus.respond::<Ask>().capacity(1).with(obey);
-    let mut asked: Vec<_> = (0..4)
-        .map(|number| bus.request(Ask::new(number, How::Answer)).into_future())
-        .collect();
-    for asked in &mut asked {
-        assert!(asked.now_or_never().is_none());
-    }
+    let stays = bus.respond::<Ask>().capacity(1).with(obey);
+    let ask = |number| {
+        let mut asked = bus.request(Ask::new(number, How::Answer)).into_future();
+        assert!((&mut asked).now_or_never().is_none());
+        asked
+    };
+    let mut queued: Vec<_> = (0..4).map(ask).collect();
     drop(gone);
-    // Four wait where one may: the next waits for room until three of them are gone, and one more.
-    let mut next = bus.request(Ask::new(4, How::Answer)).into_future();
-    assert!((&mut next).now_or_never().is_none());
-    drop(asked.drain(..3));
-    assert!((&mut next).now_or_never().is_none());
-    let mut third = bus.request(Ask::new(5, How::Answer)).into_future();
-    assert!((&mut third).now_or_never().is_none());
-    let last = asked.pop().expect("one");
-    assert_eq!(tokio::join!(last, next, third), (Ok(3), Ok(4), Ok(5)));
+    drop(queued.drain(..3));
+    let without_room = ask(4);
+    // What waits in the queue is answered, what waits for room is not.
+    stays.drain().await;
+    assert_eq!(without_room.await, Err(RequestError::NoResponder));
+    assert_eq!(queued.pop().expect("one").await, Ok(3));
+}
+
+#[tokio::test]
+async fn a_place_that_is_given_up_is_taken_by_the_next() {
+    let bus = Bus::local();
+    let responder = bus.respond::<Ask>().capacity(1).with(obey);
+    let ask = |number| {
+        let mut asked = bus.request(Ask::new(number, How::Answer)).into_future();
+        assert!((&mut asked).now_or_never().is_none());
+        asked
+    };
+    let (first, mut second) = (ask(1), ask(2));
+    drop(first);
+    assert!((&mut second).now_or_never().is_none());
+    responder.drain().await;
+    assert_eq!(second.await, Ok(2));
 }
 
 #[tokio::test(start_paused = true)]

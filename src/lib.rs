@@ -7,6 +7,7 @@ mod handler;
 mod local;
 mod mirror;
 mod observe;
+mod request;
 mod signal;
 mod task;
 
@@ -38,5 +39,6 @@ pub use self::{
         Account, Books, Counts, Health, MirrorHealth, PatternBooks, Status, SubscriberBooks,
         TypeBooks,
     },
+    request::{Answer, Asked, Asking, Loss, Request, RequestError, Responder, ResponderBuilder},
     signal::{Feeling, Level, Signal, SignalSubscription},
 };

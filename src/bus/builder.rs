@@ -9,6 +9,7 @@ use crate::{
     local::{Gate, Local},
     mirror::{Mirror, Running, Stack},
     observe::Ledger,
+    request::Requests,
     signal::Signals,
 };
 
@@ -73,6 +74,7 @@ impl Builder {
                 signals_gate: Gate::default(),
                 local,
                 signals,
+                requests: Requests::new(&ledger),
                 handlers: HandlerSet::default(),
                 shutting_down: tokio::sync::Mutex::default(),
                 mirror,

@@ -7,6 +7,7 @@ mod pattern;
 mod publish;
 mod publisher;
 mod receipt;
+mod request;
 mod shutdown;
 mod subscribe;
 
@@ -28,12 +29,13 @@ use crate::{
     local::{Gate, Local},
     mirror::Running,
     observe::{Books, Counts, Health, Ledger},
+    request::Requests,
     signal::Signals,
 };
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
 ///
-/// The bus of a process needs no broker, no configuration, no feature, and, but for handlers, mirrors
+/// The bus of a process needs no broker, no configuration, no feature, and, but for handlers, requests, mirrors
 /// and [`shutdown`](Self::shutdown), no tokio runtime. Dropping the last clone ends its tasks at once; use
 /// [`shutdown`](Self::shutdown) to let them finish. A handler that holds a clone keeps the bus alive.
 #[derive(Clone)]
@@ -50,6 +52,8 @@ struct Shared {
     signals_gate: Gate,
     local: Arc<Local>,
     signals: Arc<Signals>,
+    /// Above the handlers: ended before their tasks are, it says that the bus ends.
+    requests: Requests,
     handlers: HandlerSet,
     /// Held by the one shutdown at work.
     shutting_down: tokio::sync::Mutex<()>,

@@ -2,7 +2,6 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -11,7 +10,7 @@ use futures_core::Stream;
 
 use crate::{
     event::AnyEnvelope,
-    local::{Gap, Inbox, Patterns},
+    local::{Gap, PatternInbox},
     signal::Receiver,
 };
 
@@ -24,22 +23,19 @@ use crate::{
 pub struct PatternSubscription {
     pattern: Pattern,
     signals: Receiver<AnyEnvelope>,
-    events: Arc<Inbox<AnyEnvelope>>,
-    patterns: Arc<Patterns>,
+    events: PatternInbox,
 }
 
 impl PatternSubscription {
     pub(super) fn new(
         pattern: Pattern,
         signals: Receiver<AnyEnvelope>,
-        events: Arc<Inbox<AnyEnvelope>>,
-        patterns: Arc<Patterns>,
+        events: PatternInbox,
     ) -> Self {
         Self {
             pattern,
             signals,
             events,
-            patterns,
         }
     }
 
@@ -85,12 +81,6 @@ impl Stream for PatternSubscription {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_any(cx)
-    }
-}
-
-impl Drop for PatternSubscription {
-    fn drop(&mut self) {
-        self.patterns.unsubscribe(&self.events);
     }
 }
 

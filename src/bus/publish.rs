@@ -75,10 +75,7 @@ impl Bus {
         }
         let options = PublishOptions::new().priority(signal.level.priority());
         let name = const { Key::from_static(Signal::NAME) };
-        let mut metadata = Metadata::new(name, Arc::clone(&shared.source));
-        metadata.key = signal.key();
-        metadata.origin = Some(shared.origin);
-        options.complete(&mut metadata, Cause::current());
+        let metadata = shared.metadata(name, signal.key(), options);
         let envelope = shared.signals.seal(metadata, signal);
         let remote = match &shared.mirror {
             None => Pending::NoTransport,
@@ -92,6 +89,15 @@ impl Bus {
 }
 
 impl Shared {
+    /// The metadata of something of this name, published here.
+    pub(super) fn metadata(&self, name: Key, key: Key, options: PublishOptions) -> Metadata {
+        let mut metadata = Metadata::new(name, Arc::clone(&self.source));
+        metadata.key = key;
+        metadata.origin = Some(self.origin);
+        options.complete(&mut metadata, Cause::current());
+        metadata
+    }
+
     #[inline]
     pub(super) async fn publish<E: Event>(
         &self,

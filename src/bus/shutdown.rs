@@ -9,9 +9,9 @@ use crate::{handler::Ended, observe::Counts};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// Handlers that finished all they had.
+    /// Handlers and responders that finished all they had.
     pub handlers_finished: u64,
-    /// Handlers that were cut off at the deadline.
+    /// Handlers and responders that were cut off at the deadline.
     pub handlers_aborted: u64,
     /// Events that those had in hand or in their buffers.
     pub abandoned: u64,
@@ -36,9 +36,9 @@ impl Bus {
     /// Ends the bus: takes no more, finishes what it has, reports. Resolves within `deadline` from
     /// now (and two tenths of a second, if tasks must be cut off), whatever the broker does.
     ///
-    /// In this order: publishing is refused, and no more is taken from other processes; what waits
+    /// In this order: publishing and asking are refused, and no more is taken from other processes; what waits
     /// for room in a subscriber's buffer is waited for, until half of the time; handlers finish what
-    /// is in their buffers, until three quarters; signals are refused; what is on its way to other
+    /// is in their buffers, and responders what they have in hand, until three quarters; signals are refused; what is on its way to other
     /// processes, which went on leaving meanwhile, is sent and its outcome awaited, until nine tenths;
     /// the transport is closed. Subscriptions end after what they hold; that may be read afterwards, too.
     ///
@@ -60,6 +60,7 @@ impl Bus {
         let start = Instant::now();
         let by = |share: f64| start + deadline.mul_f64(share);
         let before = shared.counts();
+        shared.requests.close();
         // One at a time; a second call finds everything done, or waits for it.
         let Ok(_turn) = timeout_at(by(1.0), shared.shutting_down.lock()).await else {
             return Shutdown::report(self, Ended::default(), before);

@@ -52,10 +52,8 @@ impl Bus {
                 .with_detail(error.to_string())
         })?;
         let signals = self.shared.signals.subscribe_pattern(pattern.clone());
-        let local = &self.shared.local;
-        let events = local.subscribe_pattern(&pattern, buffer);
-        let patterns = std::sync::Arc::clone(local.patterns());
-        Ok(PatternSubscription::new(pattern, signals, events, patterns))
+        let events = self.shared.local.subscribe_pattern(&pattern, buffer);
+        Ok(PatternSubscription::new(pattern, signals, events))
     }
 
     /// Receives every signal, from here and from other processes.

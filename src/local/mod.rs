@@ -4,6 +4,7 @@ mod borrowed;
 mod buffer;
 mod gate;
 mod inbox;
+mod index;
 mod lane;
 mod log;
 mod patterns;
@@ -23,7 +24,6 @@ use std::{
 use algedonic_transport::{BusId, Key, Metadata, Pattern};
 use tokio::time::{Instant, timeout_at};
 
-use self::lane::AnyLane;
 pub use self::{
     borrowed::{Batch, EventRef},
     buffer::{Buffer, Gap, Lag},
@@ -31,13 +31,13 @@ pub use self::{
 };
 pub(crate) use self::{
     gate::{Gate, Inside},
-    inbox::Inbox,
     lane::{Committed, Draft, Lane, Publication, Refused},
     log::Shared,
-    patterns::Patterns,
+    patterns::PatternInbox,
 };
+use self::{lane::AnyLane, patterns::Patterns};
 use crate::{
-    event::{AnyEnvelope, Event, Origin},
+    event::{Event, Origin},
     observe::Books,
 };
 
@@ -141,16 +141,8 @@ impl Local {
     }
 
     /// Events of any type whose key the pattern selects.
-    pub(crate) fn subscribe_pattern(
-        &self,
-        pattern: &Pattern,
-        buffer: Buffer,
-    ) -> Arc<Inbox<AnyEnvelope>> {
+    pub(crate) fn subscribe_pattern(&self, pattern: &Pattern, buffer: Buffer) -> PatternInbox {
         self.patterns.subscribe(pattern, buffer)
-    }
-
-    pub(crate) fn patterns(&self) -> &Arc<Patterns> {
-        &self.patterns
     }
 
     /// Takes no new event. Those that wait for room are waited for.

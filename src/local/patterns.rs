@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    ops::Deref,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -8,6 +9,7 @@ use algedonic_transport::{Key, Pattern};
 use super::{
     Buffer,
     inbox::Inbox,
+    index::{Index, Token},
     sync::{AtomicUsize, Ordering},
 };
 use crate::{
@@ -30,8 +32,10 @@ pub(crate) struct Patterns {
 
 #[derive(Default)]
 struct Table {
-    entries: Vec<(Pattern, Arc<Inbox<AnyEnvelope>>)>,
-    /// None: nothing selects the key.
+    index: Index<Arc<Inbox<AnyEnvelope>>>,
+    entries: HashMap<u64, (Pattern, Arc<Inbox<AnyEnvelope>>)>,
+    next: u64,
+    /// Keys that were asked for, and what selects them. None: nothing does.
     known: HashMap<Key, Option<Selected>>,
     departed: Account,
     closed: bool,
@@ -50,27 +54,38 @@ impl Patterns {
         self.count.load(Ordering::Relaxed) == 0
     }
 
-    pub(super) fn subscribe(&self, pattern: &Pattern, buffer: Buffer) -> Arc<Inbox<AnyEnvelope>> {
+    pub(super) fn subscribe(self: &Arc<Self>, pattern: &Pattern, buffer: Buffer) -> PatternInbox {
         let inbox = Arc::new(Inbox::new(buffer));
         let mut table = self.write();
-        table.entries.push((pattern.clone(), Arc::clone(&inbox)));
+        let token = table.index.insert(pattern, Arc::clone(&inbox));
+        let id = table.next;
+        table.next += 1;
+        let entry = (pattern.clone(), Arc::clone(&inbox));
+        table.entries.insert(id, entry);
         table.known.clear();
         self.count.fetch_add(1, Ordering::Relaxed);
         if table.closed {
             inbox.close();
         }
-        inbox
+        drop(table);
+        PatternInbox {
+            patterns: Arc::clone(self),
+            inbox,
+            token,
+            id,
+        }
     }
 
-    pub(crate) fn unsubscribe(&self, inbox: &Arc<Inbox<AnyEnvelope>>) {
-        let account = inbox.quit();
+    fn unsubscribe(&self, leaving: &PatternInbox) {
+        let account = leaving.inbox.quit();
         let mut table = self.write();
-        table
-            .entries
-            .retain(|(_, other)| !Arc::ptr_eq(other, inbox));
-        table.known.clear();
+        let indexed = table.index.remove(&leaving.token);
+        let entry = table.entries.remove(&leaving.id);
+        let known = std::mem::take(&mut table.known);
         table.departed += account.closed();
         self.count.fetch_sub(1, Ordering::Relaxed);
+        drop(table);
+        drop((indexed, entry, known));
     }
 
     /// The inboxes whose patterns select the key. None if there are none.
@@ -79,12 +94,10 @@ impl Patterns {
             return selected.clone();
         }
         let mut table = self.write();
-        let selected: Vec<_> = table
-            .entries
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(key))
-            .map(|(_, inbox)| Arc::clone(inbox))
-            .collect();
+        let mut selected = Vec::new();
+        table
+            .index
+            .matching(key, |inbox| selected.push(Arc::clone(inbox)));
         let selected: Option<Selected> = (!selected.is_empty()).then(|| selected.into());
         if table.known.len() >= KNOWN_KEYS {
             table.known.clear();
@@ -97,11 +110,8 @@ impl Patterns {
     pub(super) fn close(&self) {
         let mut table = self.write();
         table.closed = true;
-        let inboxes: Vec<_> = table
-            .entries
-            .iter()
-            .map(|(_, inbox)| Arc::clone(inbox))
-            .collect();
+        let entries = table.entries.values();
+        let inboxes: Vec<_> = entries.map(|(_, inbox)| Arc::clone(inbox)).collect();
         drop(table);
         inboxes.iter().for_each(|inbox| inbox.close());
     }
@@ -109,7 +119,7 @@ impl Patterns {
     /// The books of each subscriber, and of those that have left.
     pub(super) fn books(&self) -> (Vec<PatternBooks>, Account) {
         let table = self.read();
-        let subscribers = table.entries.iter().map(|(pattern, inbox)| PatternBooks {
+        let subscribers = table.entries.values().map(|(pattern, inbox)| PatternBooks {
             pattern: pattern.clone(),
             subscriber: SubscriberBooks::new(inbox.buffer(), inbox.account()),
         });
@@ -122,6 +132,28 @@ impl Patterns {
 
     fn write(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The inbox of one subscriber of a pattern. Dropped, it unsubscribes.
+pub(crate) struct PatternInbox {
+    patterns: Arc<Patterns>,
+    inbox: Arc<Inbox<AnyEnvelope>>,
+    token: Token,
+    id: u64,
+}
+
+impl Deref for PatternInbox {
+    type Target = Inbox<AnyEnvelope>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inbox
+    }
+}
+
+impl Drop for PatternInbox {
+    fn drop(&mut self) {
+        self.patterns.unsubscribe(self);
     }
 }
 

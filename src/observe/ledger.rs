@@ -64,8 +64,23 @@ ledger! {
     handled,
     /// Events for which a handler returned an error.
     failed,
-    /// Events for which a handler panicked.
+    /// Events for which a handler panicked, and requests for which a responder did.
     panicked,
+    /// Requests made. Each is in exactly one of the following six once it is resolved or dropped.
+    requests,
+    /// Requests that were answered with a reply.
+    requests_answered,
+    /// Requests that were answered with the responder's error.
+    requests_declined,
+    /// Requests whose deadline passed.
+    requests_timed_out,
+    /// Requests that a responder had begun and did not answer: it panicked, left, or was cut off by
+    /// the end of the bus.
+    requests_lost,
+    /// Requests that no responder began: there was none, or the bus had ended.
+    requests_refused,
+    /// Requests whose asker went away before they were resolved.
+    requests_withdrawn,
     /// Outcomes [`Remote::Confirmed`](crate::Remote::Confirmed).
     confirmed,
     /// Outcomes [`Remote::Unroutable`](crate::Remote::Unroutable).

@@ -10,6 +10,8 @@ mod handlers;
 mod lag;
 /// The same against a plain model, for any sequence of steps.
 mod model;
+/// Questions and answers inside the process.
+mod request;
 /// The end of a bus: what is finished, what is left, what is leaked.
 mod shutdown;
 /// Pain and pleasure.

@@ -28,7 +28,10 @@ pub use algedonic_transport::{
 pub use self::{
     bus::{Builder, Bus, Delivered, Links, PublishOptions, Receipt, Shutdown},
     event::{AnyEnvelope, Cause, Envelope, Event, Scoped},
-    handler::{Handler, HandlerBuilder},
+    handler::{
+        DeadLetter, DeadLetterKind, DeadLetters, Drained, Fail, Handler, HandlerBuilder,
+        HandlerService, LetterId, RedriveError, Redriven, Retry,
+    },
     local::{Buffer, Gap, Lag, PatternSubscription, Subscription},
     mirror::{LocalOnly, Mirror, Mirrored, Remote, Sending, TransportService},
     observe::{Counts, Health, MirrorHealth, Status},

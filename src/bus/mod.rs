@@ -21,7 +21,7 @@ pub use self::{
     shutdown::Shutdown,
 };
 use crate::{
-    handler::HandlerSet,
+    handler::{DeadLetters, HandlerSet},
     local::Local,
     mirror::Running,
     observe::{Counts, Health, Ledger},
@@ -86,6 +86,11 @@ impl Bus {
     /// never the last. Without a mirror the stream ends at once.
     pub fn links(&self) -> Links {
         Links::new(self.shared.mirror.as_ref().map(Running::links))
+    }
+
+    /// The events that handlers could not handle.
+    pub fn dead_letters(&self) -> DeadLetters {
+        self.shared.handlers.dead_letters()
     }
 
     /// What the bus has counted since it was built.

@@ -2,13 +2,13 @@ use std::{error::Error as StdError, fmt, time::Duration};
 
 use tower::BoxError;
 
-use crate::{Error, Verdict};
+use super::fate::{Fate, judge};
 
 /// Why a handler could not handle an event, and what is to become of it.
 ///
 /// Any error converts into one, so `?` works in a handler that returns `Result<(), Fail>`. Its
-/// verdict is then found in it and its sources: an [`Error`] of this crate that is
-/// [`Permanent`](Verdict::Permanent) makes the event a dead letter at once; any other error is
+/// verdict is then found in it and its sources: an [`Error`](crate::Error) of this crate that is
+/// [`Permanent`](crate::Verdict::Permanent) makes the event a dead letter at once; any other error is
 /// retried as far as the handler's [`Retry`](crate::Retry) allows. To decide otherwise, say so:
 ///
 /// ```
@@ -28,14 +28,6 @@ pub struct Fail {
     /// None if the error speaks for itself.
     stated: Option<Fate>,
     error: BoxError,
-}
-
-/// What is to become of an event whose attempt failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Again, after this time at least, if the policy allows.
-    Retry(Duration),
-    DeadLetter,
 }
 
 /// The longest reason that is kept, in bytes: dead letters are bounded.
@@ -106,24 +98,6 @@ pub(super) fn bounded(mut reason: String) -> String {
     reason
 }
 
-/// The first that has a say, from the outside in.
-fn judge(error: &(dyn StdError + 'static)) -> Fate {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(Carried(fail)) = error.downcast_ref() {
-            return fail.fate();
-        }
-        if let Some(error) = error.downcast_ref::<Error>() {
-            return match error.verdict() {
-                Verdict::Permanent => Fate::DeadLetter,
-                Verdict::Transient => Fate::Retry(Duration::ZERO),
-            };
-        }
-        next = error.source();
-    }
-    Fate::Retry(Duration::ZERO)
-}
-
 impl<E: Into<BoxError>> From<E> for Fail {
     fn from(error: E) -> Self {
         match error.into().downcast::<Carried>() {
@@ -137,7 +111,7 @@ impl<E: Into<BoxError>> From<E> for Fail {
 }
 
 /// A `Fail` on its way through layers.
-struct Carried(Fail);
+pub(super) struct Carried(pub(super) Fail);
 
 impl StdError for Carried {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
@@ -168,7 +142,7 @@ impl fmt::Debug for Fail {
         f.debug_struct("Fail")
             .field("fate", &self.fate())
             .field("error", &self.error)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,7 +151,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::ErrorKind;
+    use crate::{Error, ErrorKind};
 
     const AT_ONCE: Fate = Fate::Retry(Duration::ZERO);
 

@@ -13,7 +13,10 @@ use crate::event::Event;
 
 /// The groups of one bus that have a member, by event type and name.
 #[derive(Default)]
-pub(super) struct Groups(Mutex<HashMap<(TypeId, Arc<str>), Weak<dyn Shared>>>);
+pub(super) struct Groups(Mutex<HashMap<GroupId, Weak<dyn Shared>>>);
+
+/// The type of the events, and the group's name.
+type GroupId = (TypeId, Arc<str>);
 
 /// An inbox whose type is known at run time only.
 trait Shared: Return {

@@ -1,19 +1,16 @@
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::oneshot;
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, Service};
 
 use super::{
     account::Account,
+    attempt::{Attempt, attempt, ready},
     dead_letter::DeadLetters,
-    fail::Fail,
     inbox::Inbox,
     retry::Backoff,
-    taken::{Attempt, Taken, panic_message},
+    taken::Taken,
 };
 use crate::event::{Envelope, Event};
 
@@ -110,7 +107,7 @@ impl<E: Event> Shift<E> {
                 {
                     self.drain = None;
                     if told.is_ok() {
-                        self.stop().await;
+                        self.stop();
                         exhausted = self.left;
                     }
                 }
@@ -137,10 +134,10 @@ impl<E: Event> Shift<E> {
     }
 
     /// Takes no more from the bus: leaves the inbox to the others, or, if it is the last, ends it.
-    async fn stop(&mut self) {
+    fn stop(&mut self) {
         self.left = self.member.leave_to_others();
         if !self.left {
-            self.member.inbox.unsubscribe(&self.member.account).await;
+            self.member.inbox.unsubscribe(&self.member.account);
         }
     }
 }
@@ -148,56 +145,5 @@ impl<E: Event> Shift<E> {
 impl<E: Event> Drop for Shift<E> {
     fn drop(&mut self) {
         self.member.leave();
-    }
-}
-
-/// Waits until the service can be called; what goes wrong is a failed attempt.
-async fn ready<E, S>(service: &mut S) -> Result<(), Attempt>
-where
-    S: Service<Envelope<E>, Response = ()>,
-    S::Error: Into<BoxError>,
-{
-    match AssertUnwindSafe(service.ready()).catch_unwind().await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(failed(error)),
-        Err(panic) => Err(Attempt::Panicked(panic_message(&*panic))),
-    }
-}
-
-/// Calls the service; the call itself may panic, and belongs to the cause, too.
-fn attempt<E, S>(taken: Taken<E>, service: &mut S) -> impl Future<Output = ()> + use<E, S>
-where
-    E: Event,
-    S: Service<Envelope<E>, Response = ()>,
-    S::Error: Into<BoxError>,
-{
-    let envelope = taken.job().envelope.clone();
-    let cause = envelope.cause();
-    let called = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let call = cause.clone().scope(async { service.call(envelope) });
-        call.now_or_never().expect("it awaits nothing")
-    }));
-    async move {
-        let attempt = match called {
-            Err(panic) => Err(panic),
-            Ok(call) => {
-                let outcome = cause.scope(async {
-                    match call.await {
-                        Ok(()) => Attempt::Handled,
-                        Err(error) => failed(error),
-                    }
-                });
-                AssertUnwindSafe(outcome).catch_unwind().await
-            }
-        };
-        taken.end(attempt.unwrap_or_else(|panic| Attempt::Panicked(panic_message(&*panic))));
-    }
-}
-
-fn failed(error: impl Into<BoxError>) -> Attempt {
-    let fail = Fail::from(error.into());
-    Attempt::Failed {
-        fate: fail.fate(),
-        reason: fail.reason(),
     }
 }

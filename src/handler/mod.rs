@@ -6,9 +6,11 @@
 //! out of the inbox, and holds it as a [`Taken`](taken::Taken) until it is settled.
 
 mod account;
+mod attempt;
 mod builder;
 mod dead_letter;
 mod fail;
+mod fate;
 mod groups;
 mod guard;
 mod inbox;
@@ -18,6 +20,7 @@ mod queue;
 mod retry;
 mod service;
 mod set;
+mod start;
 mod taken;
 
 pub use self::{

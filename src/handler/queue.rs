@@ -85,15 +85,12 @@ impl<E> Queue<E> {
         let Some(parked) = self.busy.get_mut(key) else {
             return false;
         };
-        match parked.pop_front() {
-            Some(job) => {
-                self.ready.push_back(job);
-                true
-            }
-            None => {
-                self.busy.remove(key);
-                false
-            }
+        if let Some(job) = parked.pop_front() {
+            self.ready.push_back(job);
+            true
+        } else {
+            self.busy.remove(key);
+            false
         }
     }
 
@@ -115,11 +112,13 @@ impl<E> Queue<E> {
         self.waiting.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// Forgets everything; says how many events that were.
-    pub(super) fn clear(&mut self) -> usize {
-        self.ready.clear();
-        self.waiting.clear();
-        self.busy.clear();
-        std::mem::take(&mut self.held)
+    /// Gives up everything it holds.
+    pub(super) fn clear(&mut self) -> Vec<Job<E>> {
+        self.held = 0;
+        let ready = self.ready.drain(..);
+        let parked = self.busy.drain().flat_map(|(_, parked)| parked);
+        let mut left: Vec<_> = ready.chain(parked).collect();
+        left.extend(std::mem::take(&mut self.waiting).into_values());
+        left
     }
 }

@@ -1,15 +1,12 @@
-use std::{
-    any::{Any, TypeId},
-    sync::Arc,
-    time::Duration,
-};
+use std::{any::TypeId, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::{
+    attempt::Attempt,
     dead_letter::{DeadLetterKind, NewLetter, Return},
-    fail::{Fate, bounded},
+    fate::Fate,
     member::Member,
     queue::Job,
 };
@@ -21,13 +18,6 @@ pub(super) struct Taken<E: Event> {
     /// None once it is settled, or given back.
     job: Option<Job<E>>,
     member: Arc<Member<E>>,
-}
-
-/// How an attempt ended.
-pub(super) enum Attempt {
-    Handled,
-    Failed { fate: Fate, reason: String },
-    Panicked(String),
 }
 
 impl<E: Event> Taken<E> {
@@ -126,13 +116,4 @@ impl<E: Event> Drop for Taken<E> {
             self.member.inbox.settle(&job);
         }
     }
-}
-
-/// What a panic said, if it was text.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    bounded(text.unwrap_or("a panic without a text").to_owned())
 }

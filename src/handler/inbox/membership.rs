@@ -1,14 +1,7 @@
 use std::task::Poll;
 
 use super::{Inbox, lagged, lock};
-use crate::{
-    event::{AnyEnvelope, Event},
-    handler::{
-        account::Account,
-        dead_letter::{RedriveError, Return},
-    },
-    local::Subscription,
-};
+use crate::{event::Event, handler::account::Account, local::Subscription};
 
 /// Some of a group are keyed, and others are not.
 #[derive(Debug)]
@@ -75,24 +68,5 @@ impl<E: Event> Inbox<E> {
         let subscription = slot.take();
         drop(slot);
         account.abandoned(subscription.map_or(0, |subscription| subscription.unread()));
-    }
-}
-
-impl<E: Event> Return for Inbox<E> {
-    fn take_back(&self, event: &AnyEnvelope) -> Result<(), RedriveError> {
-        // Its letters are of its own type.
-        let envelope = event.downcast().ok_or(RedriveError::HandlerEnded)?;
-        let job = self.job(envelope);
-        let mut queue = self.queue();
-        if queue.members == 0 || queue.ended {
-            return Err(RedriveError::HandlerEnded);
-        }
-        if queue.held() >= self.buffer.capacity.get() {
-            return Err(RedriveError::NoRoom);
-        }
-        queue.keep(job);
-        drop(queue);
-        self.ring();
-        Ok(())
     }
 }

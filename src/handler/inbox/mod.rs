@@ -1,23 +1,23 @@
 //! What lies between a subscription and the members.
 
+mod bell;
 mod membership;
+mod settling;
 
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use futures_core::Stream;
 use futures_util::future::OptionFuture;
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
+use self::bell::Bell;
 pub(super) use self::membership::Mixed;
 use super::{
     attempt::panic_message,
@@ -40,20 +40,6 @@ pub(super) struct Inbox<E: Event> {
     order: Order<E>,
     pub(super) buffer: Buffer,
     pub(super) group: Option<Arc<str>>,
-}
-
-/// Rings when the members should look again: all of them, because any one may be busy.
-#[derive(Default)]
-struct Bell(Notify);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.notify_waiters();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.notify_waiters();
-    }
 }
 
 /// What a member finds.
@@ -98,7 +84,7 @@ impl<E: Event> Inbox<E> {
             // A handler that never waits must let others have their turn.
             tokio::task::coop::consume_budget().await;
             let mut look = self.look();
-            let rung = self.bell.0.notified();
+            let rung = self.bell.rung();
             tokio::pin!(rung);
             if matches!(look, Look::Nothing(_)) {
                 // Registered before the look that counts, or the bell could ring unheard.
@@ -179,28 +165,7 @@ impl<E: Event> Inbox<E> {
     }
 
     fn ring(&self) {
-        self.bell.0.notify_waiters();
-    }
-
-    /// The event is settled: the next of its key may begin.
-    pub(super) fn settle(&self, job: &Job<E>) {
-        if let Some(key) = &job.key
-            && self.queue().release(key)
-        {
-            self.ring();
-        }
-    }
-
-    /// Tries the event again when it is due. Gives it back if nobody is left to do so.
-    pub(super) fn retry(&self, job: Job<E>, due: Instant) -> Result<(), Job<E>> {
-        let mut queue = self.queue();
-        if queue.members == 0 {
-            return Err(job);
-        }
-        queue.wait(job, due);
-        drop(queue);
-        self.ring();
-        Ok(())
+        self.bell.ring();
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<E>> {

@@ -173,3 +173,18 @@ async fn a_retry_that_is_due_before_the_deadline_is_made_at_a_shutdown() {
     assert_eq!((report.handlers_finished, report.counts.handled), (3, 4));
     drop(members);
 }
+
+/// It has no await that waits, and yet it can be ended.
+#[tokio::test]
+async fn a_handler_that_never_waits_lets_others_have_their_turn() {
+    let bus = Bus::local();
+    let inner = bus.clone();
+    let handler = bus.on::<Tick>().handle(move |tick| {
+        let bus = inner.clone();
+        async move { bus.publish(Tick::new(tick.number + 1)).await.map(drop) }
+    });
+    bus.publish(Tick::new(0)).await.expect("open");
+    until("some turns", || bus.counts().handled > 1000).await;
+    drop(handler);
+    until("its end", || bus.counts().abandoned > 0).await;
+}

@@ -8,7 +8,10 @@ use std::{
 use algedonic::{Buffer, Bus, Handler, Retry};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::{events::Tick, patience::until};
+use crate::{
+    events::Tick,
+    patience::{until, within},
+};
 
 type Seen = Arc<Mutex<BTreeMap<u64, Vec<&'static str>>>>;
 
@@ -152,4 +155,37 @@ async fn a_group_is_not_keyed_in_part() {
         .keyed(|tick| tick.number)
         .handle(|_| async { Ok::<_, io::Error>(()) });
     let _unkeyed = member(&bus, "b", &seen);
+}
+
+/// A member that blocks its thread, which is wrong, holds up what it has in hand, and not the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_blocks_its_thread_does_not_hold_the_others() {
+    let (bus, seen) = (Bus::local(), Seen::default());
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (held, mut once) = (Mutex::new(held), true);
+    let blocking = bus
+        .on::<Tick>()
+        .group("billing")
+        .concurrency(4)
+        .handle(move |_| {
+            if std::mem::take(&mut once) {
+                let _ = held.lock().expect("whole").recv();
+            }
+            async { Ok::<_, io::Error>(()) }
+        });
+    bus.publish(Tick::new(0)).await.expect("open");
+    let other = member(&bus, "b", &seen);
+    for number in 1..10 {
+        bus.publish(Tick::new(number)).await.expect("open");
+    }
+    let handled = within("the other", async {
+        while seen.lock().expect("whole").is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    handled.await;
+    drop(release);
+    within("the first", blocking.drain()).await;
+    within("the other", other.drain()).await;
+    assert_eq!((bus.counts().handled, bus.counts().abandoned), (10, 0));
 }

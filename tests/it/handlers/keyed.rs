@@ -6,9 +6,9 @@ use std::{
 };
 
 use algedonic::{Buffer, Bus, Retry};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
-use crate::events::Tick;
+use crate::{events::Tick, patience::until};
 
 /// A tick of a key.
 fn tick(key: u32, number: u64) -> Tick {
@@ -130,5 +130,42 @@ async fn members_on_several_threads_keep_the_order_of_each_key() {
     assert_eq!(bus.counts().handled, 20_000);
     for (key, numbers) in &*handled.lock().expect("whole") {
         assert!(numbers.is_sorted(), "key {key}");
+    }
+}
+
+/// A redriven event waits behind its key like any other.
+#[tokio::test(start_paused = true)]
+async fn a_redriven_event_takes_its_place_behind_its_key() {
+    let (bus, (done, mut handled)) = (Bus::local(), mpsc::unbounded_channel());
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let mut first = true;
+    let _handler = bus
+        .on::<Tick>()
+        .keyed(|_| "one")
+        .concurrency(4)
+        .handle(move |tick| {
+            let (done, gate) = (done.clone(), Arc::clone(&opened));
+            let fails = std::mem::take(&mut first);
+            async move {
+                if fails {
+                    return Err("planted");
+                }
+                gate.acquire().await.expect("open").forget();
+                done.send(tick.number).expect("the test is listening");
+                Ok(())
+            }
+        });
+    for number in 0..3 {
+        bus.publish(Tick::new(number)).await.expect("open");
+    }
+    let letters = bus.dead_letters();
+    until("the letter", || letters.len() == 1).await;
+    letters
+        .redrive(letters.list()[0].id)
+        .expect("the handler runs");
+    gate.add_permits(3);
+    for number in [1, 2, 0] {
+        assert_eq!(handled.recv().await, Some(number));
     }
 }

@@ -32,7 +32,10 @@ pub use self::{
         Publisher, Receipt, Shutdown,
     },
     event::{AnyEnvelope, Cause, Envelope, Event, Scoped},
-    handler::{Handler, HandlerBuilder},
+    handler::{
+        DeadLetter, DeadLetterKind, DeadLetters, Drained, Fail, Handler, HandlerBuilder,
+        HandlerService, LetterId, RedriveError, Redriven, Retry,
+    },
     local::{Batch, Buffer, EventRef, Gap, Lag, Subscription},
     mirror::{LocalOnly, Mirror, Mirrored, Remote, Sending, TransportService},
     observe::{

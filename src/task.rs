@@ -1,6 +1,6 @@
 //! Tasks that end with their owner.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 use tokio::{
     runtime::Handle,
@@ -15,7 +15,11 @@ const LAST_TURN: Duration = Duration::from_millis(100);
 
 /// A task that ends with its owner.
 #[derive(Debug)]
-pub(crate) struct Task {
+pub(crate) struct Task(TaskRef);
+
+/// A task seen by one who does not own it.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskRef {
     id: Id,
     abort: AbortHandle,
     done: watch::Receiver<()>,
@@ -28,15 +32,25 @@ impl Task {
             let _finished = finished;
             work.await;
         });
-        Self {
+        Self(TaskRef {
             id: handle.id(),
             abort: handle.abort_handle(),
             done,
-        }
+        })
     }
+}
 
-    pub(crate) fn abort_handle(&self) -> AbortHandle {
-        self.abort.clone()
+impl Deref for Task {
+    type Target = TaskRef;
+    fn deref(&self) -> &TaskRef {
+        &self.0
+    }
+}
+
+impl TaskRef {
+    /// Ends it at its next await.
+    pub(crate) fn abort(&self) {
+        self.abort.abort();
     }
 
     /// Whether the caller runs inside of it: then it cannot be waited for.
@@ -63,6 +77,6 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.abort.abort();
+        self.0.abort();
     }
 }

@@ -5,7 +5,7 @@ use tower::{BoxError, Service};
 
 use super::{Bus, Shared};
 use crate::{
-    handler::HandlerSet,
+    handler::{self, HandlerSet},
     local::{Gate, Local},
     mirror::{Mirror, Running, Stack},
     observe::Ledger,
@@ -19,6 +19,7 @@ use crate::{
 pub struct Builder {
     source: Arc<str>,
     mirror: Option<Mirror<Stack>>,
+    dead_letter_capacity: usize,
 }
 
 impl Builder {
@@ -26,6 +27,7 @@ impl Builder {
         Self {
             source: "local".into(),
             mirror: None,
+            dead_letter_capacity: handler::DEFAULT_CAPACITY,
         }
     }
 
@@ -33,6 +35,13 @@ impl Builder {
     /// default.
     pub fn source(mut self, source: impl Into<Arc<str>>) -> Self {
         self.source = source.into();
+        self
+    }
+
+    /// How many dead letters the bus keeps; 1,024 by default. When there are more, the oldest makes
+    /// room. With 0 none are kept, and each is counted as lost.
+    pub fn dead_letter_capacity(mut self, letters: usize) -> Self {
+        self.dead_letter_capacity = letters;
         self
     }
 
@@ -54,7 +63,11 @@ impl Builder {
     /// `Misconfigured`: an event type whose name or keys break the rules, two types of one name, or
     /// a mirror outside of a tokio runtime. Without a mirror there are none.
     pub fn build(self) -> Result<Bus, Error> {
-        let Self { source, mirror } = self;
+        let Self {
+            source,
+            mirror,
+            dead_letter_capacity,
+        } = self;
         let ledger = Arc::new(Ledger::default());
         let origin = BusId::new();
         let local = Arc::new(Local::new(Arc::clone(&source), origin));
@@ -75,7 +88,7 @@ impl Builder {
                 local,
                 signals,
                 requests: Requests::new(&ledger),
-                handlers: HandlerSet::default(),
+                handlers: HandlerSet::new(dead_letter_capacity, &ledger),
                 shutting_down: tokio::sync::Mutex::default(),
                 mirror,
                 ledger,

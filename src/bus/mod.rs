@@ -25,7 +25,7 @@ pub use self::{
     shutdown::Shutdown,
 };
 use crate::{
-    handler::HandlerSet,
+    handler::{DeadLetters, HandlerSet},
     local::{Gate, Local},
     mirror::Running,
     observe::{Books, Counts, Health, Ledger},
@@ -92,6 +92,11 @@ impl Bus {
     /// never the last. Without a mirror the stream ends at once.
     pub fn links(&self) -> Links {
         Links::new(self.shared.mirror.as_ref().map(Running::links))
+    }
+
+    /// The events that handlers could not handle.
+    pub fn dead_letters(&self) -> DeadLetters {
+        self.shared.handlers.dead_letters()
     }
 
     /// What the bus has counted since it was built.

@@ -92,7 +92,7 @@ impl Shutdown {
             handlers_finished: ended.finished,
             handlers_aborted: ended.aborted,
             abandoned: counts.abandoned - before.abandoned,
-            unread: shared.local.books().total().in_flight + shared.signals.unread(),
+            unread: shared.local.unread() + shared.signals.unread(),
             unsent: counts.local_only - before.local_only,
             unknown: counts.unknown - before.unknown,
             counts,

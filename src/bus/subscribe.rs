@@ -69,7 +69,8 @@ impl Bus {
         self.shared.signals.subscribe(level)
     }
 
-    /// Sets up a handler of events of type `E`: a function that the bus calls.
+    /// Sets up a handler of events of type `E`: a function, or a tower service,
+    /// that the bus calls.
     ///
     /// ```
     /// # use algedonic::{Bus, Event};

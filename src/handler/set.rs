@@ -1,12 +1,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
+use tokio::{runtime::Handle, time::Instant};
 
-use crate::task::Task;
+use super::{dead_letter::DeadLetters, groups::Groups};
+use crate::{
+    observe::Ledger,
+    task::{Task, TaskRef},
+};
 
-/// The running handlers of one bus. Dropped, it ends them.
-#[derive(Debug, Default)]
-pub(crate) struct HandlerSet(Mutex<Vec<Arc<Task>>>);
+/// The running handlers of one bus, and what they share. Dropped, it ends them.
+#[derive(Debug)]
+pub(crate) struct HandlerSet {
+    tasks: Mutex<Vec<Arc<Task>>>,
+    pub(super) groups: Arc<Groups>,
+    dead_letters: DeadLetters,
+}
 
 /// How the handlers ended at a shutdown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,24 +24,37 @@ pub(crate) struct Ended {
 }
 
 impl HandlerSet {
+    pub(crate) fn new(dead_letter_capacity: usize, ledger: &Arc<Ledger>) -> Self {
+        let groups = Arc::<Groups>::default();
+        Self {
+            tasks: Mutex::default(),
+            groups: Arc::clone(&groups),
+            dead_letters: DeadLetters::new(dead_letter_capacity, groups, Arc::clone(ledger)),
+        }
+    }
+
+    pub(crate) fn dead_letters(&self) -> DeadLetters {
+        self.dead_letters.clone()
+    }
+
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> TaskRef {
         let task = Arc::new(Task::spawn(&Handle::current(), work));
-        let abort = task.abort_handle();
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = TaskRef::clone(&task);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Forget those that ended, or the set would grow with every handler ever made.
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
-        abort
+        seen
     }
 
     /// Waits for the handlers to finish what they have; at the deadline the rest are aborted. The
     /// one that calls it, if one does, is not waited for.
     pub(crate) async fn end_by(&self, deadline: Instant) -> Ended {
         let tasks = self
-            .0
+            .tasks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();

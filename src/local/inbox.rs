@@ -1,6 +1,7 @@
 use std::{
     collections::VecDeque,
     mem,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -9,12 +10,14 @@ use super::{
     sync::{Mutex, lock},
     waiters::{Ticket, Waiters},
 };
-use crate::observe::Account;
+use crate::observe::{Account, Settled};
 
 /// A queue for one subscriber alone: for what a shared log cannot hold, since each such subscriber
 /// has something else in its buffer (those of patterns, and those that keep the oldest).
 pub(crate) struct Inbox<T> {
     buffer: Buffer,
+    /// By handlers, if they drive it.
+    settled: Option<Arc<Settled>>,
     state: Mutex<State<T>>,
 }
 
@@ -35,6 +38,13 @@ struct State<T> {
     account: Account,
 }
 
+/// What a subscriber that leaves had not read.
+pub(crate) struct Rest<T> {
+    pub(crate) items: VecDeque<T>,
+    /// How many are missing among them.
+    pub(crate) missed: u64,
+}
+
 struct Entry<T> {
     /// How many are missing before it.
     missed: u64,
@@ -42,9 +52,10 @@ struct Entry<T> {
 }
 
 impl<T> Inbox<T> {
-    pub(crate) fn new(buffer: Buffer) -> Self {
+    pub(crate) fn new(buffer: Buffer, settled: Option<Arc<Settled>>) -> Self {
         Self {
             buffer,
+            settled,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 missed: 0,
@@ -187,18 +198,28 @@ impl<T> Inbox<T> {
         wake(waker);
     }
 
-    /// The reader goes: nothing is put any more, and who waits is let go.
-    pub(crate) fn quit(&self) -> Account {
-        let (queue, wakers, account) = {
+    /// The reader goes: nothing is put any more, and who waits is let go. What was unread is its own
+    /// if it takes it; else it is given up.
+    pub(crate) fn quit(&self, take: bool) -> Rest<T> {
+        let (queue, wakers) = {
             let mut state = lock(&self.state);
             state.gone = true;
-            let account = state.account();
-            let wakers = state.waiters.pop_up_to(u64::MAX);
-            (mem::take(&mut state.queue), wakers, account)
+            let queue = mem::take(&mut state.queue);
+            if !take {
+                state.account.abandoned += queue.len() as u64;
+            }
+            (queue, state.waiters.pop_up_to(u64::MAX))
         };
         wakers.into_iter().for_each(Waker::wake);
-        drop(queue);
-        account
+        let missed = queue.iter().map(|entry| entry.missed).sum();
+        Rest {
+            items: queue.into_iter().map(|entry| entry.item).collect(),
+            missed,
+        }
+    }
+
+    pub(crate) fn settled(&self) -> Option<&Arc<Settled>> {
+        self.settled.as_ref()
     }
 
     pub(crate) fn unread(&self) -> u64 {
@@ -206,6 +227,15 @@ impl<T> Inbox<T> {
     }
 
     pub(crate) fn account(&self) -> Account {
+        let account = lock(&self.state).account();
+        match &self.settled {
+            None => account,
+            Some(settled) => settled.complete(account),
+        }
+    }
+
+    /// What the reader has taken, whether it is settled or not.
+    pub(crate) fn taken(&self) -> Account {
         lock(&self.state).account()
     }
 }
@@ -257,11 +287,12 @@ impl<T> State<T> {
             offered,
             dropped,
             expired,
+            abandoned,
             ..
         } = self.account;
         Account {
             in_flight,
-            delivered: offered - dropped - expired - in_flight,
+            delivered: offered - dropped - expired - abandoned - in_flight,
             ..self.account
         }
     }

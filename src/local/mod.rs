@@ -38,7 +38,7 @@ pub(crate) use self::{
 use self::{lane::AnyLane, patterns::Patterns};
 use crate::{
     event::{Event, Origin},
-    observe::Books,
+    observe::{Books, Settled},
 };
 
 /// Every lane of events of one bus: one for each type, and the subscribers of patterns.
@@ -128,7 +128,16 @@ impl Local {
 
     /// Events of one type, published from now on; first the last ones, if that is wanted.
     pub(crate) fn subscribe<E: Event>(&self, buffer: Buffer, retained: bool) -> Subscription<E> {
-        Subscription::new(self.lane::<E>(), buffer, retained)
+        Subscription::new(self.lane::<E>(), buffer, retained, None)
+    }
+
+    /// As [`subscribe`](Self::subscribe), for handlers, which settle what they take.
+    pub(crate) fn subscribe_handler<E: Event>(
+        &self,
+        buffer: Buffer,
+        settled: Arc<Settled>,
+    ) -> Subscription<E> {
+        Subscription::new(self.lane::<E>(), buffer, false, Some(settled))
     }
 
     /// Delivers an event that another process published. Waits for everybody who would have a
@@ -167,11 +176,19 @@ impl Local {
         lanes.iter().for_each(|lane| lane.close());
     }
 
+    /// How many events wait in buffers, unread.
+    pub(crate) fn unread(&self) -> u64 {
+        let lanes = self.lanes();
+        lanes.iter().map(|lane| lane.unread()).sum::<u64>() + self.patterns.unread()
+    }
+
+    fn lanes(&self) -> Vec<Arc<dyn AnyLane>> {
+        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+        types.lanes.values().cloned().collect()
+    }
+
     pub(crate) fn books(&self) -> Books {
-        let lanes: Vec<_> = {
-            let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-            types.lanes.values().cloned().collect()
-        };
+        let lanes = self.lanes();
         let mut books = Books::default();
         books.types = lanes.iter().map(|lane| lane.books()).collect();
         books.types.sort_by(|one, other| one.name.cmp(&other.name));

@@ -55,7 +55,7 @@ impl Patterns {
     }
 
     pub(super) fn subscribe(self: &Arc<Self>, pattern: &Pattern, buffer: Buffer) -> PatternInbox {
-        let inbox = Arc::new(Inbox::new(buffer));
+        let inbox = Arc::new(Inbox::new(buffer, None));
         let mut table = self.write();
         let token = table.index.insert(pattern, Arc::clone(&inbox));
         let id = table.next;
@@ -77,7 +77,8 @@ impl Patterns {
     }
 
     fn unsubscribe(&self, leaving: &PatternInbox) {
-        let account = leaving.inbox.quit();
+        drop(leaving.inbox.quit(false));
+        let account = leaving.inbox.account();
         let mut table = self.write();
         let indexed = table.index.remove(&leaving.token);
         let entry = table.entries.remove(&leaving.id);
@@ -114,6 +115,16 @@ impl Patterns {
         let inboxes: Vec<_> = entries.map(|(_, inbox)| Arc::clone(inbox)).collect();
         drop(table);
         inboxes.iter().for_each(|inbox| inbox.close());
+    }
+
+    /// How many events wait in buffers.
+    pub(super) fn unread(&self) -> u64 {
+        let table = self.read();
+        table
+            .entries
+            .values()
+            .map(|(_, inbox)| inbox.unread())
+            .sum()
     }
 
     /// The books of each subscriber, and of those that have left.

@@ -12,10 +12,13 @@ use tokio::task::coop;
 
 use super::{
     Batch, Buffer, EventRef, Gap, Lag,
-    inbox::Inbox,
+    inbox::{Inbox, Rest},
     lane::{Follower, Lane},
 };
-use crate::event::{Envelope, Event, Sealed};
+use crate::{
+    event::{Envelope, Event, Sealed},
+    observe::Settled,
+};
 
 /// Events of one type, in the order in which each publisher published them; made by
 /// [`Bus::subscribe`](crate::Bus::subscribe).
@@ -36,6 +39,8 @@ pub struct Subscription<E: Event> {
     early: VecDeque<Envelope<E>>,
     /// What is lent.
     lent: Lent<E>,
+    /// It has unsubscribed.
+    left: bool,
 }
 
 enum Source<E: Event> {
@@ -51,14 +56,19 @@ enum Lent<E> {
 }
 
 impl<E: Event> Subscription<E> {
-    pub(super) fn new(lane: Arc<Lane<E>>, buffer: Buffer, retained: bool) -> Self {
+    pub(super) fn new(
+        lane: Arc<Lane<E>>,
+        buffer: Buffer,
+        retained: bool,
+        settled: Option<Arc<Settled>>,
+    ) -> Self {
         let (source, early) = match buffer.lag {
             Lag::Block | Lag::DropOldest => {
-                let (follower, early) = lane.follow(buffer);
+                let (follower, early) = lane.follow(buffer, settled);
                 (Source::Log(follower), early)
             }
             Lag::DropNewest | Lag::Error => {
-                let (inbox, early) = lane.add_inbox(buffer);
+                let (inbox, early) = lane.add_inbox(buffer, settled);
                 (Source::Inbox(inbox), early)
             }
         };
@@ -67,6 +77,7 @@ impl<E: Event> Subscription<E> {
             source,
             early: if retained { early } else { VecDeque::new() },
             lent: Lent::Log(0),
+            left: false,
         }
     }
 
@@ -101,6 +112,20 @@ impl<E: Event> Subscription<E> {
             (Source::Inbox(inbox), _) => inbox.unread(),
         };
         waiting + self.early.len() as u64
+    }
+
+    /// Unsubscribes, and takes along what is unread.
+    pub(crate) fn finish(mut self) -> Rest<Envelope<E>> {
+        self.give_back();
+        let mut rest = match &mut self.source {
+            Source::Log(follower) => follower.finish(),
+            Source::Inbox(inbox) => self.lane.remove_inbox(inbox, true),
+        };
+        self.left = true;
+        while let Some(envelope) = self.early.pop_back() {
+            rest.items.push_front(envelope);
+        }
+        rest
     }
 
     #[inline]
@@ -280,8 +305,10 @@ impl<E: Event> Unpin for Subscription<E> {}
 impl<E: Event> Drop for Subscription<E> {
     fn drop(&mut self) {
         self.give_back();
-        if let Source::Inbox(inbox) = &self.source {
-            self.lane.remove_inbox(inbox);
+        if let Source::Inbox(inbox) = &self.source
+            && !self.left
+        {
+            self.lane.remove_inbox(inbox, false);
         }
     }
 }

@@ -139,7 +139,7 @@ impl Running {
             transport: self.transport.name(),
             running: self.events.is_running()
                 && self.signals.is_running()
-                && !self.dispatchers.iter().any(Task::is_finished),
+                && !self.dispatchers.iter().any(|task| task.is_finished()),
             link: self.transport.link(),
             queued,
             in_flight,

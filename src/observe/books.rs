@@ -8,7 +8,7 @@ use crate::local::{Buffer, Lag};
 ///
 /// At rest, that is while nobody publishes, receives or handles, the numbers
 /// [balance](Self::is_balanced):
-/// `offered = delivered + dropped + expired + dead_lettered + abandoned + in_flight`.
+/// `offered + redriven = delivered + dropped + expired + dead_lettered + abandoned + in_flight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
@@ -23,6 +23,8 @@ pub struct Account {
     pub expired: u64,
     /// Given up by its handler, and kept as dead letters.
     pub dead_lettered: u64,
+    /// Dead letters that were given back to its handler; one may come to be a dead letter again.
+    pub redriven: u64,
     /// Unread when it unsubscribed, or in the hands of a handler that was cut off.
     pub abandoned: u64,
     /// In its buffer, or in the hands of its handler.
@@ -32,7 +34,7 @@ pub struct Account {
 impl Account {
     /// Whether each event offered is found in exactly one of the other numbers.
     pub fn is_balanced(&self) -> bool {
-        self.offered
+        self.offered + self.redriven
             == self.delivered
                 + self.dropped
                 + self.expired
@@ -58,6 +60,7 @@ impl AddAssign for Account {
         self.dropped += other.dropped;
         self.expired += other.expired;
         self.dead_lettered += other.dead_lettered;
+        self.redriven += other.redriven;
         self.abandoned += other.abandoned;
         self.in_flight += other.in_flight;
     }

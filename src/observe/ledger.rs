@@ -58,14 +58,27 @@ ledger! {
     /// Left out because their time had passed: copies of the delivered, and messages from other
     /// processes that came too late.
     expired,
-    /// Of the delivered: what a handler that was cut off had not finished.
+    /// Events that a handler which was cut off, dropped or shut down had not finished: in hand,
+    /// waiting for a retry, parked behind their key, or buffered.
+    ///
+    /// What was delivered to handlers, less what was dropped or had expired there, and what was
+    /// redriven, are together `handled` + `dead_lettered` + `abandoned` + what they still have.
     abandoned,
-    /// Events that a handler finished.
+    /// Events that a handler finished without an error.
     handled,
-    /// Events for which a handler returned an error.
+    /// Attempts of handlers that ended in an error; a retried event may count several.
     failed,
-    /// Events for which a handler panicked, and requests for which a responder did.
+    /// Attempts of handlers, and requests in the hands of responders, that ended in a panic; and events
+    /// whose order key could not be had because its function panicked.
     panicked,
+    /// Of the failed: those after which the event was put off, to be tried again.
+    retried,
+    /// Events that became dead letters; a redriven one may count several times.
+    dead_lettered,
+    /// Dead letters that made room for newer ones, and are gone.
+    dead_letters_lost,
+    /// Dead letters that were given back to their handlers.
+    redriven,
     /// Requests made. Each is in exactly one of the following six once it is resolved or dropped.
     requests,
     /// Requests that were answered with a reply.

@@ -3,10 +3,11 @@
 mod books;
 mod health;
 mod ledger;
+mod settled;
 
-pub(crate) use self::ledger::Ledger;
 pub use self::{
     books::{Account, Books, PatternBooks, SubscriberBooks, TypeBooks},
     health::{Health, MirrorHealth, Status},
     ledger::Counts,
 };
+pub(crate) use self::{ledger::Ledger, settled::Settled};

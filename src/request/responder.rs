@@ -1,13 +1,13 @@
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::sync::watch;
 
 use super::{
     Asked, Request, Requests,
     drive::drive,
     seat::{Post, Shift},
 };
-use crate::{handler::HandlerSet, local::Buffer};
+use crate::{handler::HandlerSet, local::Buffer, task::TaskRef};
 
 /// Sets up a responder; made by [`Bus::respond`](crate::Bus::respond).
 #[must_use = "a responder begins with `with`"]
@@ -110,7 +110,7 @@ pub struct Responder(
 
 struct Running {
     seat: Arc<dyn Post>,
-    task: AbortHandle,
+    task: TaskRef,
     ended: watch::Receiver<()>,
 }
 

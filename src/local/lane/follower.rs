@@ -1,18 +1,20 @@
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use super::{Lane, Phase};
+use super::{Lane, Phase, State};
 use crate::{
     event::{Envelope, Event, Origin, Sealed},
     local::{
         Buffer, Gap, Lag,
+        inbox::Rest,
         log::{Mark, Reader},
         sleepers::Bed,
         sync::{AtomicU64, Ordering, lock},
     },
-    observe::Account,
+    observe::{Account, Settled},
 };
 
 /// A subscriber that follows the lane's log. Dropped, it leaves the lane at once, and releases
@@ -26,6 +28,8 @@ pub(crate) struct Follower<E: Event> {
     read: u64,
     /// It has just been told of a gap: the next entry is its own, however fast others publish.
     told: bool,
+    /// It has left the lane.
+    left: bool,
     tally: Arc<Tally>,
 }
 
@@ -37,6 +41,8 @@ pub(super) struct Tally {
     mark: Mark,
     dropped: AtomicU64,
     expired: AtomicU64,
+    /// By handlers, if they drive it.
+    pub(super) settled: Option<Arc<Settled>>,
 }
 
 impl<E: Event> Follower<E> {
@@ -45,6 +51,7 @@ impl<E: Event> Follower<E> {
         reader: Reader<Arc<Origin>, Sealed<E>>,
         buffer: Buffer,
         id: u64,
+        settled: Option<Arc<Settled>>,
     ) -> Self {
         let capacity = buffer.capacity.get() as u64;
         Self {
@@ -60,7 +67,9 @@ impl<E: Event> Follower<E> {
                 mark: reader.mark(),
                 dropped: AtomicU64::new(0),
                 expired: AtomicU64::new(0),
+                settled,
             }),
+            left: false,
             bed: Bed::new(id),
             reader,
             lane,
@@ -113,24 +122,30 @@ impl<E: Event> Follower<E> {
     #[cold]
     fn catch_up(&mut self) -> Option<Gap> {
         let state = lock(&self.lane.state);
-        let mut gap = None;
-        let kept = match self.tally.buffer.lag {
-            Lag::DropOldest => self.tally.buffer.capacity.get() as u64,
+        let gap = Self::seek(&mut self.reader, &self.tally, &state);
+        self.told = gap.is_some();
+        gap
+    }
+
+    fn seek(
+        reader: &mut Reader<Arc<Origin>, Sealed<E>>,
+        tally: &Tally,
+        state: &State<E>,
+    ) -> Option<Gap> {
+        let kept = match tally.buffer.lag {
+            Lag::DropOldest => tally.buffer.capacity.get() as u64,
             _ => u64::MAX,
         };
-        let at = self.reader.at();
+        let at = reader.at();
         let missed = (state.log.next() - at).saturating_sub(kept);
-        if missed > 0 {
-            gap = Some(Gap::new(at - self.tally.start, missed));
-            self.tally.dropped.store(
-                self.tally.dropped.load(Ordering::Relaxed) + missed,
-                Ordering::Relaxed,
-            );
-            self.reader.skip_to(at + missed);
-            self.told = true;
-        }
+        let gap = (missed > 0).then(|| {
+            let dropped = tally.dropped.load(Ordering::Relaxed);
+            tally.dropped.store(dropped + missed, Ordering::Relaxed);
+            reader.skip_to(at + missed);
+            Gap::new(at - tally.start, missed)
+        });
         // At once: until it holds the segment, a publisher may drop that.
-        state.log.seek(&mut self.reader);
+        state.log.seek(reader);
         gap
     }
 
@@ -200,8 +215,17 @@ impl<E: Event> Follower<E> {
 }
 
 impl Tally {
-    /// The books while the next entry of the log has the number `next`.
+    /// The account while the next entry of the log has the number `next`.
     pub(super) fn account(&self, next: u64) -> Account {
+        let account = self.taken(next);
+        match &self.settled {
+            None => account,
+            Some(settled) => settled.complete(account),
+        }
+    }
+
+    /// What it has read, whether that is settled or not.
+    pub(super) fn taken(&self, next: u64) -> Account {
         let at = self.mark.at();
         let expired = self.expired.load(Ordering::Relaxed);
         let told = self.dropped.load(Ordering::Relaxed);
@@ -221,14 +245,47 @@ impl Tally {
     }
 }
 
-impl<E: Event> Drop for Follower<E> {
-    fn drop(&mut self) {
+impl<E: Event> Follower<E> {
+    /// Leaves the lane, and takes along what it has not read.
+    pub(crate) fn finish(&mut self) -> Rest<Envelope<E>> {
+        self.leave(true)
+    }
+
+    fn leave(&mut self, take: bool) -> Rest<Envelope<E>> {
+        let mut rest = Rest {
+            items: VecDeque::new(),
+            missed: 0,
+        };
+        if std::mem::replace(&mut self.left, true) {
+            return rest;
+        }
         let (garbage, wakers) = {
             let mut state = lock(&self.lane.state);
+            if take {
+                if self.reader.at() < state.log.next() {
+                    let gap = Self::seek(&mut self.reader, &self.tally, &state);
+                    rest.missed = gap.map_or(0, |gap| gap.missed);
+                }
+                while self.reader.is_ready() {
+                    if self.reader.is_lost() {
+                        state.log.seek(&mut self.reader);
+                    }
+                    let next = self.reader.share_at(self.reader.at());
+                    rest.items.push_back(Envelope::shared(next));
+                    self.reader.advance(1);
+                }
+            }
             state.forget(&mut self.reader, self.bed)
         };
         self.lane.heard.fetch_sub(1, Ordering::Relaxed);
         wakers.into_iter().for_each(Waker::wake);
         drop(garbage);
+        rest
+    }
+}
+
+impl<E: Event> Drop for Follower<E> {
+    fn drop(&mut self) {
+        self.leave(false);
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use self::{
 };
 use super::{
     Buffer, Gate, Lag,
-    inbox::Inbox,
+    inbox::{Inbox, Rest},
     log::{Garbage, Log, Reader},
     patterns::Patterns,
     sleepers::{Bed, Sleepers},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     event::{Envelope, Event, Origin, Sealed},
-    observe::{Account, SubscriberBooks, TypeBooks},
+    observe::{Account, Settled, SubscriberBooks, TypeBooks},
 };
 
 /// The inboxes of one type's subscribers, replaced as a whole.
@@ -68,6 +68,8 @@ struct State<E> {
     next_follower: u64,
     /// The books of the subscribers that have left.
     departed: Account,
+    /// Of those, the ones whose handlers have yet to settle what they took.
+    settling: Vec<(Account, Arc<Settled>)>,
 }
 
 /// How far a shutdown has come.
@@ -97,6 +99,7 @@ impl<E: Event> Lane<E> {
                 followers: Vec::new(),
                 next_follower: 0,
                 departed: Account::default(),
+                settling: Vec::new(),
             }),
             origin,
             waiting: AtomicUsize::new(0),
@@ -119,7 +122,11 @@ impl<E: Event> Lane<E> {
 
     /// Lets a subscriber follow the log; it gets what is published from now on. With it come the
     /// events that are retained.
-    pub(super) fn follow(self: &Arc<Self>, buffer: Buffer) -> (Follower<E>, Retained<E>) {
+    pub(super) fn follow(
+        self: &Arc<Self>,
+        buffer: Buffer,
+        settled: Option<Arc<Settled>>,
+    ) -> (Follower<E>, Retained<E>) {
         let capacity = buffer.capacity.get() as u64;
         let (keep, room) = match buffer.lag {
             Lag::DropOldest => (capacity, u64::MAX),
@@ -130,15 +137,19 @@ impl<E: Event> Lane<E> {
         state.limit = state.log.limit();
         let id = state.next_follower;
         state.next_follower += 1;
-        let follower = Follower::new(Arc::clone(self), reader, buffer, id);
+        let follower = Follower::new(Arc::clone(self), reader, buffer, id, settled);
         state.followers.push((id, follower.tally()));
         self.heard.fetch_add(1, Ordering::Relaxed);
         (follower, state.retained.clone())
     }
 
     /// Gives a subscriber an inbox; otherwise as [`follow`](Self::follow).
-    pub(super) fn add_inbox(&self, buffer: Buffer) -> (Arc<Inbox<Envelope<E>>>, Retained<E>) {
-        let inbox = Arc::new(Inbox::new(buffer));
+    pub(super) fn add_inbox(
+        &self,
+        buffer: Buffer,
+        settled: Option<Arc<Settled>>,
+    ) -> (Arc<Inbox<Envelope<E>>>, Retained<E>) {
+        let inbox = Arc::new(Inbox::new(buffer, settled));
         let mut state = lock(&self.state);
         let known = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
         state.inboxes = Some(known.chain([&inbox]).cloned().collect());
@@ -150,18 +161,24 @@ impl<E: Event> Lane<E> {
         (inbox, state.retained.clone())
     }
 
-    pub(super) fn remove_inbox(&self, inbox: &Arc<Inbox<Envelope<E>>>) {
-        let account = inbox.quit();
+    /// Parts with an inbox. What was unread goes to the reader, if it takes it.
+    pub(super) fn remove_inbox(
+        &self,
+        inbox: &Arc<Inbox<Envelope<E>>>,
+        take: bool,
+    ) -> Rest<Envelope<E>> {
+        let rest = inbox.quit(take);
         let mut state = lock(&self.state);
         let known = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
-        let rest: Inboxes<E> = known
+        let others: Inboxes<E> = known
             .filter(|other| !Arc::ptr_eq(other, inbox))
             .cloned()
             .collect();
-        state.inboxes = (!rest.is_empty()).then_some(rest);
-        state.departed += account.closed();
+        state.inboxes = (!others.is_empty()).then_some(others);
+        state.part(inbox.taken(), inbox.settled());
         self.heard.fetch_sub(1, Ordering::Relaxed);
         self.inboxed.fetch_sub(1, Ordering::Relaxed);
+        rest
     }
 
     /// Lets in the publishers that wait for the log, as many as there is room for.
@@ -179,6 +196,31 @@ impl<E: Event> State<E> {
             .pop_up_to(self.limit.saturating_sub(self.log.next()))
     }
 
+    /// Closes the account of a subscriber that leaves, as far as it can be.
+    fn part(&mut self, taken: Account, settled: Option<&Arc<Settled>>) {
+        match settled {
+            None => self.departed += taken.closed(),
+            Some(settled) => self.settling.push((taken, Arc::clone(settled))),
+        }
+        self.settling.retain(|(taken, settled)| {
+            // Nobody else can settle anything any more.
+            let done = Arc::strong_count(settled) == 1;
+            if done {
+                self.departed += settled.complete(*taken).closed();
+            }
+            !done
+        });
+    }
+
+    /// The books of those that have left, with what their handlers have settled so far.
+    fn departed(&self) -> Account {
+        let mut sum = self.departed;
+        for (taken, settled) in &self.settling {
+            sum += settled.complete(*taken);
+        }
+        sum
+    }
+
     /// Parts with a follower. What it leaves behind is dropped after the lock.
     fn forget(
         &mut self,
@@ -188,7 +230,7 @@ impl<E: Event> State<E> {
         let known = self.followers.iter().position(|(id, _)| *id == bed.reader);
         if let Some(at) = known {
             let (_, tally) = self.followers.swap_remove(at);
-            self.departed += tally.account(self.log.next()).closed();
+            self.part(tally.taken(self.log.next()), tally.settled.as_ref());
         }
         self.log.unsubscribe(reader);
         self.sleepers.leave(bed);
@@ -204,6 +246,8 @@ pub(super) trait AnyLane: Any + Send + Sync {
     /// Ends the lane: subscribers get what is buffered, then the end.
     fn close(&self);
     fn books(&self) -> TypeBooks;
+    /// How many events wait in buffers, over all subscribers.
+    fn unread(&self) -> u64;
 }
 
 impl<E: Event> AnyLane for Lane<E> {
@@ -239,6 +283,17 @@ impl<E: Event> AnyLane for Lane<E> {
         }
     }
 
+    fn unread(&self) -> u64 {
+        let state = lock(&self.state);
+        let next = state.log.next();
+        let followers = state.followers.iter();
+        let followed: u64 = followers
+            .map(|(_, tally)| tally.taken(next).in_flight)
+            .sum();
+        let inboxes = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
+        followed + inboxes.map(|inbox| inbox.unread()).sum::<u64>()
+    }
+
     fn books(&self) -> TypeBooks {
         let state = lock(&self.state);
         let next = state.log.next();
@@ -253,7 +308,7 @@ impl<E: Event> AnyLane for Lane<E> {
             published: state.published,
             received: state.received,
             subscribers: followers.chain(inboxes).collect(),
-            departed: state.departed,
+            departed: state.departed(),
         }
     }
 }

@@ -1,3 +1,18 @@
+/// What could not be handled: kept, listed, given back.
+mod dead_letters;
+/// The end of one handler: drained, dropped, detached, or with its bus.
+mod drain;
+/// Handlers that compete.
+mod groups;
+/// Order by key.
+mod keyed;
+/// The same, for any failures and delays.
+mod order;
+/// Errors, their verdicts, and attempts.
+mod retry;
+/// Handlers that are tower services, and layers around them.
+mod services;
+
 use std::{io, time::Duration};
 
 use algedonic::{Bus, Event};

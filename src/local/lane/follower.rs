@@ -71,9 +71,10 @@ impl<E: Event> Follower<E> {
         Arc::clone(&self.tally)
     }
 
-    /// How many events wait to be read.
-    pub(crate) fn unread(&self) -> u64 {
-        let lag = self.reader.lag();
+    /// How many events wait to be read, after the next `lent`. Those may be more than the capacity:
+    /// what is in its segment it can read, however far publishers have come meanwhile.
+    pub(crate) fn unread_after(&self, lent: u64) -> u64 {
+        let lag = self.reader.lag() - lent;
         match self.tally.buffer.lag {
             Lag::DropOldest => lag.min(self.tally.buffer.capacity.get() as u64),
             _ => lag,
@@ -113,7 +114,6 @@ impl<E: Event> Follower<E> {
     #[cold]
     fn catch_up(&mut self) -> Option<Gap> {
         let state = lock(&self.lane.state);
-        let mut gap = None;
         let kept = match self.tally.buffer.lag {
             Lag::DropOldest => self.tally.buffer.capacity.get() as u64,
             _ => u64::MAX,
@@ -121,17 +121,17 @@ impl<E: Event> Follower<E> {
         let at = self.reader.at();
         let missed = (state.log.next() - at).saturating_sub(kept);
         if missed > 0 {
-            gap = Some(Gap::new(at - self.tally.start, missed));
             self.tally.dropped.store(
                 self.tally.dropped.load(Ordering::Relaxed) + missed,
                 Ordering::Relaxed,
             );
-            self.reader.skip_to(at + missed);
             self.told = true;
         }
         // At once: until it holds the segment, a publisher may drop that.
-        state.log.seek(&mut self.reader);
-        gap
+        let garbage = state.log.seek(&mut self.reader, at + missed);
+        drop(state);
+        drop(garbage);
+        (missed > 0).then(|| Gap::new(at - self.tally.start, missed))
     }
 
     /// Waits for the next entry. Ready means: look again, or (true) the lane has ended.

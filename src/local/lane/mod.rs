@@ -190,9 +190,10 @@ impl<E: Event> State<E> {
             let (_, tally) = self.followers.swap_remove(at);
             self.departed += tally.account(self.log.next()).closed();
         }
-        self.log.unsubscribe(reader);
+        let mut garbage = self.log.unsubscribe(reader);
         self.sleepers.leave(bed);
-        (self.log.release_read(), self.admit())
+        garbage.add(self.log.release_read());
+        (garbage, self.admit())
     }
 }
 

@@ -110,6 +110,14 @@ impl Bus {
     }
 }
 
+impl Drop for Shared {
+    /// Who holds a subscription learns that nothing comes any more.
+    fn drop(&mut self) {
+        self.local.close();
+        self.signals.close();
+    }
+}
+
 impl Shared {
     /// The counts, with what the books say of events.
     fn counts(&self) -> Counts {

@@ -138,7 +138,7 @@ impl Shared {
         let (draft, encode) = self.draft(lane, event, options)?;
         let mut publication = Publication::new(lane, draft).keep(encode.is_some());
         match poll_fn(|cx| publication.poll(Some(cx))).await {
-            Ok(committed) => Ok(self.receipt(committed, encode)),
+            Ok(committed) => Ok(self.receipt(&committed, encode)),
             Err(refused) => Err(self.refuse(refused.into())),
         }
     }
@@ -153,7 +153,7 @@ impl Shared {
         let (draft, encode) = self.draft(lane, event, options)?;
         let mut publication = Publication::new(lane, draft).keep(encode.is_some());
         match publication.try_now() {
-            Ok(committed) => Ok(self.receipt(committed, encode)),
+            Ok(committed) => Ok(self.receipt(&committed, encode)),
             Err(refused) => Err(self.refuse(refused.into())),
         }
     }
@@ -189,7 +189,7 @@ impl Shared {
 
     /// Sends on what has been published.
     #[inline]
-    fn receipt<E: Event>(&self, committed: Committed<E>, encode: Option<Encode>) -> Receipt {
+    fn receipt<E: Event>(&self, committed: &Committed<E>, encode: Option<Encode>) -> Receipt {
         let remote = match (&self.mirror, encode, &committed.envelope) {
             (None, ..) => Pending::NoTransport,
             (Some(mirror), Some(encode), Some(envelope)) => mirror.push(envelope.erase(), encode),

@@ -117,9 +117,17 @@ impl<T> Inbox<T> {
         lock(&self.state).waiters.remove(ticket)
     }
 
-    /// Wakes the next publisher, where one was woken that has no use for it.
+    /// Wakes the next publisher, where one was woken that has no use for the room, if that is
+    /// still there.
     pub(super) fn wake_next(&self) {
-        let waker = lock(&self.state).waiters.pop();
+        let waker = {
+            let mut state = lock(&self.state);
+            if state.is_full(self.buffer) {
+                None
+            } else {
+                state.waiters.pop()
+            }
+        };
         wake(waker);
     }
 

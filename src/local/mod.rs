@@ -173,7 +173,9 @@ impl Local {
             types.closed = true;
             types.lanes.values().cloned().collect()
         };
-        lanes.iter().for_each(|lane| lane.close());
+        for lane in lanes {
+            lane.close();
+        }
     }
 
     /// How many events wait in buffers, unread.

@@ -114,7 +114,9 @@ impl Patterns {
         let entries = table.entries.values();
         let inboxes: Vec<_> = entries.map(|(_, inbox)| Arc::clone(inbox)).collect();
         drop(table);
-        inboxes.iter().for_each(|inbox| inbox.close());
+        for inbox in inboxes {
+            inbox.close();
+        }
     }
 
     /// How many events wait in buffers.

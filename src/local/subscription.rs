@@ -107,8 +107,8 @@ impl<E: Event> Subscription<E> {
     /// How many events wait to be read.
     pub fn unread(&self) -> u64 {
         let waiting = match (&self.source, &self.lent) {
-            (Source::Log(follower), Lent::Log(lent)) => follower.unread() - lent,
-            (Source::Log(follower), Lent::Owned(_)) => follower.unread(),
+            (Source::Log(follower), Lent::Log(lent)) => follower.unread_after(*lent),
+            (Source::Log(follower), Lent::Owned(_)) => follower.unread_after(0),
             (Source::Inbox(inbox), _) => inbox.unread(),
         };
         waiting + self.early.len() as u64

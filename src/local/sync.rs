@@ -5,14 +5,14 @@
 pub(super) use loom::{
     cell::UnsafeCell,
     sync::{
-        Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering, fence},
     },
 };
 use std::sync::PoisonError;
 #[cfg(not(algedonic_loom))]
 pub(super) use std::sync::{
-    Mutex, MutexGuard,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering, fence},
 };
 

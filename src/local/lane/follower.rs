@@ -10,7 +10,7 @@ use crate::{
     local::{
         Buffer, Gap, Lag,
         inbox::Rest,
-        log::{Mark, Reader},
+        log::{Garbage, Mark, Reader},
         sleepers::Bed,
         sync::{AtomicU64, Ordering, lock},
     },
@@ -80,9 +80,10 @@ impl<E: Event> Follower<E> {
         Arc::clone(&self.tally)
     }
 
-    /// How many events wait to be read.
-    pub(crate) fn unread(&self) -> u64 {
-        let lag = self.reader.lag();
+    /// How many events wait to be read, after the next `lent`. Those may be more than the capacity:
+    /// what is in its segment it can read, however far publishers have come meanwhile.
+    pub(crate) fn unread_after(&self, lent: u64) -> u64 {
+        let lag = self.reader.lag() - lent;
         match self.tally.buffer.lag {
             Lag::DropOldest => lag.min(self.tally.buffer.capacity.get() as u64),
             _ => lag,
@@ -94,7 +95,8 @@ impl<E: Event> Follower<E> {
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Gap>>> {
         loop {
             if self.tally.buffer.lag == Lag::DropOldest && !self.told && self.is_behind() {
-                return Poll::Ready(self.catch_up().map(Err).map(Some).unwrap_or(Some(Ok(()))));
+                let gap = self.catch_up();
+                return Poll::Ready(Some(gap.map_or(Ok(()), Err)));
             }
             if self.reader.is_ready() {
                 if self.reader.is_lost()
@@ -122,31 +124,33 @@ impl<E: Event> Follower<E> {
     #[cold]
     fn catch_up(&mut self) -> Option<Gap> {
         let state = lock(&self.lane.state);
-        let gap = Self::seek(&mut self.reader, &self.tally, &state);
+        let (gap, garbage) = Self::seek(&mut self.reader, &self.tally, &state);
+        drop(state);
+        drop(garbage);
         self.told = gap.is_some();
         gap
     }
 
+    /// Takes a reader to the next entry that the log keeps for it.
     fn seek(
         reader: &mut Reader<Arc<Origin>, Sealed<E>>,
         tally: &Tally,
         state: &State<E>,
-    ) -> Option<Gap> {
+    ) -> (Option<Gap>, Garbage<Arc<Origin>, Sealed<E>>) {
         let kept = match tally.buffer.lag {
             Lag::DropOldest => tally.buffer.capacity.get() as u64,
             _ => u64::MAX,
         };
         let at = reader.at();
         let missed = (state.log.next() - at).saturating_sub(kept);
-        let gap = (missed > 0).then(|| {
+        if missed > 0 {
             let dropped = tally.dropped.load(Ordering::Relaxed);
             tally.dropped.store(dropped + missed, Ordering::Relaxed);
-            reader.skip_to(at + missed);
-            Gap::new(at - tally.start, missed)
-        });
+        }
         // At once: until it holds the segment, a publisher may drop that.
-        state.log.seek(reader);
-        gap
+        let garbage = state.log.seek(reader, at + missed);
+        let gap = (missed > 0).then(|| Gap::new(at - tally.start, missed));
+        (gap, garbage)
     }
 
     /// Waits for the next entry. Ready means: look again, or (true) the lane has ended.
@@ -261,21 +265,24 @@ impl<E: Event> Follower<E> {
         }
         let (garbage, wakers) = {
             let mut state = lock(&self.lane.state);
-            if take {
-                if self.reader.at() < state.log.next() {
-                    let gap = Self::seek(&mut self.reader, &self.tally, &state);
-                    rest.missed = gap.map_or(0, |gap| gap.missed);
-                }
+            let mut garbage = Garbage::default();
+            if take && self.reader.at() < state.log.next() {
+                let (gap, left) = Self::seek(&mut self.reader, &self.tally, &state);
+                garbage.add(left);
+                rest.missed = gap.map_or(0, |gap| gap.missed);
                 while self.reader.is_ready() {
                     if self.reader.is_lost() {
-                        state.log.seek(&mut self.reader);
+                        let at = self.reader.at();
+                        garbage.add(state.log.seek(&mut self.reader, at));
                     }
                     let next = self.reader.share_at(self.reader.at());
                     rest.items.push_back(Envelope::shared(next));
                     self.reader.advance(1);
                 }
             }
-            state.forget(&mut self.reader, self.bed)
+            let (forgotten, wakers) = state.forget(&mut self.reader, self.bed);
+            garbage.add(forgotten);
+            (garbage, wakers)
         };
         self.lane.heard.fetch_sub(1, Ordering::Relaxed);
         wakers.into_iter().for_each(Waker::wake);

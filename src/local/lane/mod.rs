@@ -232,9 +232,10 @@ impl<E: Event> State<E> {
             let (_, tally) = self.followers.swap_remove(at);
             self.part(tally.taken(self.log.next()), tally.settled.as_ref());
         }
-        self.log.unsubscribe(reader);
+        let mut garbage = self.log.unsubscribe(reader);
         self.sleepers.leave(bed);
-        (self.log.release_read(), self.admit())
+        garbage.add(self.log.release_read());
+        (garbage, self.admit())
     }
 }
 

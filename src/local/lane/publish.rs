@@ -426,7 +426,9 @@ impl<E: Event> Addressees<E> {
         }
         for (at, inbox) in patterns.iter().enumerate() {
             if !inbox.reserve() {
-                typed.iter().for_each(|inbox| inbox.unreserve());
+                for inbox in typed {
+                    inbox.unreserve();
+                }
                 patterns[..at].iter().for_each(|inbox| inbox.unreserve());
                 return Err(Place::Pattern(Arc::clone(inbox)));
             }

@@ -9,26 +9,31 @@
 //!    (Acquire).
 //! 2. **Alive while read.** The log owns every entry until it lets go of it; it lets go explicitly only of
 //!    numbers below the cursor of *every* reader, and a reader's cursor (stored with Release, loaded
-//!    with Acquire) never exceeds what it still borrows. A segment that is dropped as a whole because the lossy
-//!    readers on it are too far behind stays alive by their references to it.
+//!    with Acquire) never exceeds what it still borrows, never what is appended, and never goes back. A
+//!    segment that is dropped as a whole because the lossy readers on it are too far behind stays alive by
+//!    their references to it; of its entries only those are let go of that every reader has passed.
 //! 3. **Dropped once.** Each slot counts its owners: the log, and every [`Shared`]. The last one drops the
 //!    value; what the log has not let go of is dropped with the segment.
 //!
-//! Nothing of a user's runs inside: what is let go of is handed out as [`Garbage`], to be dropped after
-//! the lock.
+//! None of it relies on who calls: what a caller could get wrong (a reader of another log, one that goes beyond
+//! its run, or back) panics.
+//!
+//! Nothing of a user's runs inside: what is let go of, also what a reader gives up under the lock, is handed
+//! out as [`Garbage`], to be dropped after the lock. Where the drop of an event panics, those behind it
+//! in its segment are dropped later, with the segment.
 #![allow(unsafe_code, reason = "the delivery engine; see the invariants above")]
 
 mod reader;
 mod slab;
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{collections::VecDeque, ops::Range};
 
 use self::slab::Slab;
 pub(crate) use self::{
     reader::{Mark, Reader},
     slab::Shared,
 };
-use super::sync::{AtomicU64, Ordering};
+use super::sync::{Arc, AtomicU64, Ordering};
 
 /// The entries, from the oldest that somebody may yet read.
 pub(super) struct Log<H, T> {
@@ -109,9 +114,9 @@ impl<H: Clone, T> Log<H, T> {
     }
 
     /// Forgets a reader, which reads no more.
-    pub(super) fn unsubscribe(&mut self, reader: &mut Reader<H, T>) {
-        reader.retire();
+    pub(super) fn unsubscribe(&mut self, reader: &mut Reader<H, T>) -> Garbage<H, T> {
         self.cursors.retain(|cursor| !reader.has(cursor));
+        Garbage::of(reader.retire())
     }
 
     /// The number at which the log is full.
@@ -198,12 +203,20 @@ impl<H: Clone, T> Log<H, T> {
         }
     }
 
-    /// Gives a reader the segment of its next entry.
-    pub(super) fn seek(&self, reader: &mut Reader<H, T>) {
-        let offset = reader.at() - self.first;
-        let segment = index(offset / Self::SEGMENT);
-        let base = self.first + offset / Self::SEGMENT * Self::SEGMENT;
-        reader.enter(Arc::clone(&self.segments[segment]), base, Self::SEGMENT);
+    /// Takes a reader on to an entry that has been appended, and gives it that one's segment.
+    ///
+    /// # Panics
+    ///
+    /// When the reader is another log's, would go back, or the log has not that entry.
+    pub(super) fn seek(&self, reader: &mut Reader<H, T>, at: u64) -> Garbage<H, T> {
+        assert!(reader.follows(&self.tail), "a reader of this log");
+        let has = self.first <= at && at < self.next;
+        assert!(has && reader.at() <= at, "an entry ahead");
+        let segments = (at - self.first) / Self::SEGMENT;
+        let segment = Arc::clone(&self.segments[index(segments)]);
+        let base = self.first + segments * Self::SEGMENT;
+        // It may have held the last reference to a segment that was dropped as a whole.
+        Garbage::of(reader.enter(at, segment, base, Self::SEGMENT))
     }
 
     /// Another owner of the newest entry.
@@ -212,7 +225,7 @@ impl<H: Clone, T> Log<H, T> {
         let segment = self.segments.back().expect("an entry was appended");
         // SAFETY: written by the `append` before, under the lock that is still held; the log is its owner,
         // and has not let go of it meanwhile.
-        unsafe { segment.share(index(at)) }
+        unsafe { Slab::share(segment, index(at)) }
     }
 }
 
@@ -225,7 +238,7 @@ const fn index(offset: u64) -> usize {
     offset as usize
 }
 
-/// Entries that the log was an owner of. To be dropped without the lock, since that drops events.
+/// Entries that the log was an owner of, and references to segments. To be dropped without the lock, since that drops events.
 #[must_use = "to be dropped after the lock"]
 pub(super) struct Garbage<H, T> {
     one: Option<Run<H, T>>,
@@ -238,6 +251,20 @@ struct Run<H, T> {
 }
 
 impl<H, T> Garbage<H, T> {
+    /// A reference to a segment.
+    fn of(segment: Option<Arc<Slab<H, T>>>) -> Self {
+        let mut garbage = Self::default();
+        if let Some(segment) = segment {
+            garbage.push(segment, 0..0);
+        }
+        garbage
+    }
+
+    /// What was let go of later.
+    pub(super) fn add(&mut self, later: Self) {
+        self.more.extend(later.one.into_iter().chain(later.more));
+    }
+
     fn push(&mut self, segment: Arc<Slab<H, T>>, slots: Range<u64>) {
         let run = Run { segment, slots };
         if self.one.is_none() {

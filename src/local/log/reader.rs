@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use super::{
     Cursor, Line, index,
     slab::{Shared, Slab},
 };
-use crate::local::sync::Ordering;
+use crate::local::sync::{Arc, Ordering};
 
 /// One reader of a log, at its own place.
 pub(crate) struct Reader<H, T> {
@@ -43,16 +41,31 @@ impl<H, T> Reader<H, T> {
         Mark(Arc::clone(&self.cursor))
     }
 
-    /// It reads no more, ever: the log does not keep anything for it.
-    pub(super) fn retire(&mut self) {
-        self.segment = None;
-        (self.at, self.known, self.end) = (u64::MAX, 0, 0);
+    pub(super) fn follows(&self, tail: &Arc<Line>) -> bool {
+        Arc::ptr_eq(&self.tail, tail)
     }
 
-    pub(super) fn enter(&mut self, segment: Arc<Slab<H, T>>, base: u64, len: u64) {
-        self.segment = Some(segment);
+    /// It reads no more, ever: the log does not keep anything for it. Gives the segment that it held.
+    pub(super) fn retire(&mut self) -> Option<Arc<Slab<H, T>>> {
+        (self.at, self.known, self.end) = (u64::MAX, 0, 0);
+        self.segment.take()
+    }
+
+    /// Goes to an entry, in a segment whose first entry has the number `base`. Gives the segment that
+    /// it held before.
+    pub(super) fn enter(
+        &mut self,
+        at: u64,
+        segment: Arc<Slab<H, T>>,
+        base: u64,
+        len: u64,
+    ) -> Option<Arc<Slab<H, T>>> {
+        let left = self.segment.replace(segment);
         self.base = base;
         self.end = base + len;
+        self.at = at;
+        self.cursor.at.store(at, Ordering::Release);
+        left
     }
 
     /// The number of its next entry.
@@ -81,12 +94,6 @@ impl<H, T> Reader<H, T> {
     #[inline]
     pub(crate) fn is_lost(&self) -> bool {
         self.segment.is_none()
-    }
-
-    /// Leaves out entries.
-    pub(crate) fn skip_to(&mut self, at: u64) {
-        debug_assert!(at >= self.at, "a reader does not go back");
-        self.go_to(at);
     }
 
     /// How many entries it can read in a row, from the next one.
@@ -118,7 +125,7 @@ impl<H, T> Reader<H, T> {
     pub(crate) fn share_at(&self, at: u64) -> Shared<H, T> {
         let segment = self.own(at);
         // SAFETY: as in `get_at`.
-        unsafe { segment.share(index(at - self.base)) }
+        unsafe { Slab::share(segment, index(at - self.base)) }
     }
 
     #[inline]
@@ -131,19 +138,19 @@ impl<H, T> Reader<H, T> {
     }
 
     /// Goes past the next `entries`.
+    ///
+    /// # Panics
+    ///
+    /// Beyond the [run](Self::run): what is not written yet cannot be passed (invariant 2).
     #[inline]
     pub(crate) fn advance(&mut self, entries: u64) {
-        self.go_to(self.at + entries);
-    }
-
-    #[inline]
-    fn go_to(&mut self, at: u64) {
-        self.at = at;
-        if at >= self.end {
+        assert!(entries <= self.run(), "entries of the run");
+        self.at += entries;
+        if self.at >= self.end {
             // Before the cursor moves on: the log may then drop the segment, and its events, at once.
             self.segment = None;
         }
-        self.cursor.at.store(at, Ordering::Release);
+        self.cursor.at.store(self.at, Ordering::Release);
     }
 }
 

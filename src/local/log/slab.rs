@@ -1,6 +1,6 @@
-use std::{mem::MaybeUninit, ops::Deref, ptr, sync::Arc};
+use std::{mem::MaybeUninit, ops::Deref, ptr};
 
-use crate::local::sync::{AtomicUsize, Ordering, UnsafeCell, fence};
+use crate::local::sync::{Arc, AtomicUsize, Ordering, UnsafeCell, fence};
 
 /// A fixed number of slots, each written once, each with owners of its own: a value is dropped
 /// with its last owner, the memory with the last reference to the slab.
@@ -66,10 +66,11 @@ impl<H, T> Slab<H, T> {
     ///
     /// As [`get`](Self::get), for the time of the call.
     #[inline]
-    pub(super) unsafe fn share(self: &Arc<Self>, at: usize) -> Shared<H, T> {
-        self.slots[at].owners.fetch_add(1, Ordering::Relaxed);
+    pub(super) unsafe fn share(this: &Arc<Self>, at: usize) -> Shared<H, T> {
+        this.slots[at].owners.fetch_add(1, Ordering::Relaxed);
         Shared {
-            slab: Arc::clone(self),
+            // Ends the process where owners become too many to count: no slot has more than the slab.
+            slab: Arc::clone(this),
             at,
         }
     }
@@ -91,15 +92,14 @@ impl<H, T> Slab<H, T> {
     }
 }
 
-impl<H, T> Drop for Slab<H, T> {
+/// With the slab. Each slot by itself, so that a panic in the drop of one value leaves out no other.
+impl<T> Drop for Slot<T> {
     fn drop(&mut self) {
-        for slot in &self.slots {
-            // No `Shared` is left, it would hold the slab. What has an owner is the log's.
-            if slot.owners.load(Ordering::Relaxed) > 0 {
-                // SAFETY: written, not dropped yet, and `&mut self` is the only access.
-                slot.value
-                    .with_mut(|value| unsafe { ptr::drop_in_place((*value).as_mut_ptr()) });
-            }
+        // No `Shared` is left, it would hold the slab. What has an owner is the log's.
+        if self.owners.load(Ordering::Relaxed) > 0 {
+            // SAFETY: written, not dropped yet, and `&mut self` is the only access.
+            self.value
+                .with_mut(|value| unsafe { ptr::drop_in_place((*value).as_mut_ptr()) });
         }
     }
 }
@@ -129,7 +129,7 @@ impl<H, T> Shared<H, T> {
 impl<H, T> Clone for Shared<H, T> {
     fn clone(&self) -> Self {
         // SAFETY: `self` is an owner, so the slot is written and not dropped.
-        unsafe { self.slab.share(self.at) }
+        unsafe { Slab::share(&self.slab, self.at) }
     }
 }
 

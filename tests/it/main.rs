@@ -4,10 +4,16 @@
 
 /// Who gets an event, in which order, with which metadata.
 mod delivery;
+/// What an event, a waker or a subscription may do while it is dropped.
+mod dropping;
+/// What is left of a bus that is dropped without a shutdown: nothing.
+mod gone;
 /// Functions that the bus calls: causes, errors, panics.
 mod handlers;
 /// What happens when a subscriber is slow: policies, gaps, cancelled publishers.
 mod lag;
+/// Events that are lent: batches, gaps before and behind them.
+mod lending;
 /// The same against a plain model, for any sequence of steps.
 mod model;
 /// Questions and answers inside the process.
@@ -16,11 +22,17 @@ mod request;
 mod shutdown;
 /// Pain and pleasure.
 mod signals;
+/// Publishers that wait for room: who is let in, who is woken, who is refused.
+mod waiting;
 
 /// Event types that the tests share.
 mod events;
+/// Events that act when they are dropped.
+mod last_words;
 /// How long they wait.
 mod patience;
+/// Futures that are polled by hand.
+mod wakers;
 
 /// A real RabbitMQ that is killed, stopped and paused; each test has a node of its own.
 #[cfg(feature = "amqp")]

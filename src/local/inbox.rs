@@ -105,16 +105,21 @@ impl<T> Inbox<T> {
     /// Waits for room. False if there is some now.
     pub(super) fn wait(&self, ticket: Ticket, waker: &Waker) -> bool {
         let mut state = lock(&self.state);
-        let full = state.is_full(self.buffer);
-        if full {
-            state.waiters.register(ticket, waker);
-        }
+        let full = state.is_full(self.buffer) && !state.closed;
+        let replaced = if full {
+            state.waiters.register(ticket, waker)
+        } else {
+            None
+        };
+        drop(state);
+        drop(replaced);
         full
     }
 
     /// Ends the wait of a publisher. False if it had been woken.
     pub(super) fn leave(&self, ticket: Ticket) -> bool {
-        lock(&self.state).waiters.remove(ticket)
+        let waker = lock(&self.state).waiters.remove(ticket);
+        waker.is_some()
     }
 
     /// Wakes the next publisher, where one was woken that has no use for the room, if that is
@@ -131,19 +136,19 @@ impl<T> Inbox<T> {
         wake(waker);
     }
 
-    /// Adds an item, for which room was [reserved](Self::reserve). False if it is not taken.
-    pub(super) fn put(&self, item: T) -> bool {
+    /// Adds an item, for which room was [reserved](Self::reserve). False if it is not taken. What is
+    /// not kept is to be dropped later: that may panic, and others are still to get theirs.
+    pub(super) fn put(&self, item: T, leftovers: &mut Vec<T>) -> bool {
         let mut state = lock(&self.state);
-        let result = state.put(self.buffer, item);
-        let waker = if result.is_ok() {
-            state.reader.take()
-        } else {
-            None
+        let (taken, leftover) = match state.put(self.buffer, item) {
+            Ok(displaced) => (true, displaced),
+            Err(refused) => (false, Some(refused)),
         };
+        let waker = if taken { state.reader.take() } else { None };
         drop(state);
         wake(waker);
-        // What was displaced is dropped here, after the lock.
-        result.is_ok()
+        leftovers.extend(leftover);
+        taken
     }
 
     /// The next item, or the gap before it.
@@ -169,26 +174,16 @@ impl<T> Inbox<T> {
             }
             None if state.closed && state.reserved == 0 => return Poll::Ready(None),
             None => {
-                match &mut state.reader {
-                    Some(known) => known.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
+                let replaced = state.reader.replace(cx.waker().clone());
+                drop(state);
+                // It may own anything.
+                drop(replaced);
                 return Poll::Pending;
             }
         };
         drop(state);
         wake(waker);
         Poll::Ready(Some(result))
-    }
-
-    /// Whether a gap comes before the next item.
-    pub(super) fn gap_is_next(&self) -> bool {
-        let state = lock(&self.state);
-        let missed = state
-            .queue
-            .front()
-            .map_or(state.missed, |entry| entry.missed);
-        missed > 0
     }
 
     /// Counts items that were taken and then left out, because their time had passed.
@@ -198,25 +193,27 @@ impl<T> Inbox<T> {
 
     /// The reader gets what is queued, then the end.
     pub(crate) fn close(&self) {
-        let waker = {
+        let (reader, waiters) = {
             let mut state = lock(&self.state);
             state.closed = true;
-            state.reader.take()
+            (state.reader.take(), state.waiters.pop_up_to(u64::MAX))
         };
-        wake(waker);
+        wake(reader);
+        waiters.into_iter().for_each(Waker::wake);
     }
 
     /// The reader goes: nothing is put any more, and who waits is let go. What was unread is its own
     /// if it takes it; else it is given up.
     pub(crate) fn quit(&self, take: bool) -> Rest<T> {
-        let (queue, wakers) = {
+        let (queue, wakers, _reader) = {
             let mut state = lock(&self.state);
             state.gone = true;
             let queue = mem::take(&mut state.queue);
             if !take {
                 state.account.abandoned += queue.len() as u64;
             }
-            (queue, state.waiters.pop_up_to(u64::MAX))
+            let reader = state.reader.take();
+            (queue, state.waiters.pop_up_to(u64::MAX), reader)
         };
         wakers.into_iter().for_each(Waker::wake);
         let missed = queue.iter().map(|entry| entry.missed).sum();

@@ -167,7 +167,6 @@ impl Local {
 
     /// Ends every lane: subscribers get what is buffered, then the end.
     pub(crate) fn close(&self) {
-        self.patterns.close();
         let lanes: Vec<_> = {
             let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
             types.closed = true;
@@ -176,6 +175,8 @@ impl Local {
         for lane in lanes {
             lane.close();
         }
+        // After the lanes: who waits here then finds its lane closed.
+        self.patterns.close();
     }
 
     /// How many events wait in buffers, unread.

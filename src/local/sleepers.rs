@@ -35,22 +35,26 @@ impl Sleepers {
         self.wakers.len()
     }
 
-    pub(super) fn lie_down(&mut self, bed: &mut Bed, waker: &Waker) {
+    /// Gives the waker that this one replaces, to be dropped after the lock: it may own anything.
+    pub(super) fn lie_down(&mut self, bed: &mut Bed, waker: &Waker) -> Option<Waker> {
         if bed.round == Some(self.round) {
             let known = self.wakers.iter_mut().find(|(id, _)| *id == bed.reader);
             if let Some((_, known)) = known {
-                known.clone_from(waker);
-                return;
+                return Some(mem::replace(known, waker.clone()));
             }
         }
         bed.round = Some(self.round);
         self.wakers.push((bed.reader, waker.clone()));
+        None
     }
 
-    pub(super) fn leave(&mut self, bed: Bed) {
-        if bed.round == Some(self.round) {
-            self.wakers.retain(|(id, _)| *id != bed.reader);
+    /// Gives the waker, to be dropped after the lock.
+    pub(super) fn leave(&mut self, bed: Bed) -> Option<Waker> {
+        if bed.round != Some(self.round) {
+            return None;
         }
+        let at = self.wakers.iter().position(|(id, _)| *id == bed.reader)?;
+        Some(self.wakers.swap_remove(at).1)
     }
 
     #[inline]

@@ -39,6 +39,8 @@ pub struct Subscription<E: Event> {
     early: VecDeque<Envelope<E>>,
     /// What is lent.
     lent: Lent<E>,
+    /// A gap that a batch came upon: it is told next.
+    gap: Option<Gap>,
     /// It has unsubscribed.
     left: bool,
 }
@@ -77,6 +79,7 @@ impl<E: Event> Subscription<E> {
             source,
             early: if retained { early } else { VecDeque::new() },
             lent: Lent::Log(0),
+            gap: None,
             left: false,
         }
     }
@@ -134,6 +137,9 @@ impl<E: Event> Subscription<E> {
         if let Some(envelope) = self.pop_early() {
             return Poll::Ready(Some(Ok(envelope)));
         }
+        if let Some(gap) = self.gap.take() {
+            return Poll::Ready(Some(Err(gap)));
+        }
         let turn = ready!(coop::poll_proceed(cx));
         let item = ready!(self.poll_source(cx));
         turn.made_progress();
@@ -169,12 +175,17 @@ impl<E: Event> Subscription<E> {
             self.lent = Lent::Owned(vec![envelope]);
             return Poll::Ready(Some(Ok(())));
         }
+        if let Some(gap) = self.gap.take() {
+            return Poll::Ready(Some(Err(gap)));
+        }
         let turn = ready!(coop::poll_proceed(cx));
         if let Source::Log(follower) = &mut self.source {
             let ready = ready!(poll_entry(follower, cx));
             turn.made_progress();
             if let Some(Ok(())) = ready {
-                self.lent = Lent::Log(fresh_run(follower, limit));
+                let lent = fresh_run(follower, limit);
+                follower.keep(lent);
+                self.lent = Lent::Log(lent);
             }
             return Poll::Ready(ready);
         }
@@ -184,23 +195,19 @@ impl<E: Event> Subscription<E> {
                 Poll::Ready(Some(Ok(envelope))) => owned.push(envelope),
                 Poll::Ready(other) if owned.is_empty() => break other.map(|gap| gap.map(drop)),
                 Poll::Pending if owned.is_empty() => return Poll::Pending,
-                // A gap that was taken must be told: it is told alone, so it is looked for first.
-                Poll::Ready(_) | Poll::Pending => break Some(Ok(())),
+                Poll::Ready(Some(Err(gap))) => {
+                    self.gap = Some(gap);
+                    break Some(Ok(()));
+                }
+                Poll::Ready(None) | Poll::Pending => break Some(Ok(())),
             }
-            if owned.len() as u64 >= limit || self.inbox_has_gap() {
+            if owned.len() as u64 >= limit {
                 break Some(Ok(()));
             }
         };
         turn.made_progress();
         self.lent = Lent::Owned(owned);
         Poll::Ready(result)
-    }
-
-    fn inbox_has_gap(&self) -> bool {
-        match &self.source {
-            Source::Log(_) => false,
-            Source::Inbox(inbox) => inbox.gap_is_next(),
-        }
     }
 
     fn pop_early(&mut self) -> Option<Envelope<E>> {

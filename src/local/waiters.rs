@@ -8,19 +8,25 @@ pub(super) struct Waiters(VecDeque<(Ticket, Waker)>);
 pub(super) type Ticket = u64;
 
 impl Waiters {
-    /// Puts a publisher where its ticket belongs.
-    pub(super) fn register(&mut self, ticket: Ticket, waker: &Waker) {
+    /// Puts a publisher where its ticket belongs. Gives the waker that this one replaces, to be
+    /// dropped after the lock: it may own anything.
+    pub(super) fn register(&mut self, ticket: Ticket, waker: &Waker) -> Option<Waker> {
         let at = self.0.partition_point(|(other, _)| *other < ticket);
         match self.0.get_mut(at) {
-            Some((other, known)) if *other == ticket => known.clone_from(waker),
-            _ => self.0.insert(at, (ticket, waker.clone())),
+            Some((other, known)) if *other == ticket => {
+                Some(std::mem::replace(known, waker.clone()))
+            }
+            _ => {
+                self.0.insert(at, (ticket, waker.clone()));
+                None
+            }
         }
     }
 
-    /// False if it was not there: then it has been woken.
-    pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
-        let at = self.0.iter().position(|(other, _)| *other == ticket);
-        at.is_some_and(|at| self.0.remove(at).is_some())
+    /// Its waker, to be dropped after the lock. None if it was not there: then it has been woken.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
+        let at = self.0.iter().position(|(other, _)| *other == ticket)?;
+        self.0.remove(at).map(|(_, waker)| waker)
     }
 
     /// Takes out the first one, to be woken after the lock.

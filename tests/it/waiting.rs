@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 
 use crate::{events::Tick, patience::within, wakers::Held};
 
-fn wait<'a>(bus: &'a Bus, number: u64) -> Held<'a, Result<algedonic::Receipt, algedonic::Error>> {
+fn wait(bus: &Bus, number: u64) -> Held<'_, Result<algedonic::Receipt, algedonic::Error>> {
     let mut publish = Held::new(bus.publish(Tick::new(number)));
     assert!(publish.poll().is_none(), "no room for {number}");
     publish

@@ -41,6 +41,8 @@ pub(super) struct Tally {
     mark: Mark,
     dropped: AtomicU64,
     expired: AtomicU64,
+    /// So many of the next entries it has beside the buffer: lent, or kept after a gap.
+    own: AtomicU64,
     /// By handlers, if they drive it.
     pub(super) settled: Option<Arc<Settled>>,
 }
@@ -67,6 +69,7 @@ impl<E: Event> Follower<E> {
                 mark: reader.mark(),
                 dropped: AtomicU64::new(0),
                 expired: AtomicU64::new(0),
+                own: AtomicU64::new(0),
                 settled,
             }),
             left: false,
@@ -84,8 +87,9 @@ impl<E: Event> Follower<E> {
     /// what is in its segment it can read, however far publishers have come meanwhile.
     pub(crate) fn unread_after(&self, lent: u64) -> u64 {
         let lag = self.reader.lag() - lent;
+        let own = u64::from(self.told && lent == 0);
         match self.tally.buffer.lag {
-            Lag::DropOldest => lag.min(self.tally.buffer.capacity.get() as u64),
+            Lag::DropOldest => lag.min(self.tally.buffer.capacity.get() as u64 + own),
             _ => lag,
         }
     }
@@ -128,7 +132,16 @@ impl<E: Event> Follower<E> {
         drop(state);
         drop(garbage);
         self.told = gap.is_some();
+        self.keep(u64::from(self.told));
         gap
+    }
+
+    /// Says that the next entries are its own, whatever the buffer holds.
+    #[inline]
+    pub(crate) fn keep(&self, entries: u64) {
+        if self.tally.buffer.lag == Lag::DropOldest {
+            self.tally.own.store(entries, Ordering::Relaxed);
+        }
     }
 
     /// Takes a reader to the next entry that the log keeps for it.
@@ -163,7 +176,7 @@ impl<E: Event> Follower<E> {
         if state.phase == Phase::Closed {
             return Poll::Ready(true);
         }
-        state.sleepers.lie_down(&mut self.bed, cx.waker());
+        let replaced = state.sleepers.lie_down(&mut self.bed, cx.waker());
         self.read = 0;
         let wakers = if self.lane.waiting.load(Ordering::Relaxed) > 0 {
             state.admit()
@@ -174,14 +187,20 @@ impl<E: Event> Follower<E> {
             (state.sleepers.count() == state.log.readers()).then(|| state.log.release_read());
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        drop(garbage);
+        drop((garbage, replaced));
         Poll::Pending
     }
 
     /// How many entries can be read in a row.
     #[inline]
     pub(crate) fn run(&self) -> u64 {
-        self.reader.run()
+        let run = self.reader.run();
+        // After a gap the next one is kept for it; those behind may be beyond its buffer by now.
+        if self.told && self.is_behind() {
+            run.min(1)
+        } else {
+            run
+        }
     }
 
     /// The entry `ahead` of the next one, within the [run](Self::run).
@@ -200,6 +219,7 @@ impl<E: Event> Follower<E> {
     #[inline]
     pub(crate) fn advance(&mut self, entries: u64) {
         self.told = false;
+        self.keep(0);
         self.reader.advance(entries);
         self.read = self.read.wrapping_add(entries);
         if self.read >= self.step {
@@ -232,16 +252,19 @@ impl Tally {
     pub(super) fn taken(&self, next: u64) -> Account {
         let at = self.mark.at();
         let expired = self.expired.load(Ordering::Relaxed);
-        let told = self.dropped.load(Ordering::Relaxed);
+        let dropped = self.dropped.load(Ordering::Relaxed);
         let behind = next.saturating_sub(at);
         let untold = match self.buffer.lag {
-            Lag::DropOldest => behind.saturating_sub(self.buffer.capacity.get() as u64),
+            Lag::DropOldest => {
+                let own = self.own.load(Ordering::Relaxed);
+                behind.saturating_sub(self.buffer.capacity.get() as u64 + own)
+            }
             _ => 0,
         };
         Account {
             offered: next.saturating_sub(self.start),
-            delivered: (at - self.start).saturating_sub(told + expired),
-            dropped: told + untold,
+            delivered: (at - self.start).saturating_sub(dropped + expired),
+            dropped: dropped + untold,
             expired,
             in_flight: behind - untold,
             ..Account::default()
@@ -263,7 +286,7 @@ impl<E: Event> Follower<E> {
         if std::mem::replace(&mut self.left, true) {
             return rest;
         }
-        let (garbage, wakers) = {
+        let (garbage, wakers, own) = {
             let mut state = lock(&self.lane.state);
             let mut garbage = Garbage::default();
             if take && self.reader.at() < state.log.next() {
@@ -280,13 +303,14 @@ impl<E: Event> Follower<E> {
                     self.reader.advance(1);
                 }
             }
+            let own = state.sleepers.leave(self.bed);
             let (forgotten, wakers) = state.forget(&mut self.reader, self.bed);
             garbage.add(forgotten);
-            (garbage, wakers)
+            (garbage, wakers, own)
         };
         self.lane.heard.fetch_sub(1, Ordering::Relaxed);
         wakers.into_iter().for_each(Waker::wake);
-        drop(garbage);
+        drop((garbage, own));
         rest
     }
 }

@@ -233,7 +233,6 @@ impl<E: Event> State<E> {
             self.part(tally.taken(self.log.next()), tally.settled.as_ref());
         }
         let mut garbage = self.log.unsubscribe(reader);
-        self.sleepers.leave(bed);
         garbage.add(self.log.release_read());
         (garbage, self.admit())
     }

@@ -123,6 +123,9 @@ impl<'a, E: Event> Publication<'a, E> {
             self.stamp = Some((EventId::at(now), now));
         }
         let mut woken = self.stop_waiting();
+        if self.wait.is_some() && self.lane.is_closed() {
+            return Poll::Ready(Err(Refused::Closed));
+        }
         loop {
             let addressees = self.addressees();
             let place = match addressees.reserve() {
@@ -242,7 +245,6 @@ impl<'a, E: Event> Publication<'a, E> {
         }
         let alarm = state.sleepers.take();
         drop(state);
-        drop((garbage, outdated));
         lane.wake(alarm);
         let mut subscribers = readers as u64;
         if let Some(envelope) = &envelope
@@ -250,6 +252,8 @@ impl<'a, E: Event> Publication<'a, E> {
         {
             subscribers += to.put(envelope);
         }
+        // Last, since the drop of an event may panic.
+        drop((garbage, outdated));
         Ok(Committed {
             id,
             subscribers,
@@ -362,8 +366,9 @@ impl<E: Event> Lane<E> {
         });
         let alarm = state.sleepers.take();
         drop(state);
-        drop(garbage);
+        // First, since the drop of an event may panic.
         self.wake(alarm);
+        drop(garbage);
         Ok((id, readers as u64))
     }
 
@@ -386,18 +391,26 @@ impl<E: Event> Lane<E> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         state.limit = state.log.limit();
         let full = state.log.next() >= state.limit && state.phase != Phase::Closed;
-        if full {
-            state.waiters.register(ticket, cx.waker());
+        let replaced = if full {
+            state.waiters.register(ticket, cx.waker())
         } else {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
+            None
+        };
+        drop(state);
+        drop(replaced);
         full
     }
 
     /// Ends a wait for the log. False if it had been woken.
     fn leave(&self, ticket: Ticket) -> bool {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        lock(&self.state).waiters.remove(ticket)
+        let waker = lock(&self.state).waiters.remove(ticket);
+        waker.is_some()
+    }
+
+    fn is_closed(&self) -> bool {
+        lock(&self.state).phase == Phase::Closed
     }
 }
 
@@ -444,13 +457,14 @@ impl<E: Event> Addressees<E> {
     /// Puts the event into each. How many took it.
     fn put(&self, envelope: &Envelope<E>) -> u64 {
         let mut taken = 0;
+        let (mut typed, mut erased) = (Vec::new(), Vec::new());
         for inbox in self.typed() {
-            taken += u64::from(inbox.put(envelope.clone()));
+            taken += u64::from(inbox.put(envelope.clone(), &mut typed));
         }
         if let Some(patterns) = &self.patterns {
             let envelope = envelope.erase();
             for inbox in patterns.iter() {
-                taken += u64::from(inbox.put(envelope.clone()));
+                taken += u64::from(inbox.put(envelope.clone(), &mut erased));
             }
         }
         taken

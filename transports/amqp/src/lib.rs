@@ -99,6 +99,7 @@
 //! [`Outcome::Rejected`]: algedonic_transport::Outcome::Rejected
 //! [`Outcome::NotRouted`]: algedonic_transport::Outcome::NotRouted
 
+#![forbid(unsafe_code)]
 mod acks;
 mod arrivals;
 mod backoff;

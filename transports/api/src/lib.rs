@@ -31,6 +31,7 @@
 //!
 //! [algedonic]: https://docs.rs/algedonic
 
+#![forbid(unsafe_code)]
 mod capability;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -28,6 +28,7 @@
 //!
 //! [algedonic]: https://docs.rs/algedonic
 
+#![forbid(unsafe_code)]
 mod arrivals;
 mod broker;
 mod closing;

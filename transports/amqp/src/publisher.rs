@@ -47,7 +47,7 @@ pub(crate) struct Attach {
 /// What stays of a job in the window.
 struct InFlight {
     ticket: Option<Ticket>,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 /// How many messages are handed over before confirms are looked at again.
@@ -172,7 +172,7 @@ fn hand_over(job: Job, channel: &Channel, pass: &Pass) -> Option<(Encoded, InFli
         encoded,
         InFlight {
             ticket: Some(ticket),
-            _permit: permit,
+            permit,
         },
         deadline,
     ))
@@ -229,7 +229,10 @@ fn returned_id(message: &lapin::message::BasicReturnMessage) -> EventId {
 }
 
 fn resolve(held: InFlight, fate: Fate) {
-    if let Some(ticket) = held.ticket {
+    let InFlight { ticket, permit } = held;
+    // Before the outcome is told: who knows of it may take the place at once.
+    drop(permit);
+    if let Some(ticket) = ticket {
         ticket.resolve(match fate {
             Fate::Confirmed => Outcome::Confirmed,
             Fate::NotRouted => Outcome::NotRouted,

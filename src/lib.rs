@@ -10,6 +10,7 @@ mod observe;
 mod request;
 mod signal;
 mod task;
+mod turn;
 
 #[cfg(feature = "amqp")]
 #[doc(inline)]

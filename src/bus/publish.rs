@@ -1,12 +1,12 @@
 use std::{
     future::poll_fn,
+    pin::Pin,
     sync::Arc,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
     time::SystemTime,
 };
 
 use algedonic_transport::{Error, ErrorKind, EventId, Key, Metadata};
-use tokio::task::coop;
 
 use super::{Bus, PublishOptions, Receipt, Shared};
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     local::{Committed, Draft, Lane, Publication, Refused},
     mirror::{Encode, Pending},
     signal::Signal,
+    turn,
 };
 
 impl Bus {
@@ -38,9 +39,12 @@ impl Bus {
     /// # Cancellation
     ///
     /// Dropped before it is ready, it has not happened: nobody has got the event, nor will.
-    pub async fn publish<E: Event>(&self, event: E) -> Result<Receipt, Error> {
-        let lane = self.shared.local.lane::<E>();
-        self.shared.publish(&lane, event).await
+    #[inline]
+    pub fn publish<E: Event>(
+        &self,
+        event: E,
+    ) -> impl Future<Output = Result<Receipt, Error>> + Send {
+        Publish::new(&self.shared, self.shared.local.lane(), event)
     }
 
     /// As [`publish`](Self::publish), saying more than the event.
@@ -50,7 +54,7 @@ impl Bus {
         options: PublishOptions,
     ) -> Result<Receipt, Error> {
         let lane = self.shared.local.lane::<E>();
-        self.shared.publish_any(&lane, event, Some(options)).await
+        self.shared.publish_any(lane, event, Some(options)).await
     }
 
     /// Raises pain or pleasure: to every subscriber of [`signals`](Self::signals) and of matching
@@ -98,34 +102,17 @@ impl Shared {
         metadata
     }
 
-    #[inline]
-    pub(super) async fn publish<E: Event>(
-        &self,
-        lane: &Lane<E>,
-        event: E,
-    ) -> Result<Receipt, Error> {
-        let mut event = Some(event);
-        let done = poll_fn(|cx| {
-            let turn = ready!(coop::poll_proceed(cx));
-            turn.made_progress();
-            Poll::Ready(self.publish_plain(lane, event.take().expect("polled once")))
-        });
-        match done.await {
-            Ok(receipt) => Ok(receipt),
-            Err(event) => self.publish_any(lane, event, None).await,
-        }
-    }
-
     /// Publishes an event about which there is nothing special, if nothing is in the way: the
-    /// short cut that nearly every event takes. Gives it back otherwise.
+    /// short cut that nearly every event takes. Leaves it where it is otherwise.
     #[inline]
-    fn publish_plain<E: Event>(&self, lane: &Lane<E>, event: E) -> Result<Receipt, E> {
-        let named = event.key().is_ok_and(|key| key == *E::NAME);
+    fn publish_plain<E: Event>(&self, lane: &Lane<E>, event: &mut Option<E>) -> Option<Receipt> {
+        let key = event.as_ref()?.key();
+        let named = key.is_ok_and(|key| key == *E::NAME);
         if self.mirror.is_some() || !named || Cause::is_set() {
-            return Err(event);
+            return None;
         }
         let (id, subscribers) = lane.publish_plain(event)?;
-        Ok(Receipt::new(id, subscribers, Pending::NoTransport))
+        Some(Receipt::new(id, subscribers, Pending::NoTransport))
     }
 
     /// Publishes any event, and waits for room.
@@ -135,12 +122,23 @@ impl Shared {
         event: E,
         options: Option<PublishOptions>,
     ) -> Result<Receipt, Error> {
+        let mut publication = self.begin(lane, event, options)?;
+        poll_fn(|cx| publication.poll(self, cx)).await
+    }
+
+    /// One publish that may have to wait.
+    fn begin<'a, E: Event>(
+        &self,
+        lane: &'a Lane<E>,
+        event: E,
+        options: Option<PublishOptions>,
+    ) -> Result<Waiting<'a, E>, Error> {
         let (draft, encode) = self.draft(lane, event, options)?;
-        let mut publication = Publication::new(lane, draft).keep(encode.is_some());
-        match poll_fn(|cx| publication.poll(Some(cx))).await {
-            Ok(committed) => Ok(self.receipt(&committed, encode)),
-            Err(refused) => Err(self.refuse(refused.into())),
-        }
+        let publication = Publication::new(lane, draft).keep(encode.is_some());
+        Ok(Waiting {
+            publication,
+            encode,
+        })
     }
 
     /// As [`publish_any`](Self::publish_any), where it can be done without waiting.
@@ -150,12 +148,9 @@ impl Shared {
         event: E,
         options: Option<PublishOptions>,
     ) -> Result<Receipt, Error> {
-        let (draft, encode) = self.draft(lane, event, options)?;
-        let mut publication = Publication::new(lane, draft).keep(encode.is_some());
-        match publication.try_now() {
-            Ok(committed) => Ok(self.receipt(&committed, encode)),
-            Err(refused) => Err(self.refuse(refused.into())),
-        }
+        let mut waiting = self.begin(lane, event, options)?;
+        let done = waiting.publication.try_now();
+        waiting.end(self, done)
     }
 
     /// What an event has to carry, and how it leaves this process, if it does.
@@ -201,6 +196,84 @@ impl Shared {
     fn refuse(&self, error: Error) -> Error {
         self.ledger.refused.add(1);
         error
+    }
+}
+
+/// A publish that may have to wait.
+struct Waiting<'a, E: Event> {
+    publication: Publication<'a, E>,
+    encode: Option<Encode>,
+}
+
+impl<E: Event> Waiting<'_, E> {
+    fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<Receipt, Error>> {
+        let done = ready!(self.publication.poll(Some(cx)));
+        Poll::Ready(self.end(shared, done))
+    }
+
+    fn end(
+        &mut self,
+        shared: &Shared,
+        done: Result<Committed<E>, Refused>,
+    ) -> Result<Receipt, Error> {
+        match done {
+            Ok(committed) => Ok(shared.receipt(&committed, self.encode.take())),
+            Err(refused) => Err(shared.refuse(refused.into())),
+        }
+    }
+}
+
+/// What [`Bus::publish`] does. By hand, since the event is then moved once, from the caller into the lane.
+pub(super) struct Publish<'a, E: Event> {
+    shared: &'a Shared,
+    lane: &'a Lane<E>,
+    event: Option<E>,
+    /// It could not be done at once.
+    waiting: Option<Box<Waiting<'a, E>>>,
+}
+
+impl<'a, E: Event> Publish<'a, E> {
+    #[inline]
+    pub(super) fn new(shared: &'a Shared, lane: &'a Lane<E>, event: E) -> Self {
+        Self {
+            shared,
+            lane,
+            event: Some(event),
+            waiting: None,
+        }
+    }
+
+    #[cold]
+    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, Error>> {
+        if let Some(event) = self.event.take() {
+            let mut waiting = self.shared.begin(self.lane, event, None)?;
+            let done = waiting.poll(self.shared, cx);
+            if done.is_pending() {
+                self.waiting = Some(Box::new(waiting));
+            }
+            return done;
+        }
+        let waiting = self.waiting.as_mut().expect("polled after its end");
+        waiting.poll(self.shared, cx)
+    }
+}
+
+// Nothing in it is pinned.
+impl<E: Event> Unpin for Publish<'_, E> {}
+
+impl<E: Event> Future for Publish<'_, E> {
+    type Output = Result<Receipt, Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.event.is_some() {
+            ready!(turn::proceed(cx));
+            if let Some(receipt) = this.shared.publish_plain(this.lane, &mut this.event) {
+                return Poll::Ready(Ok(receipt));
+            }
+        }
+        this.poll_any(cx)
     }
 }
 

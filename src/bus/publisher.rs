@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use algedonic_transport::Error;
 
-use super::{Bus, PublishOptions, Receipt, Shared};
+use super::{Bus, PublishOptions, Receipt, Shared, publish::Publish};
 use crate::{event::Event, local::Lane};
 
 /// Publishes events of one type, without a lookup; made by [`Bus::publisher`].
@@ -18,7 +18,7 @@ impl Bus {
     pub fn publisher<E: Event>(&self) -> Publisher<E> {
         Publisher {
             shared: Arc::clone(&self.shared),
-            lane: self.shared.local.lane(),
+            lane: Arc::clone(self.shared.local.lane()),
         }
     }
 }
@@ -26,8 +26,8 @@ impl Bus {
 impl<E: Event> Publisher<E> {
     /// As [`Bus::publish`].
     #[inline]
-    pub async fn publish(&self, event: E) -> Result<Receipt, Error> {
-        self.shared.publish(&self.lane, event).await
+    pub fn publish(&self, event: E) -> impl Future<Output = Result<Receipt, Error>> + Send {
+        Publish::new(&self.shared, &self.lane, event)
     }
 
     /// As [`Bus::publish_with`].

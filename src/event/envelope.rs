@@ -36,6 +36,12 @@ impl<E> Sealed<E> {
         }
     }
 
+    /// Whether its time can ever be over.
+    #[inline]
+    pub(crate) fn may_expire(&self) -> bool {
+        self.full.is_some()
+    }
+
     #[inline]
     pub(crate) fn has_expired(&self) -> bool {
         match &self.full {

@@ -6,6 +6,7 @@ mod gate;
 mod inbox;
 mod index;
 mod lane;
+mod lanes;
 mod log;
 mod patterns;
 mod sleepers;
@@ -14,11 +15,8 @@ mod sync;
 mod waiters;
 
 use std::{
-    any::TypeId,
-    collections::HashMap,
     future::poll_fn,
-    hash::{BuildHasherDefault, Hasher},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use algedonic_transport::{BusId, Key, Metadata, Pattern};
@@ -35,7 +33,7 @@ pub(crate) use self::{
     log::Shared,
     patterns::PatternInbox,
 };
-use self::{lane::AnyLane, patterns::Patterns};
+use self::{lane::AnyLane, lanes::Lanes, patterns::Patterns};
 use crate::{
     event::{Event, Origin},
     observe::{Books, Settled},
@@ -45,37 +43,18 @@ use crate::{
 pub(crate) struct Local {
     source: Arc<str>,
     bus: BusId,
-    types: RwLock<Types>,
+    lanes: Lanes,
+    /// Held to add a lane.
+    stage: Mutex<Stage>,
     patterns: Arc<Patterns>,
     gate: Arc<Gate>,
 }
 
+/// How a lane begins that is made later.
 #[derive(Default)]
-struct Types {
-    lanes: HashMap<TypeId, Arc<dyn AnyLane>, BuildHasherDefault<AsItIs>>,
-    /// A lane made later is made so.
+struct Stage {
     draining: bool,
     closed: bool,
-}
-
-/// A `TypeId` is a good hash already.
-#[derive(Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, part: u64) {
-        self.0 = part;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
 }
 
 impl Local {
@@ -83,7 +62,8 @@ impl Local {
         Self {
             source,
             bus,
-            types: RwLock::default(),
+            lanes: Lanes::default(),
+            stage: Mutex::default(),
             patterns: Arc::new(Patterns::new()),
             gate: Arc::default(),
         }
@@ -91,23 +71,15 @@ impl Local {
 
     /// The lane of a type, made on first use.
     #[inline]
-    pub(crate) fn lane<E: Event>(&self) -> Arc<Lane<E>> {
-        let known = {
-            let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-            types.lanes.get(&TypeId::of::<E>()).cloned()
-        };
-        downcast(known.unwrap_or_else(|| self.make_lane::<E>()))
+    pub(crate) fn lane<E: Event>(&self) -> &Arc<Lane<E>> {
+        self.lanes.get().unwrap_or_else(|| self.make_lane())
     }
 
     #[cold]
-    fn make_lane<E: Event>(&self) -> Arc<dyn AnyLane> {
-        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
-        let Types {
-            lanes,
-            draining,
-            closed,
-        } = &mut *types;
-        let lane = lanes.entry(TypeId::of::<E>()).or_insert_with(|| {
+    fn make_lane<E: Event>(&self) -> &Arc<Lane<E>> {
+        let stage = self.stage();
+        // Another may have been faster.
+        if self.lanes.get::<E>().is_none() {
             let origin = Origin {
                 name: const { Key::from_static(E::NAME) },
                 version: E::VERSION,
@@ -115,20 +87,24 @@ impl Local {
                 bus: self.bus,
             };
             let lane = Lane::<E>::new(origin, &self.patterns, &self.gate);
-            if *draining {
+            if stage.draining {
                 lane.drain();
             }
-            if *closed {
+            if stage.closed {
                 lane.close();
             }
-            lane
-        });
-        Arc::clone(lane)
+            self.lanes.add(lane);
+        }
+        self.lanes.get().expect("just added")
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Events of one type, published from now on; first the last ones, if that is wanted.
     pub(crate) fn subscribe<E: Event>(&self, buffer: Buffer, retained: bool) -> Subscription<E> {
-        Subscription::new(self.lane::<E>(), buffer, retained, None)
+        Subscription::new(Arc::clone(self.lane::<E>()), buffer, retained, None)
     }
 
     /// As [`subscribe`](Self::subscribe), for handlers, which settle what they take.
@@ -137,7 +113,7 @@ impl Local {
         buffer: Buffer,
         settled: Arc<Settled>,
     ) -> Subscription<E> {
-        Subscription::new(self.lane::<E>(), buffer, false, Some(settled))
+        Subscription::new(Arc::clone(self.lane::<E>()), buffer, false, Some(settled))
     }
 
     /// Delivers an event that another process published. Waits for everybody who would have a
@@ -145,7 +121,7 @@ impl Local {
     pub(crate) async fn deliver<E: Event>(&self, metadata: Metadata, event: E) {
         let lane = self.lane::<E>();
         let full = Some(Box::new(metadata));
-        let mut publication = Publication::new(&lane, Draft { event, full }).patient();
+        let mut publication = Publication::new(lane, Draft { event, full }).patient();
         let _ = poll_fn(|cx| publication.poll(Some(cx))).await;
     }
 
@@ -157,9 +133,9 @@ impl Local {
     /// Takes no new event. Those that wait for room are waited for.
     pub(crate) async fn drain(&self, deadline: Instant) {
         {
-            let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
-            types.draining = true;
-            types.lanes.values().for_each(|lane| lane.drain());
+            let mut stage = self.stage();
+            stage.draining = true;
+            self.lanes.all().into_iter().for_each(AnyLane::drain);
         }
         self.gate.close();
         let _ = timeout_at(deadline, self.gate.empty()).await;
@@ -167,31 +143,21 @@ impl Local {
 
     /// Ends every lane: subscribers get what is buffered, then the end.
     pub(crate) fn close(&self) {
-        let lanes: Vec<_> = {
-            let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
-            types.closed = true;
-            types.lanes.values().cloned().collect()
-        };
-        for lane in lanes {
-            lane.close();
-        }
+        self.stage().closed = true;
+        // One that is added from here on begins closed.
+        self.lanes.all().into_iter().for_each(AnyLane::close);
         // After the lanes: who waits here then finds its lane closed.
         self.patterns.close();
     }
 
     /// How many events wait in buffers, unread.
     pub(crate) fn unread(&self) -> u64 {
-        let lanes = self.lanes();
+        let lanes = self.lanes.all();
         lanes.iter().map(|lane| lane.unread()).sum::<u64>() + self.patterns.unread()
     }
 
-    fn lanes(&self) -> Vec<Arc<dyn AnyLane>> {
-        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
-        types.lanes.values().cloned().collect()
-    }
-
     pub(crate) fn books(&self) -> Books {
-        let lanes = self.lanes();
+        let lanes = self.lanes.all();
         let mut books = Books::default();
         books.types = lanes.iter().map(|lane| lane.books()).collect();
         books.types.sort_by(|one, other| one.name.cmp(&other.name));
@@ -202,11 +168,6 @@ impl Local {
     pub(crate) fn is_draining(&self) -> bool {
         self.gate.is_closed()
     }
-}
-
-fn downcast<E: Event>(lane: Arc<dyn AnyLane>) -> Arc<Lane<E>> {
-    let lane = lane.as_any().downcast();
-    lane.expect("the map's key is the type of the lane")
 }
 
 impl std::fmt::Debug for Local {

@@ -57,13 +57,14 @@ impl Sleepers {
         Some(self.wakers.swap_remove(at).1)
     }
 
+    /// None if nobody sleeps.
     #[inline]
-    pub(super) fn take(&mut self) -> Alarm {
+    pub(super) fn take(&mut self) -> Option<Alarm> {
         if self.wakers.is_empty() {
-            return Alarm(Vec::new());
+            return None;
         }
         self.round += 1;
-        Alarm(mem::take(&mut self.wakers))
+        Some(Alarm(mem::take(&mut self.wakers)))
     }
 
     /// Gives the room back for the next round.
@@ -76,16 +77,9 @@ impl Sleepers {
 
 impl Alarm {
     /// Wakes them all. What is left is an empty list with its room.
-    #[inline]
     pub(super) fn ring(&mut self) {
         for (_, waker) in self.0.drain(..) {
             waker.wake();
         }
-    }
-
-    /// Whether its room is worth a lock.
-    #[inline]
-    pub(super) fn is_worth_keeping(&self) -> bool {
-        self.0.capacity() > 0
     }
 }

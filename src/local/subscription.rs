@@ -8,7 +8,6 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio::task::coop;
 
 use super::{
     Batch, Buffer, EventRef, Gap, Lag,
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     event::{Envelope, Event, Sealed},
     observe::Settled,
+    turn,
 };
 
 /// Events of one type, in the order in which each publisher published them; made by
@@ -94,17 +94,28 @@ impl<E: Event> Subscription<E> {
     ///
     /// It counts as in flight until the next call, or the drop of the subscription.
     #[inline]
-    pub async fn recv_ref(&mut self) -> Option<Result<EventRef<'_, E>, Gap>> {
-        let many = poll_fn(|cx| self.poll_lend(cx, 1)).await?;
-        Some(many.map(|()| self.lent(0)))
+    pub fn recv_ref(
+        &mut self,
+    ) -> impl Future<Output = Option<Result<EventRef<'_, E>, Gap>>> + Send {
+        Lend {
+            subscription: Some(self),
+            limit: 1,
+            form: Self::lent_one,
+        }
     }
 
     /// As [`recv_ref`](Self::recv_ref), lending at once what can be had without waiting, at least one
     /// event and at most `limit` of them (0 counts as 1). A batch ends where a [`Gap`] is.
     #[inline]
-    pub async fn recv_many(&mut self, limit: usize) -> Option<Result<Batch<'_, E>, Gap>> {
-        let many = poll_fn(|cx| self.poll_lend(cx, limit as u64)).await?;
-        Some(many.map(|()| Batch::new(self)))
+    pub fn recv_many(
+        &mut self,
+        limit: usize,
+    ) -> impl Future<Output = Option<Result<Batch<'_, E>, Gap>>> + Send {
+        Lend {
+            subscription: Some(self),
+            limit: limit as u64,
+            form: Batch::new,
+        }
     }
 
     /// How many events wait to be read.
@@ -133,6 +144,16 @@ impl<E: Event> Subscription<E> {
 
     #[inline]
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Envelope<E>, Gap>>> {
+        if let Some(follower) = self.plain() {
+            ready!(turn::proceed(cx));
+            let envelope = follower.share(0);
+            follower.advance(1);
+            return Poll::Ready(Some(Ok(envelope)));
+        }
+        self.poll_recv_any(cx)
+    }
+
+    fn poll_recv_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Envelope<E>, Gap>>> {
         self.give_back();
         if let Some(envelope) = self.pop_early() {
             return Poll::Ready(Some(Ok(envelope)));
@@ -140,13 +161,22 @@ impl<E: Event> Subscription<E> {
         if let Some(gap) = self.gap.take() {
             return Poll::Ready(Some(Err(gap)));
         }
-        let turn = ready!(coop::poll_proceed(cx));
-        let item = ready!(self.poll_source(cx));
-        turn.made_progress();
-        Poll::Ready(item)
+        self.poll_source(cx)
     }
 
+    /// The follower, where its next entry can be had without a look at anything. Takes back what was lent.
     #[inline]
+    fn plain(&mut self) -> Option<&mut Follower<E>> {
+        let (Source::Log(follower), Lent::Log(lent)) = (&mut self.source, &mut self.lent) else {
+            return None;
+        };
+        if !follower.pass(*lent) {
+            return None;
+        }
+        *lent = 0;
+        (!follower.peek(0).may_expire()).then_some(follower)
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Envelope<E>, Gap>>> {
         match &mut self.source {
             Source::Log(follower) => Poll::Ready(match ready!(poll_entry(follower, cx)) {
@@ -159,6 +189,7 @@ impl<E: Event> Subscription<E> {
                 None => None,
             }),
             Source::Inbox(inbox) => loop {
+                ready!(turn::proceed(cx));
                 match ready!(inbox.poll_take(cx)) {
                     Some(Ok(envelope)) if envelope.sealed().has_expired() => inbox.expired(),
                     item => return Poll::Ready(item),
@@ -170,6 +201,15 @@ impl<E: Event> Subscription<E> {
     /// Lends at least one event and at most `limit`.
     #[inline]
     fn poll_lend(&mut self, cx: &mut Context<'_>, limit: u64) -> Poll<Option<Result<(), Gap>>> {
+        if limit == 1 && self.plain().is_some() {
+            ready!(turn::proceed(cx));
+            self.lent = Lent::Log(1);
+            return Poll::Ready(Some(Ok(())));
+        }
+        self.poll_lend_any(cx, limit)
+    }
+
+    fn poll_lend_any(&mut self, cx: &mut Context<'_>, limit: u64) -> Poll<Option<Result<(), Gap>>> {
         self.give_back();
         if let Some(envelope) = self.pop_early() {
             self.lent = Lent::Owned(vec![envelope]);
@@ -178,10 +218,8 @@ impl<E: Event> Subscription<E> {
         if let Some(gap) = self.gap.take() {
             return Poll::Ready(Some(Err(gap)));
         }
-        let turn = ready!(coop::poll_proceed(cx));
         if let Source::Log(follower) = &mut self.source {
             let ready = ready!(poll_entry(follower, cx));
-            turn.made_progress();
             if let Some(Ok(())) = ready {
                 let lent = fresh_run(follower, limit);
                 follower.keep(lent);
@@ -205,7 +243,6 @@ impl<E: Event> Subscription<E> {
                 break Some(Ok(()));
             }
         };
-        turn.made_progress();
         self.lent = Lent::Owned(owned);
         Poll::Ready(result)
     }
@@ -220,7 +257,6 @@ impl<E: Event> Subscription<E> {
     }
 
     /// Takes back what was lent: it has been read.
-    #[inline]
     fn give_back(&mut self) {
         match &mut self.lent {
             Lent::Log(0) => {}
@@ -239,6 +275,11 @@ impl<E: Event> Subscription<E> {
             Lent::Log(entries) => usize::try_from(*entries).unwrap_or(usize::MAX),
             Lent::Owned(owned) => owned.len(),
         }
+    }
+
+    #[inline]
+    fn lent_one(&self) -> EventRef<'_, E> {
+        self.lent(0)
     }
 
     /// One of the events that are lent.
@@ -269,18 +310,43 @@ impl<E: Event> Subscription<E> {
     }
 }
 
+/// Lends events, and gives them a form: one, or a batch.
+struct Lend<'a, E: Event, F> {
+    /// None at the end.
+    subscription: Option<&'a mut Subscription<E>>,
+    limit: u64,
+    form: F,
+}
+
+impl<'a, E: Event, T, F: Fn(&'a Subscription<E>) -> T + Unpin> Future for Lend<'a, E, F> {
+    type Output = Option<Result<T, Gap>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let limit = self.limit;
+        let subscription = self.subscription.as_mut().expect("polled after its end");
+        let lent = ready!(subscription.poll_lend(cx, limit));
+        let subscription = self.subscription.take();
+        Poll::Ready(
+            lent.map(|lent| lent.map(|()| (self.form)(subscription.expect("it was there")))),
+        )
+    }
+}
+
 /// Waits for an entry whose time has not passed.
-#[inline]
 fn poll_entry<E: Event>(
     follower: &mut Follower<E>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<(), Gap>>> {
     loop {
         let ready = ready!(follower.poll_ready(cx));
-        if matches!(ready, Some(Ok(()))) && follower.peek(0).has_expired() {
-            follower.count_expired();
-            follower.advance(1);
-            continue;
+        if let Some(Ok(())) = ready {
+            ready!(turn::proceed(cx));
+            if follower.peek(0).has_expired() {
+                follower.count_expired();
+                follower.advance(1);
+                continue;
+            }
         }
         return Poll::Ready(ready);
     }

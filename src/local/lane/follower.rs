@@ -25,7 +25,10 @@ pub(crate) struct Follower<E: Event> {
     bed: Bed,
     /// How many entries it reads before it looks whether publishers wait for it.
     step: u64,
-    read: u64,
+    /// The number of the entry before which it looks.
+    look: u64,
+    /// Entries below this can be read without a look at anything but their expiry.
+    plain: u64,
     /// It has just been told of a gap: the next entry is its own, however fast others publish.
     told: bool,
     /// It has left the lane.
@@ -61,7 +64,8 @@ impl<E: Event> Follower<E> {
                 Lag::Block => (capacity / 32).max(1),
                 _ => u64::MAX,
             },
-            read: 0,
+            look: 0,
+            plain: 0,
             told: false,
             tally: Arc::new(Tally {
                 buffer,
@@ -107,6 +111,9 @@ impl<E: Event> Follower<E> {
                     && let Some(gap) = self.catch_up()
                 {
                     return Poll::Ready(Some(Err(gap)));
+                }
+                if self.tally.buffer.lag == Lag::Block {
+                    self.plain = self.reader.ready().min(self.look);
                 }
                 return Poll::Ready(Some(Ok(())));
             }
@@ -177,7 +184,7 @@ impl<E: Event> Follower<E> {
             return Poll::Ready(true);
         }
         let replaced = state.sleepers.lie_down(&mut self.bed, cx.waker());
-        self.read = 0;
+        self.look = self.reader.at().saturating_add(self.step);
         let wakers = if self.lane.waiting.load(Ordering::Relaxed) > 0 {
             state.admit()
         } else {
@@ -189,6 +196,17 @@ impl<E: Event> Follower<E> {
         wakers.into_iter().for_each(Waker::wake);
         drop((garbage, replaced));
         Poll::Pending
+    }
+
+    /// Goes past entries that were read, if the one behind them can be read at once and nothing
+    /// else is to be done: nearly always.
+    #[inline]
+    pub(crate) fn pass(&mut self, entries: u64) -> bool {
+        let plain = self.reader.at() + entries < self.plain;
+        if plain {
+            self.reader.advance(entries);
+        }
+        plain
     }
 
     /// How many entries can be read in a row.
@@ -221,9 +239,8 @@ impl<E: Event> Follower<E> {
         self.told = false;
         self.keep(0);
         self.reader.advance(entries);
-        self.read = self.read.wrapping_add(entries);
-        if self.read >= self.step {
-            self.read = 0;
+        if self.reader.at() >= self.look {
+            self.look = self.reader.at().saturating_add(self.step);
             // Also when nobody waits it must be a write, to be ordered with the publisher's.
             if self.lane.waiting.fetch_add(0, Ordering::AcqRel) > 0 {
                 self.lane.make_room();
@@ -286,6 +303,7 @@ impl<E: Event> Follower<E> {
         if std::mem::replace(&mut self.left, true) {
             return rest;
         }
+        self.plain = 0;
         let (garbage, wakers, own) = {
             let mut state = lock(&self.lane.state);
             let mut garbage = Garbage::default();

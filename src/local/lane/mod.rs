@@ -3,7 +3,7 @@
 mod follower;
 mod publish;
 
-use std::{any::Any, collections::VecDeque, sync::Arc, task::Waker, time::SystemTime};
+use std::{any::Any, collections::VecDeque, sync::Arc, task::Waker};
 
 pub(crate) use self::{
     follower::Follower,
@@ -12,7 +12,7 @@ pub(crate) use self::{
 use super::{
     Buffer, Gate, Lag,
     inbox::{Inbox, Rest},
-    log::{Garbage, Log, Reader},
+    log::{Clock, Garbage, Log, Reader},
     patterns::Patterns,
     sleepers::{Bed, Sleepers},
     sync::{AtomicUsize, Mutex, Ordering, lock},
@@ -62,8 +62,7 @@ struct State<E> {
     published: u64,
     /// From other processes.
     received: u64,
-    /// When an event was last heard.
-    stamped: SystemTime,
+    clock: Clock,
     followers: Vec<(u64, Arc<follower::Tally>)>,
     next_follower: u64,
     /// The books of the subscribers that have left.
@@ -95,7 +94,7 @@ impl<E: Event> Lane<E> {
                 retained: VecDeque::new(),
                 published: 0,
                 received: 0,
-                stamped: SystemTime::now(),
+                clock: Clock::new(),
                 followers: Vec::new(),
                 next_follower: 0,
                 departed: Account::default(),
@@ -240,7 +239,7 @@ impl<E: Event> State<E> {
 
 /// A lane whose type is known at run time only.
 pub(super) trait AnyLane: Any + Send + Sync {
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    fn as_any(&self) -> &dyn Any;
     /// Refuses what does not wait already.
     fn drain(&self);
     /// Ends the lane: subscribers get what is buffered, then the end.
@@ -250,8 +249,8 @@ pub(super) trait AnyLane: Any + Send + Sync {
     fn unread(&self) -> u64;
 }
 
-impl<E: Event> AnyLane for Lane<E> {
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+impl<E: Event> AnyLane for Arc<Lane<E>> {
+    fn as_any(&self) -> &dyn Any {
         self
     }
 
@@ -263,7 +262,7 @@ impl<E: Event> AnyLane for Lane<E> {
     }
 
     fn close(&self) {
-        let (mut alarm, wakers, inboxes, retained) = {
+        let (alarm, wakers, inboxes, retained) = {
             let mut state = lock(&self.state);
             state.phase = Phase::Closed;
             let wakers = state.waiters.pop_up_to(u64::MAX);
@@ -276,7 +275,9 @@ impl<E: Event> AnyLane for Lane<E> {
             )
         };
         drop(retained);
-        alarm.ring();
+        if let Some(mut alarm) = alarm {
+            alarm.ring();
+        }
         wakers.into_iter().for_each(Waker::wake);
         for inbox in inboxes.iter().flat_map(|inboxes| inboxes.iter()) {
             inbox.close();

@@ -12,7 +12,7 @@ use crate::{
     local::{
         Inside, Lag,
         inbox::Inbox,
-        log::Garbage,
+        log::Ticks,
         sleepers::Alarm,
         sync::{AtomicU64, Ordering, lock},
         waiters::Ticket,
@@ -207,7 +207,7 @@ impl<'a, E: Event> Publication<'a, E> {
         if unheard {
             let id = self
                 .stamp
-                .map_or_else(|| EventId::at(state.stamped), |(id, _)| id);
+                .map_or_else(|| EventId::at(state.clock.last()), |(id, _)| id);
             drop(state);
             return Ok(Committed {
                 id,
@@ -219,7 +219,6 @@ impl<'a, E: Event> Publication<'a, E> {
             let now = SystemTime::now();
             (EventId::at(now), now)
         });
-        state.stamped = time;
         let sealed = Sealed {
             id,
             time,
@@ -227,7 +226,7 @@ impl<'a, E: Event> Publication<'a, E> {
             event: draft.event,
         };
         let wanted = self.keep || E::RETAINED > 0 || !to.is_nobody();
-        let mut garbage = Garbage::default();
+        let mut garbage = None;
         let envelope = if readers > 0 {
             garbage = state.log.append(sealed);
             wanted.then(|| Envelope::shared(state.log.share_newest()))
@@ -245,7 +244,9 @@ impl<'a, E: Event> Publication<'a, E> {
         }
         let alarm = state.sleepers.take();
         drop(state);
-        lane.wake(alarm);
+        if let Some(alarm) = alarm {
+            lane.wake(alarm);
+        }
         let mut subscribers = readers as u64;
         if let Some(envelope) = &envelope
             && !to.is_nobody()
@@ -333,31 +334,31 @@ impl<E> Place<E> {
 
 impl<E: Event> Lane<E> {
     /// Publishes an event of which nothing was said, if everybody who hears it follows the log and
-    /// that has room: without a look at anything else. Gives it back otherwise.
+    /// that has room: without a look at anything else. Leaves it where it is otherwise.
     #[inline]
-    pub(crate) fn publish_plain(&self, event: E) -> Result<(EventId, u64), E> {
+    pub(crate) fn publish_plain(&self, event: &mut Option<E>) -> Option<(EventId, u64)> {
         let others = self.inboxed.load(Ordering::Relaxed) > 0 || !self.patterns.is_empty();
         if others || E::RETAINED > 0 {
-            return Err(event);
+            return None;
         }
         let heard = self.heard.load(Ordering::Relaxed) > 0;
-        // Before the lock: it takes longer than all the rest.
-        let now = heard.then(SystemTime::now);
+        let ticks = heard.then(Ticks::now);
         let mut state = lock(&self.state);
         let readers = state.log.readers();
         let clear =
             state.phase == Phase::Open && state.log.next() < state.limit && heard == (readers > 0);
         if !clear {
-            return Err(event);
+            return None;
         }
+        let event = event.take()?;
         state.published += 1;
-        let Some(time) = now else {
-            let id = EventId::at(state.stamped);
+        let Some(ticks) = ticks else {
+            let id = EventId::at(state.clock.last());
             drop(state);
-            return Ok((id, 0));
+            return Some((id, 0));
         };
+        let time = state.clock.at(ticks);
         let id = EventId::at(time);
-        state.stamped = time;
         let garbage = state.log.append(Sealed {
             id,
             time,
@@ -367,17 +368,16 @@ impl<E: Event> Lane<E> {
         let alarm = state.sleepers.take();
         drop(state);
         // First, since the drop of an event may panic.
-        self.wake(alarm);
+        if let Some(alarm) = alarm {
+            self.wake(alarm);
+        }
         drop(garbage);
-        Ok((id, readers as u64))
+        Some((id, readers as u64))
     }
 
-    #[inline]
     fn wake(&self, mut alarm: Alarm) {
-        if alarm.is_worth_keeping() {
-            alarm.ring();
-            lock(&self.state).sleepers.reuse(alarm);
-        }
+        alarm.ring();
+        lock(&self.state).sleepers.reuse(alarm);
     }
 
     fn inboxes(&self) -> Option<Inboxes<E>> {

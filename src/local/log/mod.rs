@@ -23,6 +23,7 @@
 //! in its segment are dropped later, with the segment.
 #![allow(unsafe_code, reason = "the delivery engine; see the invariants above")]
 
+mod clock;
 mod reader;
 mod slab;
 
@@ -30,6 +31,7 @@ use std::{collections::VecDeque, ops::Range};
 
 use self::slab::Slab;
 pub(crate) use self::{
+    clock::{Clock, Ticks},
     reader::{Mark, Reader},
     slab::Shared,
 };
@@ -129,13 +131,15 @@ impl<H: Clone, T> Log<H, T> {
     }
 
     /// Adds an entry.
-    #[inline]
-    pub(super) fn append(&mut self, value: T) -> Garbage<H, T> {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the entry is then made in its slot, and not moved there"
+    )]
+    pub(super) fn append(&mut self, value: T) -> Option<Garbage<H, T>> {
         let offset = self.next - self.first;
-        let mut garbage = Garbage::default();
-        if offset == self.segments.len() as u64 * Self::SEGMENT {
-            self.grow(&mut garbage);
-        }
+        let full = offset == self.segments.len() as u64 * Self::SEGMENT;
+        let garbage = full.then(|| self.grow());
         let at = (self.next - self.first) % Self::SEGMENT;
         let segment = self.segments.back().expect("just made");
         // SAFETY: `next` grows with each write, so this slot has not been written; no reader looks at it
@@ -148,12 +152,14 @@ impl<H: Clone, T> Log<H, T> {
 
     /// A new segment, and an end to those that nobody needs.
     #[cold]
-    fn grow(&mut self, garbage: &mut Garbage<H, T>) {
+    fn grow(&mut self) -> Garbage<H, T> {
+        let mut garbage = Garbage::default();
         let needed = self.needed();
-        self.trim(needed, garbage);
+        self.trim(needed, &mut garbage);
         let slots = index(Self::SEGMENT);
         self.segments
             .push_back(Slab::new(self.header.clone(), slots));
+        garbage
     }
 
     /// The oldest number that some reader may yet ask for.

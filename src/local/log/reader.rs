@@ -12,6 +12,8 @@ pub(crate) struct Reader<H, T> {
     at: u64,
     /// A tail seen before: entries below are written.
     known: u64,
+    /// Entries from `at` on and below this are written, and in the segment.
+    ready: u64,
     /// Where the next entry is; none at a boundary.
     segment: Option<Arc<Slab<H, T>>>,
     /// The numbers of the segment.
@@ -26,6 +28,7 @@ impl<H, T> Reader<H, T> {
             cursor,
             at,
             known: at,
+            ready: at,
             segment: None,
             base: at,
             end: at,
@@ -47,7 +50,7 @@ impl<H, T> Reader<H, T> {
 
     /// It reads no more, ever: the log does not keep anything for it. Gives the segment that it held.
     pub(super) fn retire(&mut self) -> Option<Arc<Slab<H, T>>> {
-        (self.at, self.known, self.end) = (u64::MAX, 0, 0);
+        (self.at, self.known, self.ready, self.end) = (u64::MAX, 0, 0, 0);
         self.segment.take()
     }
 
@@ -64,6 +67,7 @@ impl<H, T> Reader<H, T> {
         self.base = base;
         self.end = base + len;
         self.at = at;
+        self.ready = self.known.min(self.end).max(at);
         self.cursor.at.store(at, Ordering::Release);
         left
     }
@@ -83,10 +87,15 @@ impl<H, T> Reader<H, T> {
     /// Whether its next entry has been appended.
     #[inline]
     pub(crate) fn is_ready(&mut self) -> bool {
-        if self.at < self.known {
-            return true;
-        }
+        self.at < self.known || self.look()
+    }
+
+    /// Looks how far the log has come.
+    fn look(&mut self) -> bool {
         self.known = self.tail.0.load(Ordering::Acquire);
+        if self.segment.is_some() {
+            self.ready = self.known.min(self.end);
+        }
         self.at < self.known
     }
 
@@ -96,10 +105,16 @@ impl<H, T> Reader<H, T> {
         self.segment.is_none()
     }
 
+    /// The number at which the entries end that it can read in a row.
+    #[inline]
+    pub(crate) fn ready(&self) -> u64 {
+        self.ready
+    }
+
     /// How many entries it can read in a row, from the next one.
     #[inline]
     pub(crate) fn run(&self) -> u64 {
-        self.known.min(self.end).saturating_sub(self.at)
+        self.ready.saturating_sub(self.at)
     }
 
     /// An entry of the run.
@@ -130,10 +145,7 @@ impl<H, T> Reader<H, T> {
 
     #[inline]
     fn own(&self, at: u64) -> &Arc<Slab<H, T>> {
-        assert!(
-            self.at <= at && at < self.known && at < self.end,
-            "an entry of the run"
-        );
+        assert!(self.at <= at && at < self.ready, "an entry of the run");
         self.segment.as_ref().expect("not lost")
     }
 

@@ -67,7 +67,7 @@ impl Lanes {
         while let Some(node) = place.0.get()
             && node.key != key
         {
-            place = &node.below[bits as usize % node.below.len()];
+            place = &node.below[usize::from(bits.to_le_bytes()[0]) % node.below.len()];
             bits = bits.rotate_right(BITS);
         }
         place

@@ -3,10 +3,13 @@ use std::{fmt, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 use super::Bus;
-use crate::{handler::Ended, observe::Counts};
+use crate::{
+    handler::Ended,
+    observe::{Books, Counts},
+};
 
 /// What was finished at a shutdown, and what was left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
     /// Handlers and responders that finished all they had.
@@ -21,8 +24,10 @@ pub struct Shutdown {
     pub unsent: u64,
     /// Of the same: for how many nobody can say.
     pub unknown: u64,
-    /// The books at the end.
+    /// What was counted, to the end.
     pub counts: Counts,
+    /// The books at the end, per type and subscriber.
+    pub books: Books,
 }
 
 impl Shutdown {
@@ -96,6 +101,7 @@ impl Shutdown {
             unsent: counts.local_only - before.local_only,
             unknown: counts.unknown - before.unknown,
             counts,
+            books: shared.local.books(),
         }
     }
 }

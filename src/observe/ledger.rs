@@ -42,26 +42,29 @@ macro_rules! ledger {
 }
 
 ledger! {
-    /// Events published here.
+    /// Events published here, whether anybody heard them or not.
     published,
     /// Signals raised here.
     signals,
-    /// Publishes refused: a bad key, or the bus was shut down.
+    /// Publishes refused: a bad key, a full subscriber that has publishing fail, or the bus was shut
+    /// down.
     refused,
-    /// Copies put into subscribers' buffers: events and signals, from here and from other processes.
+    /// Received by subscribers, or handled: events from here and from other processes; besides, signals
+    /// put into the buffers of their subscribers. [`Bus::books`](crate::Bus::books) tells them apart.
     delivered,
-    /// Of the delivered: dropped for a newer one ([`Lag::DropOldest`](crate::Lag::DropOldest)).
+    /// Events that a subscriber did not get because it lagged ([`Lag::DropOldest`](crate::Lag::DropOldest),
+    /// [`Lag::DropNewest`](crate::Lag::DropNewest)).
     dropped,
-    /// Copies that did not get into a buffer: `publish` was cancelled while it waited for room, the
-    /// subscriber left meanwhile, or the bus was shut down.
+    /// Signals that did not get into a subscriber's buffer: `signal` was cancelled while it waited for
+    /// room, the subscriber left meanwhile, or the bus was shut down.
     undelivered,
-    /// Left out because their time had passed: copies of the delivered, and messages from other
-    /// processes that came too late.
+    /// Left out because their time had passed: by subscribers, and messages from other processes that
+    /// came too late.
     expired,
     /// Events that a handler which was cut off, dropped or shut down had not finished: in hand,
     /// waiting for a retry, parked behind their key, or buffered.
     ///
-    /// What was delivered to handlers, less what was dropped or had expired there, and what was
+    /// What was offered to handlers, less what was dropped or had expired there, and what was
     /// redriven, are together `handled` + `dead_lettered` + `abandoned` + what they still have.
     abandoned,
     /// Events that a handler finished without an error.

@@ -166,6 +166,14 @@ impl Shared {
         event: E,
         options: Option<PublishOptions>,
     ) -> Result<(Draft<E>, Option<Encode>), Error> {
+        let (key, encode) = self.address(&event)?;
+        let full = stamp(lane, key, options);
+        Ok((Draft { event, full }, encode))
+    }
+
+    /// The key of an event, and how it leaves this process, if it does.
+    #[inline]
+    pub(super) fn address<E: Event>(&self, event: &E) -> Result<(Key, Option<Encode>), Error> {
         let key = event
             .key()
             .map_err(|error| self.refuse(bad_key::<E>(error)))?;
@@ -175,21 +183,16 @@ impl Shared {
                 .outbound::<E>(&key)
                 .map_err(|error| self.refuse(error))?,
         };
-        let cause = Cause::current();
-        let special = key != *E::NAME || cause.is_some() || options.is_some();
-        let full = special.then(|| {
-            let now = SystemTime::now();
-            let mut metadata = lane.origin().metadata(EventId::at(now), now);
-            metadata.key = key;
-            options.unwrap_or_default().complete(&mut metadata, cause);
-            Box::new(metadata)
-        });
-        Ok((Draft { event, full }, encode))
+        Ok((key, encode))
     }
 
     /// Sends on what has been published.
     #[inline]
-    fn receipt<E: Event>(&self, committed: &Committed<E>, encode: Option<Encode>) -> Receipt {
+    pub(super) fn receipt<E: Event>(
+        &self,
+        committed: &Committed<E>,
+        encode: Option<Encode>,
+    ) -> Receipt {
         let remote = match (&self.mirror, encode, &committed.envelope) {
             (None, ..) => Pending::NoTransport,
             (Some(mirror), Some(encode), Some(envelope)) => mirror.push(envelope.erase(), encode),
@@ -198,10 +201,28 @@ impl Shared {
         Receipt::new(committed.id, committed.subscribers, remote)
     }
 
-    fn refuse(&self, error: Error) -> Error {
+    pub(super) fn refuse(&self, error: Error) -> Error {
         self.ledger.refused.add(1);
         error
     }
+}
+
+/// All of the metadata of an event that is published now, where something is said beyond the event.
+#[inline]
+pub(super) fn stamp<E: Event>(
+    lane: &Lane<E>,
+    key: Key,
+    options: Option<PublishOptions>,
+) -> Option<Box<Metadata>> {
+    let cause = Cause::current();
+    let special = key != *E::NAME || cause.is_some() || options.is_some();
+    special.then(|| {
+        let now = SystemTime::now();
+        let mut metadata = lane.origin().metadata(EventId::at(now), now);
+        metadata.key = key;
+        options.unwrap_or_default().complete(&mut metadata, cause);
+        Box::new(metadata)
+    })
 }
 
 impl From<Refused> for Error {

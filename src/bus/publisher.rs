@@ -9,8 +9,8 @@ use crate::{event::Event, local::Lane};
 ///
 /// Cloning it copies two pointers. It keeps the bus alive, as a clone of the [`Bus`] does.
 pub struct Publisher<E: Event> {
-    shared: Arc<Shared>,
-    lane: Arc<Lane<E>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) lane: Arc<Lane<E>>,
 }
 
 impl Bus {

@@ -6,6 +6,8 @@ mod books;
 mod drive;
 mod queue;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::{any::TypeId, pin::Pin, sync::Arc, time::Duration};

@@ -66,6 +66,11 @@ impl Queue {
         self.later.is_empty() && self.lines.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.later.len() + self.lines.values().map(BTreeMap::len).sum::<usize>()
+    }
+
     /// The next of those that are due by then.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Next> {
         let first = self.later.first_entry()?;

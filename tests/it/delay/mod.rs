@@ -1,6 +1,8 @@
 mod basics;
 mod ending;
 mod hostile;
+#[cfg(feature = "memory")]
+mod mirrored;
 mod model;
 mod order;
 mod races;

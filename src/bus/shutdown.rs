@@ -15,7 +15,8 @@ pub struct Shutdown {
     pub handlers_aborted: u64,
     /// Events that those had in hand or in their buffers.
     pub abandoned: u64,
-    /// Delayed events that were not published: not yet due, or waiting for room until the end.
+    /// Delayed events that were not published: not yet due, waiting for room until the end, or due
+    /// behind another of their type that waited.
     pub delayed: u64,
     /// Events and signals that still wait in buffers, to be read by whoever holds the subscription.
     pub unread: u64,
@@ -43,7 +44,7 @@ impl Bus {
     /// now (and two tenths of a second, if tasks must be cut off), whatever the broker does.
     ///
     /// In this order: publishing and asking are refused, and no more is taken from other processes; delayed
-    /// events that are not yet due are dropped; what waits
+    /// events that are due are begun, the others dropped; what waits
     /// for room in a subscriber's buffer is waited for, until half of the time; handlers finish what
     /// is in their buffers, and responders what they have in hand, until three quarters; signals are refused; what is on its way to other
     /// processes, which went on leaving meanwhile, is sent and its outcome awaited, until nine tenths;

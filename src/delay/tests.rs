@@ -9,7 +9,7 @@ impl Due for Something {
     fn publish(self: Box<Self>) -> Work {
         Box::pin(async move {
             self.0.fetch_add(1, Ordering::Relaxed);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
     }
 }

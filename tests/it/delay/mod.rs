@@ -6,6 +6,7 @@ mod mirrored;
 mod model;
 mod order;
 mod races;
+mod reference;
 mod said;
 
 use std::time::Duration;

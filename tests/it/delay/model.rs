@@ -1,15 +1,14 @@
-use algedonic::{Buffer, Bus, Delayed, ErrorKind, Subscription};
+use algedonic::{Buffer, Bus, Delayed, Error, ErrorKind, Subscription};
 use futures_util::FutureExt;
 use proptest::{prelude::*, sample::Index};
 use tokio::time::sleep;
 
-use super::{Tock, alive_tasks, assert_balanced, ms, read, turns};
+use super::{
+    Tock, alive_tasks, assert_balanced, ms, read,
+    reference::{CAPACITY, Model, ROOM},
+    turns,
+};
 use crate::events::Tick;
-
-/// How many may be scheduled at a time.
-const CAPACITY: usize = 12;
-/// How many ticks their subscriber holds; that of tocks holds all.
-const ROOM: usize = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -40,58 +39,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What must happen, without a care for cost.
-#[derive(Default)]
-struct Model {
-    now: u64,
-    /// Not published, by the time at which they are due: that, the number, whether it is a tick.
-    waiting: Vec<(u64, u64, bool)>,
-    published: Vec<u64>,
-    cancelled: u64,
-    unread: Vec<u64>,
-    tocks: Vec<u64>,
-}
-
-impl Model {
-    fn schedule(&mut self, number: u64, tick: bool, delay: u64) -> bool {
-        let taken = self.waiting.len() < CAPACITY;
-        if taken {
-            self.waiting.push((self.now + delay, number, tick));
-            // By time, then by number: those that are due wait in the same order.
-            self.waiting.sort_unstable();
-        }
-        taken
-    }
-
-    fn cancel(&mut self, number: u64) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|(_, waiting, _)| *waiting != number);
-        let cancelled = self.waiting.len() < before;
-        self.cancelled += u64::from(cancelled);
-        cancelled
-    }
-
-    /// Publishes what is due and has room.
-    fn run(&mut self) {
-        let Self {
-            now,
-            waiting,
-            published,
-            unread,
-            tocks,
-            ..
-        } = self;
-        waiting.retain(|(due, number, tick)| {
-            let waits = *due > *now || (*tick && unread.len() == ROOM);
-            if !waits {
-                published.push(*number);
-                if *tick { &mut *unread } else { &mut *tocks }.push(*number);
-            }
-            waits
-        });
-    }
-}
-
 enum Guard {
     Tick(Delayed<Tick>),
     Tock(Delayed<Tock>),
@@ -105,7 +52,7 @@ impl Guard {
         } else {
             bus.publish_after(ms(delay), Tock(number)).map(Self::Tock)
         };
-        let busy = scheduled.as_ref().err().map(|error| error.kind());
+        let busy = scheduled.as_ref().err().map(Error::kind);
         assert!(busy.is_none_or(|kind| kind == ErrorKind::Busy));
         scheduled.ok()
     }

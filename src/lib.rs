@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bus;
+mod delay;
 mod event;
 mod handler;
 mod local;
@@ -29,7 +30,7 @@ pub use algedonic_transport::{
 
 pub use self::{
     bus::{
-        Builder, Bus, Delivered, Interrupted, Links, PatternSubscription, PublishOptions,
+        Builder, Bus, Delayed, Delivered, Interrupted, Links, PatternSubscription, PublishOptions,
         Publisher, Receipt, Shutdown,
     },
     event::{AnyEnvelope, Cause, Envelope, Event, Scoped},

@@ -5,6 +5,7 @@ use tower::{BoxError, Service};
 
 use super::{Bus, Shared};
 use crate::{
+    delay::{self, Delays},
     handler::{self, HandlerSet},
     local::{Gate, Local},
     mirror::{Mirror, Running, Stack},
@@ -20,6 +21,7 @@ pub struct Builder {
     source: Arc<str>,
     mirror: Option<Mirror<Stack>>,
     dead_letter_capacity: usize,
+    delay_capacity: usize,
 }
 
 impl Builder {
@@ -28,6 +30,7 @@ impl Builder {
             source: "local".into(),
             mirror: None,
             dead_letter_capacity: handler::DEFAULT_CAPACITY,
+            delay_capacity: delay::DEFAULT_CAPACITY,
         }
     }
 
@@ -42,6 +45,13 @@ impl Builder {
     /// room. With 0 none are kept, and each is counted as lost.
     pub fn dead_letter_capacity(mut self, letters: usize) -> Self {
         self.dead_letter_capacity = letters;
+        self
+    }
+
+    /// How many events may be scheduled at a time ([`Bus::publish_after`]), those included that are due
+    /// and wait for room; 65,536 by default. Beyond it scheduling fails with `Busy`; with 0, always.
+    pub fn delay_capacity(mut self, events: usize) -> Self {
+        self.delay_capacity = events;
         self
     }
 
@@ -67,6 +77,7 @@ impl Builder {
             source,
             mirror,
             dead_letter_capacity,
+            delay_capacity,
         } = self;
         let ledger = Arc::new(Ledger::default());
         let origin = BusId::new();
@@ -89,6 +100,7 @@ impl Builder {
                 signals,
                 requests: Requests::new(&ledger),
                 handlers: HandlerSet::new(dead_letter_capacity, &ledger),
+                delays: Delays::new(delay_capacity, &ledger),
                 shutting_down: tokio::sync::Mutex::default(),
                 mirror,
                 ledger,

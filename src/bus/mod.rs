@@ -1,11 +1,15 @@
 //! The bus: ties the other rooms together, and decides nothing itself.
 
 mod builder;
+mod delay;
+mod delayed;
 mod links;
 mod options;
 mod pattern;
+mod planned;
 mod publish;
 mod publisher;
+mod publishing;
 mod receipt;
 mod request;
 mod shutdown;
@@ -17,6 +21,7 @@ use algedonic_transport::BusId;
 
 pub use self::{
     builder::Builder,
+    delayed::Delayed,
     links::Links,
     options::PublishOptions,
     pattern::PatternSubscription,
@@ -25,6 +30,7 @@ pub use self::{
     shutdown::Shutdown,
 };
 use crate::{
+    delay::Delays,
     handler::{DeadLetters, HandlerSet},
     local::{Gate, Local},
     mirror::Running,
@@ -35,7 +41,7 @@ use crate::{
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
 ///
-/// The bus of a process needs no broker, no configuration, no feature, and, but for handlers, requests, mirrors
+/// The bus of a process needs no broker, no configuration, no feature, and, but for handlers, requests, delayed events, mirrors
 /// and [`shutdown`](Self::shutdown), no tokio runtime. Dropping the last clone ends its tasks at once; use
 /// [`shutdown`](Self::shutdown) to let them finish. A handler that holds a clone keeps the bus alive.
 #[derive(Clone)]
@@ -55,6 +61,7 @@ struct Shared {
     /// Above the handlers: ended before their tasks are, it says that the bus ends.
     requests: Requests,
     handlers: HandlerSet,
+    delays: Delays,
     /// Held by the one shutdown at work.
     shutting_down: tokio::sync::Mutex<()>,
     mirror: Option<Running>,
@@ -128,6 +135,7 @@ impl Shared {
         counts.delivered += total.delivered;
         counts.dropped = total.dropped;
         counts.expired += total.expired;
+        counts.delayed_pending = self.delays.pending();
         counts
     }
 }

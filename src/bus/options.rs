@@ -57,6 +57,17 @@ impl PublishOptions {
         self
     }
 
+    /// What is said where nothing else was; the cause is that of now, if there is one. None if nothing
+    /// is said in the end.
+    pub(super) fn fixed(options: Option<Self>, current: Option<Cause>) -> Option<Self> {
+        let Some(current) = current else {
+            return options;
+        };
+        let mut options = options.unwrap_or_default();
+        options.cause.get_or_insert(current);
+        Some(options)
+    }
+
     /// Writes down what was said, and what follows from the cause.
     pub(super) fn complete(self, metadata: &mut Metadata, current: Option<Cause>) {
         let cause = self.cause.or(current);

@@ -1,20 +1,16 @@
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::SystemTime,
-};
+use std::{future::poll_fn, sync::Arc, time::SystemTime};
 
 use algedonic_transport::{Error, ErrorKind, EventId, Key, Metadata};
 
-use super::{Bus, PublishOptions, Receipt, Shared};
+use super::{
+    Bus, PublishOptions, Receipt, Shared,
+    publishing::{Publish, Waiting},
+};
 use crate::{
     event::{Cause, Event},
     local::{Committed, Draft, Lane, Publication, Refused},
     mirror::{Encode, Pending},
     signal::Signal,
-    turn,
 };
 
 impl Bus {
@@ -105,7 +101,11 @@ impl Shared {
     /// Publishes an event about which there is nothing special, if nothing is in the way: the
     /// short cut that nearly every event takes. Leaves it where it is otherwise.
     #[inline]
-    fn publish_plain<E: Event>(&self, lane: &Lane<E>, event: &mut Option<E>) -> Option<Receipt> {
+    pub(super) fn publish_plain<E: Event>(
+        &self,
+        lane: &Lane<E>,
+        event: &mut Option<E>,
+    ) -> Option<Receipt> {
         let key = event.as_ref()?.key();
         let named = key.is_ok_and(|key| key == *E::NAME);
         if self.mirror.is_some() || !named || Cause::is_set() {
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     /// One publish that may have to wait.
-    fn begin<'a, E: Event>(
+    pub(super) fn begin<'a, E: Event>(
         &self,
         lane: &'a Lane<E>,
         event: E,
@@ -161,6 +161,14 @@ impl Shared {
         event: E,
         options: Option<PublishOptions>,
     ) -> Result<(Draft<E>, Option<Encode>), Error> {
+        let (key, encode) = self.address(&event)?;
+        let full = stamp(lane, key, options);
+        Ok((Draft { event, full }, encode))
+    }
+
+    /// The key of an event, and how it leaves this process, if it does.
+    #[inline]
+    pub(super) fn address<E: Event>(&self, event: &E) -> Result<(Key, Option<Encode>), Error> {
         let key = event
             .key()
             .map_err(|error| self.refuse(bad_key::<E>(error)))?;
@@ -170,21 +178,16 @@ impl Shared {
                 .outbound::<E>(&key)
                 .map_err(|error| self.refuse(error))?,
         };
-        let cause = Cause::current();
-        let special = key != *E::NAME || cause.is_some() || options.is_some();
-        let full = special.then(|| {
-            let now = SystemTime::now();
-            let mut metadata = lane.origin().metadata(EventId::at(now), now);
-            metadata.key = key;
-            options.unwrap_or_default().complete(&mut metadata, cause);
-            Box::new(metadata)
-        });
-        Ok((Draft { event, full }, encode))
+        Ok((key, encode))
     }
 
     /// Sends on what has been published.
     #[inline]
-    fn receipt<E: Event>(&self, committed: &Committed<E>, encode: Option<Encode>) -> Receipt {
+    pub(super) fn receipt<E: Event>(
+        &self,
+        committed: &Committed<E>,
+        encode: Option<Encode>,
+    ) -> Receipt {
         let remote = match (&self.mirror, encode, &committed.envelope) {
             (None, ..) => Pending::NoTransport,
             (Some(mirror), Some(encode), Some(envelope)) => mirror.push(envelope.erase(), encode),
@@ -193,88 +196,28 @@ impl Shared {
         Receipt::new(committed.id, committed.subscribers, remote)
     }
 
-    fn refuse(&self, error: Error) -> Error {
+    pub(super) fn refuse(&self, error: Error) -> Error {
         self.ledger.refused.add(1);
         error
     }
 }
 
-/// A publish that may have to wait.
-struct Waiting<'a, E: Event> {
-    publication: Publication<'a, E>,
-    encode: Option<Encode>,
-}
-
-impl<E: Event> Waiting<'_, E> {
-    fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<Receipt, Error>> {
-        let done = ready!(self.publication.poll(Some(cx)));
-        Poll::Ready(self.end(shared, done))
-    }
-
-    fn end(
-        &mut self,
-        shared: &Shared,
-        done: Result<Committed<E>, Refused>,
-    ) -> Result<Receipt, Error> {
-        match done {
-            Ok(committed) => Ok(shared.receipt(&committed, self.encode.take())),
-            Err(refused) => Err(shared.refuse(refused.into())),
-        }
-    }
-}
-
-/// What [`Bus::publish`] does. By hand, since the event is then moved once, from the caller into the lane.
-pub(super) struct Publish<'a, E: Event> {
-    shared: &'a Shared,
-    lane: &'a Lane<E>,
-    event: Option<E>,
-    /// It could not be done at once.
-    waiting: Option<Box<Waiting<'a, E>>>,
-}
-
-impl<'a, E: Event> Publish<'a, E> {
-    #[inline]
-    pub(super) fn new(shared: &'a Shared, lane: &'a Lane<E>, event: E) -> Self {
-        Self {
-            shared,
-            lane,
-            event: Some(event),
-            waiting: None,
-        }
-    }
-
-    #[cold]
-    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, Error>> {
-        if let Some(event) = self.event.take() {
-            let mut waiting = self.shared.begin(self.lane, event, None)?;
-            let done = waiting.poll(self.shared, cx);
-            if done.is_pending() {
-                self.waiting = Some(Box::new(waiting));
-            }
-            return done;
-        }
-        let waiting = self.waiting.as_mut().expect("polled after its end");
-        waiting.poll(self.shared, cx)
-    }
-}
-
-// Nothing in it is pinned.
-impl<E: Event> Unpin for Publish<'_, E> {}
-
-impl<E: Event> Future for Publish<'_, E> {
-    type Output = Result<Receipt, Error>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if this.event.is_some() {
-            ready!(turn::proceed(cx));
-            if let Some(receipt) = this.shared.publish_plain(this.lane, &mut this.event) {
-                return Poll::Ready(Ok(receipt));
-            }
-        }
-        this.poll_any(cx)
-    }
+/// All of the metadata of an event that is published now, where something is said beyond the event.
+#[inline]
+pub(super) fn stamp<E: Event>(
+    lane: &Lane<E>,
+    key: Key,
+    options: Option<PublishOptions>,
+) -> Option<Box<Metadata>> {
+    let cause = Cause::current();
+    let special = key != *E::NAME || cause.is_some() || options.is_some();
+    special.then(|| {
+        let now = SystemTime::now();
+        let mut metadata = lane.origin().metadata(EventId::at(now), now);
+        metadata.key = key;
+        options.unwrap_or_default().complete(&mut metadata, cause);
+        Box::new(metadata)
+    })
 }
 
 impl From<Refused> for Error {

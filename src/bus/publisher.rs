@@ -2,15 +2,15 @@ use std::{fmt, sync::Arc};
 
 use algedonic_transport::Error;
 
-use super::{Bus, PublishOptions, Receipt, Shared, publish::Publish};
+use super::{Bus, PublishOptions, Receipt, Shared, publishing::Publish};
 use crate::{event::Event, local::Lane};
 
 /// Publishes events of one type, without a lookup; made by [`Bus::publisher`].
 ///
 /// Cloning it copies two pointers. It keeps the bus alive, as a clone of the [`Bus`] does.
 pub struct Publisher<E: Event> {
-    shared: Arc<Shared>,
-    lane: Arc<Lane<E>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) lane: Arc<Lane<E>>,
 }
 
 impl Bus {

@@ -18,6 +18,9 @@ pub struct Shutdown {
     pub handlers_aborted: u64,
     /// Events that those had in hand or in their buffers.
     pub abandoned: u64,
+    /// Delayed events that were not published: not yet due, waiting for room until the end, or due
+    /// behind another of their type that waited.
+    pub delayed: u64,
     /// Events and signals that still wait in buffers, to be read by whoever holds the subscription.
     pub unread: u64,
     /// Of the events and signals on their way out when it began: how many stayed local.
@@ -33,7 +36,11 @@ pub struct Shutdown {
 impl Shutdown {
     /// Whether nothing was left undone.
     pub fn is_clean(&self) -> bool {
-        self.handlers_aborted == 0 && self.unread == 0 && self.unsent == 0 && self.unknown == 0
+        self.handlers_aborted == 0
+            && self.delayed == 0
+            && self.unread == 0
+            && self.unsent == 0
+            && self.unknown == 0
     }
 }
 
@@ -41,7 +48,8 @@ impl Bus {
     /// Ends the bus: takes no more, finishes what it has, reports. Resolves within `deadline` from
     /// now (and two tenths of a second, if tasks must be cut off), whatever the broker does.
     ///
-    /// In this order: publishing and asking are refused, and no more is taken from other processes; what waits
+    /// In this order: publishing and asking are refused, and no more is taken from other processes; delayed
+    /// events that are due are begun, the others dropped; what waits
     /// for room in a subscriber's buffer is waited for, until half of the time; handlers finish what
     /// is in their buffers, and responders what they have in hand, until three quarters; signals are refused; what is on its way to other
     /// processes, which went on leaving meanwhile, is sent and its outcome awaited, until nine tenths;
@@ -66,9 +74,10 @@ impl Bus {
         let by = |share: f64| start + deadline.mul_f64(share);
         let before = shared.counts();
         shared.requests.close();
+        shared.delays.close();
         // One at a time; a second call finds everything done, or waits for it.
         let Ok(_turn) = timeout_at(by(1.0), shared.shutting_down.lock()).await else {
-            return Shutdown::report(self, Ended::default(), before);
+            return Shutdown::report(self, Ended::default(), &before);
         };
         let stop_receiving = async {
             if let Some(mirror) = &shared.mirror {
@@ -78,25 +87,30 @@ impl Bus {
         // Either may wait for a subscriber that nobody reads.
         tokio::join!(shared.local.drain(by(0.5)), stop_receiving);
         shared.local.close();
-        let ended = shared.handlers.end_by(by(0.75)).await;
+        // Those that still waited for room have just been told to end.
+        let ((), ended) = tokio::join!(
+            shared.delays.end_by(by(0.75)),
+            shared.handlers.end_by(by(0.75)),
+        );
         shared.signals_gate.close();
         let _ = timeout_at(by(0.75), shared.signals_gate.empty()).await;
         shared.signals.close();
         if let Some(mirror) = &shared.mirror {
             mirror.drain(by(0.9), by(1.0)).await;
         }
-        Shutdown::report(self, ended, before)
+        Shutdown::report(self, ended, &before)
     }
 }
 
 impl Shutdown {
-    fn report(bus: &Bus, ended: Ended, before: Counts) -> Self {
+    fn report(bus: &Bus, ended: Ended, before: &Counts) -> Self {
         let shared = &*bus.shared;
         let counts = shared.counts();
         Self {
             handlers_finished: ended.finished,
             handlers_aborted: ended.aborted,
             abandoned: counts.abandoned - before.abandoned,
+            delayed: counts.delayed_abandoned - before.delayed_abandoned,
             unread: shared.local.unread() + shared.signals.unread(),
             unsent: counts.local_only - before.local_only,
             unknown: counts.unknown - before.unknown,
@@ -114,8 +128,13 @@ impl fmt::Display for Shutdown {
         }
         write!(
             f,
-            "shut down; left: {} handlers cut off with {} events, {} unread, {} unsent, {} unknown",
-            self.handlers_aborted, self.abandoned, self.unread, self.unsent, self.unknown
+            "shut down; left: {} handlers cut off with {} events, {} delayed, {} unread, {} unsent, {} unknown",
+            self.handlers_aborted,
+            self.abandoned,
+            self.delayed,
+            self.unread,
+            self.unsent,
+            self.unknown
         )
     }
 }

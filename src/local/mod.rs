@@ -29,7 +29,7 @@ pub use self::{
 };
 pub(crate) use self::{
     gate::{Gate, Inside},
-    lane::{Committed, Draft, Lane, Publication, Refused},
+    lane::{Committed, Draft, Lane, Publication, Refused, Supply},
     log::Shared,
     patterns::PatternInbox,
 };

@@ -46,8 +46,8 @@ ledger! {
     published,
     /// Signals raised here.
     signals,
-    /// Publishes refused: a bad key, a full subscriber that has publishing fail, or the bus was shut
-    /// down.
+    /// Publishes refused: a bad key, the bus was shut down, a subscriber that has publishing fail is
+    /// full, or too many events are scheduled.
     refused,
     /// Received by subscribers, or handled: events from here and from other processes; besides, signals
     /// put into the buffers of their subscribers. [`Bus::books`](crate::Bus::books) tells them apart.
@@ -97,6 +97,19 @@ ledger! {
     requests_refused,
     /// Requests whose asker went away before they were resolved.
     requests_withdrawn,
+    /// Events scheduled ([`publish_after`](crate::Bus::publish_after) and its like). Each is in
+    /// exactly one of the following five.
+    delayed,
+    /// Delayed events that were published.
+    delayed_published,
+    /// Delayed events that were refused when they were due; they are in `refused`, too.
+    delayed_refused,
+    /// Delayed events that were taken back before they were published.
+    delayed_cancelled,
+    /// Delayed events that were dropped with the bus, or with the runtime of its timer.
+    delayed_abandoned,
+    /// Delayed events that are not yet published: not due, or waiting for room.
+    delayed_pending,
     /// Outcomes [`Remote::Confirmed`](crate::Remote::Confirmed).
     confirmed,
     /// Outcomes [`Remote::Unroutable`](crate::Remote::Unroutable).

@@ -2,6 +2,8 @@
 //!
 //! A test goes into the module of the promise that it checks; its name says the promise.
 
+/// Events that are published later, or taken back.
+mod delay;
 /// Who gets an event, in which order, with which metadata.
 mod delivery;
 /// What an event, a waker or a subscription may do while it is dropped.

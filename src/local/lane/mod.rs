@@ -7,7 +7,7 @@ use std::{any::Any, collections::VecDeque, sync::Arc, task::Waker};
 
 pub(crate) use self::{
     follower::Follower,
-    publish::{Committed, Draft, Publication, Refused},
+    publish::{Committed, Draft, Publication, Refused, Supply},
 };
 use super::{
     Buffer, Gate, Lag,

@@ -19,11 +19,25 @@ use crate::{
     },
 };
 
-/// What is to be published.
-pub(crate) struct Draft<E> {
-    pub(crate) event: E,
+/// What is to be published: an event, or where it comes from.
+pub(crate) struct Draft<S> {
+    pub(crate) event: S,
     /// All of its metadata, where something was said beyond the event.
     pub(crate) full: Option<Box<Metadata>>,
+}
+
+/// Where the event of a publish comes from, at the moment at which it is published.
+pub(crate) trait Supply<E> {
+    /// The event; None if it is not to be published any more. Called under the lane's lock: it may
+    /// take no other that is held while something of a user's runs.
+    fn supply(self) -> Option<E>;
+}
+
+impl<E: Event> Supply<E> for E {
+    #[inline]
+    fn supply(self) -> Option<E> {
+        Some(self)
+    }
 }
 
 /// What has been published.
@@ -38,7 +52,7 @@ pub(crate) struct Committed<E> {
 /// Why nobody got the event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The bus is shut down.
+    /// The bus is shut down, or the event is not [supplied](Supply).
     Closed,
     /// A subscriber is full that would have publishing fail.
     Busy,
@@ -48,9 +62,9 @@ pub(crate) enum Refused {
 
 /// One publish under way: nobody has the event before everybody can have it. Dropped, it has not
 /// happened.
-pub(crate) struct Publication<'a, E: Event> {
+pub(crate) struct Publication<'a, E: Event, S = E> {
     lane: &'a Lane<E>,
-    draft: Option<Draft<E>>,
+    draft: Option<Draft<S>>,
     stamp: Option<(EventId, SystemTime)>,
     keep: bool,
     patient: bool,
@@ -78,9 +92,9 @@ struct Addressees<E> {
     patterns: Option<Arc<[Arc<Inbox<AnyEnvelope>>]>>,
 }
 
-impl<'a, E: Event> Publication<'a, E> {
+impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
     #[inline]
-    pub(crate) fn new(lane: &'a Lane<E>, draft: Draft<E>) -> Self {
+    pub(crate) fn new(lane: &'a Lane<E>, draft: Draft<S>) -> Self {
         let stamp = draft.full.as_ref().map(|full| (full.id, full.time));
         Self {
             lane,
@@ -180,7 +194,8 @@ impl<'a, E: Event> Publication<'a, E> {
         Addressees { typed, patterns }
     }
 
-    /// Publishes, unless the log is full (`Some` place to wait at) or the lane closed (`None`).
+    /// Publishes, unless the log is full (`Some` place to wait at), or the lane closed or the event
+    /// not there any more (`None`).
     #[inline]
     fn commit(&mut self, to: &Addressees<E>) -> Result<Committed<E>, Option<Place<E>>> {
         let lane = self.lane;
@@ -196,12 +211,15 @@ impl<'a, E: Event> Publication<'a, E> {
                 return Err(Some(Place::Log));
             }
         }
+        let draft = self.draft.take().expect("published once");
+        let Some(event) = draft.event.supply() else {
+            return Err(None);
+        };
         if self.patient {
             state.received += 1;
         } else {
             state.published += 1;
         }
-        let draft = self.draft.take().expect("published once");
         let readers = state.log.readers();
         let unheard = readers == 0 && to.is_nobody() && !self.keep && E::RETAINED == 0;
         if unheard {
@@ -223,7 +241,7 @@ impl<'a, E: Event> Publication<'a, E> {
             id,
             time,
             full: draft.full,
-            event: draft.event,
+            event,
         };
         let wanted = self.keep || E::RETAINED > 0 || !to.is_nobody();
         let mut garbage = None;
@@ -288,7 +306,9 @@ impl<'a, E: Event> Publication<'a, E> {
         }
         Ok(waits)
     }
+}
 
+impl<E: Event, S> Publication<'_, E, S> {
     /// Ends the wait, if there is one. If it was ended by a wake-up, says where.
     fn stop_waiting(&mut self) -> Option<Place<E>> {
         let wait = self.wait.as_mut()?;
@@ -313,7 +333,7 @@ impl<'a, E: Event> Publication<'a, E> {
     }
 }
 
-impl<E: Event> Drop for Publication<'_, E> {
+impl<E: Event, S> Drop for Publication<'_, E, S> {
     fn drop(&mut self) {
         let woken = self.stop_waiting();
         self.pass_on(woken);

@@ -156,6 +156,10 @@ impl<'a, E: Event> Publication<'a, E> {
             };
             match self.wait_at(place, cx) {
                 Ok(true) => return Poll::Pending,
+                // An inbox that is full and closed has nobody wait, and never room.
+                Ok(false) if self.lane.is_closed() => {
+                    return Poll::Ready(Err(Refused::Closed));
+                }
                 Ok(false) => {}
                 Err(refused) => return Poll::Ready(Err(refused)),
             }

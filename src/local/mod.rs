@@ -7,6 +7,8 @@ mod inbox;
 mod index;
 mod lane;
 mod log;
+#[cfg(all(test, algedonic_loom))]
+mod models;
 mod patterns;
 mod sleepers;
 mod subscription;

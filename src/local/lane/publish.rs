@@ -14,7 +14,7 @@ use crate::{
         inbox::Inbox,
         log::Garbage,
         sleepers::Alarm,
-        sync::{AtomicU64, Ordering, lock},
+        sync::{Ordering, lock},
         waiters::Ticket,
     },
 };
@@ -268,7 +268,8 @@ impl<'a, E: Event> Publication<'a, E> {
     /// Waits at a place. False if there is room now.
     #[cold]
     fn wait_at(&mut self, place: Place<E>, cx: &mut Context<'_>) -> Result<bool, Refused> {
-        static TICKETS: AtomicU64 = AtomicU64::new(0);
+        // Not of `sync`: loom has no statics.
+        static TICKETS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let wait = match &mut self.wait {
             Some(wait) => wait,
             none => {

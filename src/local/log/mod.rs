@@ -25,6 +25,8 @@
 
 mod reader;
 mod slab;
+#[cfg(all(test, not(algedonic_loom)))]
+mod tests;
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -118,7 +120,12 @@ impl<H: Clone, T> Log<H, T> {
     }
 
     /// Forgets a reader, which reads no more.
+    ///
+    /// # Panics
+    ///
+    /// When the reader is another log's, which would still keep for it what it reads no more.
     pub(super) fn unsubscribe(&mut self, reader: &mut Reader<H, T>) -> Garbage<H, T> {
+        assert!(reader.follows(&self.tail), "a reader of this log");
         self.cursors.retain(|cursor| !reader.has(cursor));
         Garbage::of(reader.retire())
     }
@@ -224,11 +231,15 @@ impl<H: Clone, T> Log<H, T> {
     }
 
     /// Another owner of the newest entry.
+    ///
+    /// # Panics
+    ///
+    /// When there is none, or every reader has passed it and the log has let go of it.
     pub(super) fn share_newest(&self) -> Shared<H, T> {
+        assert!(self.released < self.next, "the newest entry is the log's");
         let at = (self.next - 1 - self.first) % Self::SEGMENT;
         let segment = self.segments.back().expect("an entry was appended");
-        // SAFETY: written by the `append` before, under the lock that is still held; the log is its owner,
-        // and has not let go of it meanwhile.
+        // SAFETY: written, and the log is its owner: it has not let go of that number.
         unsafe { Slab::share(segment, index(at)) }
     }
 }

@@ -1,6 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::sync::Notify;
+use super::sync::{AtomicUsize, Notify, Ordering};
 
 /// Lets publishers in until it is closed, and knows when the last one has left.
 #[derive(Debug, Default)]

@@ -27,7 +27,7 @@ struct State<T> {
     missed: u64,
     /// The number of the next item, or of the gap before it.
     number: u64,
-    /// Room that publishers have been promised.
+    /// What publishers have been promised to take; the end comes after it.
     reserved: usize,
     reader: Option<Waker>,
     waiters: Waiters,
@@ -74,13 +74,10 @@ impl<T> Inbox<T> {
         self.buffer
     }
 
-    /// Promises room for one item, where the policy asks for room. False if it is full.
+    /// Promises to take one item, and room for it where the policy asks for room. False if it is full.
     pub(super) fn reserve(&self) -> bool {
-        if !self.is_lossless() {
-            return true;
-        }
         let mut state = lock(&self.state);
-        let free = !state.is_full(self.buffer);
+        let free = !self.is_lossless() || !state.is_full(self.buffer);
         state.reserved += usize::from(free);
         free
     }
@@ -91,14 +88,15 @@ impl<T> Inbox<T> {
 
     /// Gives a promise back.
     pub(super) fn unreserve(&self) {
-        if !self.is_lossless() {
-            return;
-        }
-        let waker = {
+        let (reader, waker) = {
             let mut state = lock(&self.state);
             state.reserved -= 1;
-            state.waiters.pop()
+            // The end may have waited for nothing else.
+            let ended = state.closed && state.reserved == 0;
+            let reader = if ended { state.reader.take() } else { None };
+            (reader, state.waiters.pop())
         };
+        wake(reader);
         wake(waker);
     }
 
@@ -252,9 +250,7 @@ impl<T> State<T> {
 
     /// The item that made room, or the error of one that found none.
     fn put(&mut self, buffer: Buffer, item: T) -> Result<Option<T>, T> {
-        if matches!(buffer.lag, Lag::Block | Lag::Error) {
-            self.reserved -= 1;
-        }
+        self.reserved -= 1;
         if self.gone {
             return Err(item);
         }

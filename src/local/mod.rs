@@ -8,6 +8,8 @@ mod index;
 mod lane;
 mod lanes;
 mod log;
+#[cfg(all(test, algedonic_loom))]
+mod models;
 mod patterns;
 mod sleepers;
 mod subscription;

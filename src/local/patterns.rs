@@ -1,7 +1,7 @@
 use std::{
     collections::HashMap,
     ops::Deref,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError},
 };
 
 use algedonic_transport::{Key, Pattern};
@@ -10,7 +10,7 @@ use super::{
     Buffer,
     inbox::Inbox,
     index::{Index, Token},
-    sync::{AtomicUsize, Ordering},
+    sync::{AtomicUsize, Ordering, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 use crate::{
     event::AnyEnvelope,

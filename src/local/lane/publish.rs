@@ -14,7 +14,7 @@ use crate::{
         inbox::Inbox,
         log::Ticks,
         sleepers::Alarm,
-        sync::{AtomicU64, Ordering, lock},
+        sync::{Ordering, lock},
         waiters::Ticket,
     },
 };
@@ -170,6 +170,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             };
             match self.wait_at(place, cx) {
                 Ok(true) => return Poll::Pending,
+                // An inbox that is full and closed has nobody wait, and never room.
+                Ok(false) if self.lane.is_closed() => {
+                    return Poll::Ready(Err(Refused::Closed));
+                }
                 Ok(false) => {}
                 Err(refused) => return Poll::Ready(Err(refused)),
             }
@@ -283,7 +287,8 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
     /// Waits at a place. False if there is room now.
     #[cold]
     fn wait_at(&mut self, place: Place<E>, cx: &mut Context<'_>) -> Result<bool, Refused> {
-        static TICKETS: AtomicU64 = AtomicU64::new(0);
+        // Not of `sync`: loom has no statics.
+        static TICKETS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let wait = match &mut self.wait {
             Some(wait) => wait,
             none => {

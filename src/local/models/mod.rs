@@ -1,0 +1,128 @@
+//! Models of the engine's protocols: loom runs each with every order of its threads' steps, up to a
+//! number of preemptions, and with every value that a load may see by the memory model. A thread that waits
+//! for ever fails its model. How to run them: `tests/README.md`.
+
+mod books;
+mod end;
+mod gate;
+mod inbox;
+mod log;
+mod reading;
+mod room;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use algedonic_transport::{BusId, Key};
+use loom::sync::Notify;
+
+use super::{Buffer, Draft, Lag, Lane, Publication, Refused, Subscription, patterns::Patterns};
+use crate::event::{Event, Origin};
+
+/// Checks a model with at most so many preemptions, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
+fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+    let mut builder = loom::model::Builder::new();
+    let bound = *builder.preemption_bound.get_or_insert(preemptions);
+    builder.max_branches = 10_000;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let start = std::time::Instant::now();
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    TURNS.fetch_add(turns.load(Ordering::Relaxed), Ordering::Relaxed);
+    println!(
+        "{}: {} runs, at most {bound} preemptions, {:.1} s",
+        std::thread::current().name().unwrap_or_default(),
+        turns.load(Ordering::Relaxed),
+        start.elapsed().as_secs_f64()
+    );
+}
+
+/// Runs a future on this thread. It may be polled once for no reason.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let bell = Arc::new(Bell(Notify::new()));
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => bell.0.wait(),
+        }
+    }
+}
+
+struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// An event.
+#[derive(Debug, PartialEq, Eq)]
+struct Tick(u64);
+
+impl Event for Tick {
+    const NAME: &'static str = "tick";
+}
+
+fn lane<E: Event>() -> Arc<Lane<E>> {
+    lane_with(&Arc::new(Patterns::new()))
+}
+
+fn lane_with<E: Event>(patterns: &Arc<Patterns>) -> Arc<Lane<E>> {
+    let origin = Origin {
+        name: const { Key::from_static(E::NAME) },
+        version: E::VERSION,
+        source: "model".into(),
+        bus: BusId::new(),
+    };
+    Lane::new(origin, patterns, &Arc::default())
+}
+
+fn subscribe<E: Event>(lane: &Arc<Lane<E>>, lag: Lag, capacity: usize) -> Subscription<E> {
+    Subscription::new(Arc::clone(lane), Buffer::new(lag, capacity), false, None)
+}
+
+/// As the bus publishes. How many subscribers have the event.
+async fn publish<E: Event>(lane: &Lane<E>, event: E) -> Result<u64, Refused> {
+    match lane.publish_plain(event) {
+        Ok((_, subscribers)) => Ok(subscribers),
+        Err(event) => {
+            let mut publication = publication(lane, event);
+            let committed = poll_fn(|cx| publication.poll(Some(cx))).await?;
+            Ok(committed.subscribers)
+        }
+    }
+}
+
+/// One that waits for every subscriber that has room for it or not.
+fn publication<E: Event>(lane: &Lane<E>, event: E) -> Publication<'_, E> {
+    Publication::new(lane, Draft { event, full: None }).patient()
+}
+
+/// The numbers of all ticks until the end.
+fn read_all(subscription: &mut Subscription<Tick>) -> Vec<u64> {
+    let mut read = Vec::new();
+    while let Some(tick) = block_on(subscription.recv()) {
+        read.push(tick.expect("no gap").0);
+    }
+    read
+}
+
+/// The number of the next tick.
+fn read_one(subscription: &mut Subscription<Tick>) -> u64 {
+    let tick = block_on(subscription.recv_ref());
+    tick.expect("not the end").expect("no gap").0
+}

@@ -16,6 +16,8 @@ mod lag;
 mod lending;
 /// The same against a plain model, for any sequence of steps.
 mod model;
+/// The same as `async-broadcast`, for any sequence of steps.
+mod oracle;
 /// Questions and answers inside the process.
 mod request;
 /// The end of a bus: what is finished, what is left, what is leaked.

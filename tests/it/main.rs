@@ -24,6 +24,8 @@ mod request;
 mod shutdown;
 /// Pain and pleasure.
 mod signals;
+/// All of it at once, on several threads.
+mod stress;
 /// Publishers that wait for room: who is let in, who is woken, who is refused.
 mod waiting;
 
@@ -33,6 +35,8 @@ mod events;
 mod last_words;
 /// How long they wait.
 mod patience;
+/// Random numbers that can be had again.
+mod seed;
 /// Futures that are polled by hand.
 mod wakers;
 

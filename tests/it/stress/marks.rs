@@ -1,0 +1,57 @@
+use algedonic::{Event, Key, KeyError};
+
+/// Which event of which publisher.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) publisher: usize,
+    pub(super) number: u64,
+}
+
+/// An event that says which one it is.
+pub(super) trait Marked: Event {
+    fn new(mark: Mark) -> Self;
+    fn mark(&self) -> Mark;
+}
+
+/// With the key of its type.
+pub(super) struct Left(Mark);
+
+/// With a key for each publisher.
+pub(super) struct Right(Mark);
+
+impl Event for Left {
+    const NAME: &'static str = "stress.left";
+}
+
+impl Event for Right {
+    const NAME: &'static str = "stress.right";
+
+    fn key(&self) -> Result<Key, KeyError> {
+        Key::new(format!("stress.right.{}", self.0.publisher))
+    }
+}
+
+impl Marked for Left {
+    fn new(mark: Mark) -> Self {
+        Self(mark)
+    }
+
+    fn mark(&self) -> Mark {
+        self.0
+    }
+}
+
+impl Marked for Right {
+    fn new(mark: Mark) -> Self {
+        Self(mark)
+    }
+
+    fn mark(&self) -> Mark {
+        self.0
+    }
+}
+
+/// Whether this publisher publishes `Left`s: the even ones do, the others `Right`s.
+pub(super) fn is_left(publisher: usize) -> bool {
+    publisher.is_multiple_of(2)
+}

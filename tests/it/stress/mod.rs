@@ -94,7 +94,12 @@ async fn come_and_go(load: Arc<Load>, guests: Guests, mut random: Random) -> Vec
         let capacity = 1 + random.index(80);
         let mut seat = Seat::take(&load, guests, capacity, &mut random);
         let times = random.below(120);
-        let ended = seat.read(times, &mut random).await;
+        let patience = random.below(2_000);
+        let ended = tokio::select! {
+            biased;
+            ended = seat.read(times, &mut random) => ended,
+            () = pause(patience) => false,
+        };
         if ended {
             seat.witness.end(&load.done());
         }

@@ -2,10 +2,14 @@
 //!
 //! A test goes into the module of the promise that it checks; its name says the promise.
 
+/// Futures that are dropped: what was not received and what was not published.
+mod cancelling;
 /// Who gets an event, in which order, with which metadata.
 mod delivery;
 /// What an event, a waker or a subscription may do while it is dropped.
 mod dropping;
+/// The smallest buffer, many events, many subscribers.
+mod extremes;
 /// What is left of a bus that is dropped without a shutdown: nothing.
 mod gone;
 /// Functions that the bus calls: causes, errors, panics.
@@ -18,6 +22,8 @@ mod lending;
 mod model;
 /// The same as `async-broadcast`, for any sequence of steps.
 mod oracle;
+/// Events that panic when they are dropped.
+mod panicking;
 /// Questions and answers inside the process.
 mod request;
 /// The end of a bus: what is finished, what is left, what is leaked.

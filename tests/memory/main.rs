@@ -3,11 +3,14 @@
 //! Counted by a global allocator; therefore a binary of its own, with one test, in which one case runs after
 //! another.
 
-mod cycles;
+/// Buses, publishers and handlers that come and go.
+mod buses;
+/// Event types, and how they are published.
+mod events;
+/// Subscribers that come and go, and futures that are dropped.
+mod subscribers;
 
 use peak_alloc::PeakAlloc;
-
-use self::cycles::cases;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -48,7 +51,7 @@ impl Case {
 #[test]
 fn cycles_leave_nothing_on_the_heap() {
     let mut grown = Vec::new();
-    for case in cases() {
+    for case in subscribers::cases().into_iter().chain(buses::cases()) {
         let name = case.name.clone();
         let (warm, end) = case.run();
         println!("{name}: {warm} bytes, then {end}");

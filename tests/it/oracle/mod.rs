@@ -65,7 +65,7 @@ impl Machine {
         }
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: &Step) {
         match step {
             Step::Publish => {
                 if let Some(bus) = &self.bus {
@@ -78,13 +78,13 @@ impl Machine {
             Step::Cancel => self.waiting = None,
             Step::Subscribe { pattern } => {
                 if let Some(bus) = &self.bus {
-                    let pair = Pair::new(bus, &self.sender, self.buffer, self.lag, pattern);
+                    let pair = Pair::new(bus, &self.sender, self.buffer, self.lag, *pattern);
                     self.pairs.push(pair);
                 }
             }
             Step::Receive(index, way) if !self.pairs.is_empty() => {
                 let pair = index.get_mut(&mut self.pairs);
-                pair.receive(way, self.published);
+                pair.receive(*way, self.published);
             }
             Step::Leave(index) if !self.pairs.is_empty() => {
                 let index = index.index(self.pairs.len());
@@ -186,7 +186,7 @@ fn shut_down(bus: &Bus) {
 
 fn run(lag: Lag, (capacity, steps): (usize, Vec<Step>)) {
     let mut machine = Machine::new(lag, capacity);
-    for step in steps {
+    for step in &steps {
         machine.step(step);
     }
     machine.finish();

@@ -76,9 +76,9 @@ async fn run(plan: Plan, mut random: Random) -> Totals {
     ended(comes_and_goes).await;
     bus.shutdown(Duration::from_secs(60)).await;
     let faithful = ended(faithful).await;
-    let restless = ended(restless).await.into_iter().flatten().collect();
+    let restless: Vec<_> = ended(restless).await.into_iter().flatten().collect();
     drop(stays);
-    Totals::of(&load, &group, faithful, restless)
+    Totals::of(&load, &group, faithful, &restless)
 }
 
 /// Reads to the end.

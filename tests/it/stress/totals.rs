@@ -25,7 +25,7 @@ pub(super) struct Totals {
 impl Totals {
     /// Compares the books with what the publishers, each subscriber and the handlers counted, to the
     /// last event.
-    pub(super) fn of(load: &Load, group: &Group, mut faithful: Vec<Seat>, gone: Vec<Seen>) -> Self {
+    pub(super) fn of(load: &Load, group: &Group, mut faithful: Vec<Seat>, gone: &[Seen]) -> Self {
         let (books, counts, published) = (load.bus.books(), load.bus.counts(), load.done());
         assert_eq!(published, load.begun());
         books.assert_balanced();

@@ -66,9 +66,9 @@ impl Witness {
 
     /// The end, after so many events of each publisher. What it saw and what it was told to be missing are all.
     pub(super) fn end(&mut self, published: &[u64]) {
-        for publisher in 0..self.hears.len() {
+        for (publisher, published) in published.iter().enumerate() {
             if self.hears[publisher] {
-                self.lack(publisher, published[publisher]);
+                self.lack(publisher, *published);
             }
         }
         let (least, most) = self.lacks;

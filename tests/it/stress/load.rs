@@ -6,7 +6,7 @@ use std::{
 use algedonic::{Bus, ErrorKind, PublishOptions};
 use tokio::task::yield_now;
 
-use super::marks::{Mark, Marked};
+use super::marks::{Expiring, Mark, Marked};
 use crate::seed::Random;
 
 /// When publishers stop.
@@ -20,6 +20,7 @@ pub(super) enum Until {
 pub(super) struct Load {
     pub(super) bus: Bus,
     until: Until,
+    pub(super) expiring: Expiring,
     /// Per publisher: how many events it has at least begun to publish.
     begun: Vec<AtomicU64>,
     /// Per publisher: how many have been published.
@@ -38,11 +39,12 @@ pub(super) async fn pause(times: u64) {
 }
 
 impl Load {
-    pub(super) fn new(bus: Bus, publishers: usize, until: Until) -> Self {
+    pub(super) fn new(bus: Bus, publishers: usize, until: Until, expiring: Expiring) -> Self {
         let numbers = || (0..publishers).map(|_| AtomicU64::new(0)).collect();
         Self {
             bus,
             until,
+            expiring,
             begun: numbers(),
             done: numbers(),
             cancelled: AtomicU64::new(0),
@@ -78,6 +80,8 @@ impl Load {
             } else {
                 1
             };
+            let expires = (number..number + several).any(|number| self.expiring.has(number));
+            let several = if expires { 1 } else { several };
             self.begun[publisher].store(number + several, SeqCst);
             number += self
                 .attempt::<E>(publisher, number, several, &mut random)
@@ -100,7 +104,11 @@ impl Load {
     ) -> u64 {
         let event = |number| E::new(Mark { publisher, number });
         let handle = self.bus.publisher::<E>();
-        let outcome = if several == 1 {
+        let outcome = if self.expiring.has(number) {
+            let late = PublishOptions::new().ttl(Duration::ZERO);
+            let publish = handle.publish_with(event(number), late);
+            publish.await.map(drop)
+        } else if several == 1 {
             match random.below(8) {
                 0 => handle.try_publish(event(number)),
                 1 => self.bus.publish(event(number)).await,

@@ -51,6 +51,27 @@ impl Marked for Right {
     }
 }
 
+/// Which events are published when their time has passed already; per publisher.
+#[derive(Clone, Copy)]
+pub(super) enum Expiring {
+    Nothing,
+    Some,
+}
+
+impl Expiring {
+    pub(super) fn has(self, number: u64) -> bool {
+        self.below(number + 1) > self.below(number)
+    }
+
+    /// How many of the events below this number.
+    pub(super) fn below(self, number: u64) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Some => number / 61,
+        }
+    }
+}
+
 /// Whether this publisher publishes `Left`s: the even ones do, the others `Right`s.
 pub(super) fn is_left(publisher: usize) -> bool {
     publisher.is_multiple_of(2)

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use self::{
     handlers::Group,
     load::{Load, Until, pause},
-    marks::{Left, Right, is_left},
+    marks::{Expiring, Left, Right, is_left},
     seat::{Guests, Seat},
     totals::Totals,
 };
@@ -39,11 +39,17 @@ struct Plan {
     /// Handlers, too.
     handlers: bool,
     until: Until,
+    expiring: Expiring,
 }
 
 async fn run(plan: Plan, mut random: Random) -> Totals {
     let bus = Bus::local();
-    let load = Arc::new(Load::new(bus.clone(), plan.publishers, plan.until));
+    let load = Arc::new(Load::new(
+        bus.clone(),
+        plan.publishers,
+        plan.until,
+        plan.expiring,
+    ));
     let faithful: Vec<_> = (1..=plan.faithful)
         .map(|capacity| Seat::take(&load, plan.guests, capacity, &mut random))
         .collect();
@@ -157,13 +163,15 @@ const SHORT: Plan = Plan {
     guests: Guests::All,
     handlers: true,
     until: Until::Published(1_500),
+    expiring: Expiring::Nothing,
 };
 
 #[test]
 fn subscribers_of_all_kinds_see_every_event_or_are_told() {
     let mut random = Random::seeded("stress, all kinds");
-    for _ in 0..8 {
-        let totals = on_threads(SHORT, random.fork(), Duration::from_secs(60));
+    for expiring in [Expiring::Nothing, Expiring::Some].repeat(4) {
+        let plan = Plan { expiring, ..SHORT };
+        let totals = on_threads(plan, random.fork(), Duration::from_secs(60));
         println!("{totals}");
     }
 }
@@ -194,6 +202,11 @@ fn long(what: &str, guests: Guests, handlers: bool) {
         guests,
         handlers,
         until: Until::Passed(Instant::now() + Duration::from_secs(seconds)),
+        expiring: if handlers {
+            Expiring::Some
+        } else {
+            Expiring::Nothing
+        },
     };
     let random = Random::seeded(what);
     let totals = on_threads(plan, random, Duration::from_secs(seconds + 60));

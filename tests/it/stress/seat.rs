@@ -53,7 +53,7 @@ impl Seat {
         Self {
             sub,
             buffer: (lag, capacity),
-            witness: Witness::new(lag, hears.clone(), done, begun),
+            witness: Witness::new(lag, load.expiring, hears.clone(), done, begun),
             hears,
             cancelled: 0,
         }

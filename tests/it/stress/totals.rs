@@ -57,7 +57,11 @@ impl Totals {
         assert_eq!(account.in_flight, 0);
         assert_eq!(
             account.offered,
-            account.delivered + account.dropped + account.dead_lettered + account.abandoned
+            account.delivered
+                + account.dropped
+                + account.expired
+                + account.dead_lettered
+                + account.abandoned
         );
         Self {
             published: published.iter().sum(),
@@ -126,13 +130,14 @@ impl fmt::Display for Totals {
             offered,
             delivered,
             dropped,
+            expired,
             dead_lettered,
             abandoned,
             ..
         } = self.account;
         write!(
             f,
-            "{} published; {offered} offered = {delivered} delivered + {dropped} dropped + {dead_lettered} \
+            "{} published; {offered} offered = {delivered} delivered + {dropped} dropped + {expired} expired + {dead_lettered} \
              dead-lettered + {abandoned} abandoned; {} subscriptions, {} handlers; {} publishes and {} recvs \
              cancelled, {} publishes refused; {} gaps told to those who stayed",
             self.published,

@@ -1,6 +1,6 @@
 use algedonic::{Gap, Lag};
 
-use super::marks::Mark;
+use super::marks::{Expiring, Mark};
 
 /// What one subscription saw, checked at each step.
 ///
@@ -8,6 +8,9 @@ use super::marks::Mark;
 /// `done` were done. The same for both, as for those that were there first, and every number is exact.
 pub(super) struct Witness {
     lag: Lag,
+    expiring: Expiring,
+    /// Left out because its time had passed, as far as a gap has said.
+    expired: u64,
     hears: Vec<bool>,
     done: Vec<u64>,
     begun: Vec<u64>,
@@ -17,14 +20,23 @@ pub(super) struct Witness {
     /// Told to be missing.
     pub(super) missed: u64,
     pub(super) gaps: u64,
-    /// Seen to be missing: at least, and at most.
+    /// Seen to be missing: at least, and at most. They differ by what had expired, which may have
+    /// been missed or left out.
     lacks: (u64, u64),
 }
 
 impl Witness {
-    pub(super) fn new(lag: Lag, hears: Vec<bool>, done: Vec<u64>, begun: Vec<u64>) -> Self {
+    pub(super) fn new(
+        lag: Lag,
+        expiring: Expiring,
+        hears: Vec<bool>,
+        done: Vec<u64>,
+        begun: Vec<u64>,
+    ) -> Self {
         Self {
             lag,
+            expiring,
+            expired: 0,
             next: vec![None; hears.len()],
             hears,
             done,
@@ -39,6 +51,10 @@ impl Witness {
     pub(super) fn event(&mut self, mark: Mark) {
         let Mark { publisher, number } = mark;
         assert!(self.hears[publisher], "{mark:?} is not for it");
+        assert!(
+            !self.expiring.has(number),
+            "the time of {mark:?} has passed"
+        );
         self.lack(publisher, number);
         assert!(
             self.lacks.0 <= self.missed,
@@ -57,7 +73,13 @@ impl Witness {
             "{:?} loses nothing: {gap}",
             self.lag
         );
-        assert_eq!(gap.from, self.delivered + self.missed, "{gap}");
+        let expired = gap.from.checked_sub(self.delivered + self.missed);
+        let expired = expired.expect("behind what it saw");
+        assert!(self.expired <= expired, "{gap}");
+        if let Expiring::Nothing = self.expiring {
+            assert_eq!(expired, 0, "{gap}");
+        }
+        self.expired = expired;
         assert_eq!(gap.to + 1, gap.from + gap.missed, "{gap}");
         assert!(gap.missed > 0, "{gap}");
         self.missed += gap.missed;
@@ -93,7 +115,9 @@ impl Witness {
             );
             (number.saturating_sub(self.begun[publisher]), number - done)
         };
-        self.lacks.0 += least;
+        // What may have been left out need not have been missed.
+        let from = number - least;
+        self.lacks.0 += least - (self.expiring.below(number) - self.expiring.below(from));
         self.lacks.1 += most;
     }
 }

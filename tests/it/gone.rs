@@ -68,3 +68,44 @@ async fn dropped_buses_leave_no_task() {
     }
     until("the tasks to end", || metrics.num_alive_tasks() == 0).await;
 }
+
+/// Dropped, or shut down, while somebody is in the middle of a batch: the batch stays, then comes the
+/// rest, then the end.
+#[tokio::test(start_paused = true)]
+async fn a_batch_outlives_its_bus() {
+    let policies = [
+        Buffer::block(8),
+        Buffer::drop_oldest(8),
+        Buffer::drop_newest(8),
+        Buffer::error(8),
+    ];
+    for (buffer, shut_down) in policies
+        .into_iter()
+        .flat_map(|one| [(one, false), (one, true)])
+    {
+        let bus = Bus::local();
+        let mut ticks = bus.subscribe_with::<Tick>(buffer);
+        for number in 0..8 {
+            bus.publish(Tick::new(number)).await.expect("open");
+        }
+        let batch = within("a batch", ticks.recv_many(3)).await;
+        let batch = batch.expect("open").expect("no gap");
+        let mut lent = batch.iter();
+        assert_eq!(lent.next().expect("the first").number, 0);
+        if shut_down {
+            bus.shutdown(std::time::Duration::from_secs(1)).await;
+            bus.books().assert_balanced();
+        }
+        drop(bus);
+        let kept: Vec<_> = lent.map(|tick| tick.to_envelope()).collect();
+        for number in 3..8 {
+            let next = within("the rest", ticks.recv()).await;
+            assert_eq!(next.expect("open").expect("no gap").number, number);
+        }
+        assert!(within("the end", ticks.recv()).await.is_none());
+        assert!(within("the end", ticks.recv_many(3)).await.is_none());
+        drop(ticks);
+        let numbers: Vec<_> = kept.iter().map(|tick| tick.number).collect();
+        assert_eq!(numbers, [1, 2], "{buffer:?}");
+    }
+}

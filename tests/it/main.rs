@@ -2,12 +2,16 @@
 //!
 //! A test goes into the module of the promise that it checks; its name says the promise.
 
+/// Futures that are dropped: what was not received and what was not published.
+mod cancelling;
 /// Events that are published later, or taken back.
 mod delay;
 /// Who gets an event, in which order, with which metadata.
 mod delivery;
 /// What an event, a waker or a subscription may do while it is dropped.
 mod dropping;
+/// The smallest buffer, many events, many subscribers.
+mod extremes;
 /// What is left of a bus that is dropped without a shutdown: nothing.
 mod gone;
 /// Functions that the bus calls: causes, errors, panics.
@@ -18,12 +22,18 @@ mod lag;
 mod lending;
 /// The same against a plain model, for any sequence of steps.
 mod model;
+/// The same as `async-broadcast`, for any sequence of steps.
+mod oracle;
+/// Events that panic when they are dropped.
+mod panicking;
 /// Questions and answers inside the process.
 mod request;
 /// The end of a bus: what is finished, what is left, what is leaked.
 mod shutdown;
 /// Pain and pleasure.
 mod signals;
+/// All of it at once, on several threads.
+mod stress;
 /// Publishers that wait for room: who is let in, who is woken, who is refused.
 mod waiting;
 
@@ -33,6 +43,8 @@ mod events;
 mod last_words;
 /// How long they wait.
 mod patience;
+/// Random numbers that can be had again.
+mod seed;
 /// Futures that are polled by hand.
 mod wakers;
 

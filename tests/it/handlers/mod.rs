@@ -1,3 +1,5 @@
+/// Handlers of what they publish themselves.
+mod circle;
 /// What could not be handled: kept, listed, given back.
 mod dead_letters;
 /// The end of one handler: drained, dropped, detached, or with its bus.

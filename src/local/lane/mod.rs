@@ -1,13 +1,18 @@
 //! Where events of one type meet their subscribers.
 
+mod addressees;
+mod draft;
 mod follower;
+mod plain;
 mod publish;
+mod wait;
 
 use std::{any::Any, collections::VecDeque, sync::Arc, task::Waker};
 
 pub(crate) use self::{
+    draft::{Committed, Draft, Refused, Supply},
     follower::Follower,
-    publish::{Committed, Draft, Publication, Refused, Supply},
+    publish::Publication,
 };
 use super::{
     Buffer, Gate, Lag,

@@ -39,6 +39,12 @@ impl Account {
         self.finished.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The time of an event passed before it was attempted, or tried again; it is settled.
+    pub(super) fn expired(&self) {
+        self.settled.expired();
+        self.finished.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Events were given up; they are settled.
     pub(super) fn abandoned(&self, events: u64) {
         self.ledger.abandoned.add(events);
@@ -61,7 +67,7 @@ impl Account {
         self.ledger.retried.add(1);
     }
 
-    /// How many events it has handled or dead-lettered.
+    /// How many events it has handled, dead-lettered, or found too late.
     pub(super) fn total_finished(&self) -> u64 {
         self.finished.load(Ordering::Relaxed)
     }

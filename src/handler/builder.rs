@@ -109,6 +109,9 @@ impl<'a, E: Event, L> HandlerBuilder<'a, E, L> {
 
     /// How often a failed event is tried again, and when; by default never ([`Retry::NEVER`]): one
     /// that fails is a dead letter.
+    ///
+    /// An event whose [`expires`](crate::Metadata::expires) has passed is not tried again, but counted as
+    /// expired; a dead letter that is redriven is tried however old it is.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self

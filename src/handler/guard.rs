@@ -23,7 +23,7 @@ pub struct Handler {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Events it finished meanwhile: handled, or made dead letters.
+    /// Events it finished meanwhile: handled, made dead letters, or found too late.
     pub finished: u64,
     /// Events it gave up: it was cut off.
     pub abandoned: u64,

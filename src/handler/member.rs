@@ -114,6 +114,7 @@ impl<E: Event> Shift<E> {
                 Some(()) = hands.next(), if !hands.is_empty() => exhausted = self.left,
                 ready = ready(&mut service), if first.is_some() => if let Some(taken) = first.take() {
                     match ready {
+                        Ok(()) if taken.is_late() => taken.expire(),
                         Ok(()) => hands.push(attempt(taken, &mut service)),
                         Err(attempt) => taken.end(attempt),
                     }
@@ -124,6 +125,7 @@ impl<E: Event> Shift<E> {
                     Some(job) => {
                         let taken = Taken::new(job, Arc::clone(&self.member));
                         match taken.job().keyless.clone() {
+                            _ if taken.is_late() => taken.expire(),
                             Some(panic) => taken.end(Attempt::Panicked(panic)),
                             None => first = Some(taken),
                         }

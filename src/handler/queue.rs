@@ -11,6 +11,8 @@ pub(super) struct Job<E> {
     pub(super) key: Option<OrderKey>,
     /// How many were made.
     pub(super) attempts: u32,
+    /// It was a dead letter: then it is tried however old it is.
+    pub(super) redriven: bool,
     /// The panic of the function that was to give the key; such an event is not attempted.
     pub(super) keyless: Option<String>,
 }

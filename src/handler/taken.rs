@@ -30,6 +30,20 @@ impl<E: Event> Taken<E> {
         self.job.as_ref().expect("it is taken out at the end only")
     }
 
+    /// Whether its time has passed, so that it is not to be attempted.
+    pub(super) fn is_late(&self) -> bool {
+        let job = self.job();
+        !job.redriven && job.envelope.sealed().has_expired()
+    }
+
+    /// Settles an event that is late.
+    pub(super) fn expire(mut self) {
+        if let Some(job) = self.job.take() {
+            self.member.account.expired();
+            self.member.inbox.settle(&job);
+        }
+    }
+
     /// Settles the event, or gives it back to wait for another attempt.
     pub(super) fn end(mut self, attempt: Attempt) {
         let Some(mut job) = self.job.take() else {

@@ -9,6 +9,7 @@ pub(crate) struct Settled {
     handled: AtomicU64,
     dead_lettered: AtomicU64,
     abandoned: AtomicU64,
+    expired: AtomicU64,
     redriven: AtomicU64,
 }
 
@@ -30,19 +31,26 @@ impl Settled {
         self.abandoned.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// The time of one passed after it was taken.
+    pub(crate) fn expired(&self) {
+        self.expired.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The account of the subscription, where what was taken is not yet settled.
     pub(crate) fn complete(&self, taken: Account) -> Account {
         let delivered = self.handled.load(Ordering::Relaxed);
         let dead_lettered = self.dead_lettered.load(Ordering::Relaxed);
         let abandoned = self.abandoned.load(Ordering::Relaxed);
         let redriven = self.redriven.load(Ordering::Relaxed);
+        let expired = self.expired.load(Ordering::Relaxed);
         let had = taken.delivered + taken.in_flight + redriven;
         Account {
             delivered,
             dead_lettered,
             abandoned,
             redriven,
-            in_flight: had.saturating_sub(delivered + dead_lettered + abandoned),
+            expired: taken.expired + expired,
+            in_flight: had.saturating_sub(delivered + dead_lettered + abandoned + expired),
             ..taken
         }
     }

@@ -57,7 +57,7 @@ impl<E: Event> Inbox<E> {
             lagged::<E>(rest.missed);
         }
         for envelope in rest.items {
-            let job = self.job(envelope);
+            let job = self.job(envelope, false);
             self.queue().keep(job);
         }
         self.queue().ended = true;

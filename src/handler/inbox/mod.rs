@@ -132,7 +132,7 @@ impl<E: Event> Inbox<E> {
             match self.poll(subscription.as_mut()) {
                 Poll::Pending => return Look::Nothing(due),
                 Poll::Ready(Some(Ok(envelope))) => {
-                    let job = self.job(envelope);
+                    let job = self.job(envelope, false);
                     if let Some(job) = self.queue().admit(job) {
                         return Look::Job(job);
                     }
@@ -156,7 +156,7 @@ impl<E: Event> Inbox<E> {
         })
     }
 
-    fn job(&self, envelope: Envelope<E>) -> Job<E> {
+    fn job(&self, envelope: Envelope<E>, redriven: bool) -> Job<E> {
         let (key, keyless) = match catch_unwind(AssertUnwindSafe(|| self.order.key_of(&envelope))) {
             Ok(key) => (key, None),
             Err(panic) => (None, Some(panic_message(&*panic))),
@@ -165,6 +165,7 @@ impl<E: Event> Inbox<E> {
             envelope,
             key,
             attempts: 0,
+            redriven,
             keyless,
         }
     }

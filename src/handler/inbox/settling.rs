@@ -36,7 +36,7 @@ impl<E: Event> Return for Inbox<E> {
     fn take_back(&self, event: &AnyEnvelope) -> Result<(), RedriveError> {
         // Its letters are of its own type.
         let envelope = event.downcast().ok_or(RedriveError::HandlerEnded)?;
-        let job = self.job(envelope);
+        let job = self.job(envelope, true);
         let mut queue = self.queue();
         if queue.members == 0 || queue.ended {
             return Err(RedriveError::HandlerEnded);

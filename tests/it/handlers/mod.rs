@@ -4,6 +4,7 @@ mod circle;
 mod dead_letters;
 /// The end of one handler: drained, dropped, detached, or with its bus.
 mod drain;
+mod expiry;
 /// Handlers that compete.
 mod groups;
 /// Order by key.

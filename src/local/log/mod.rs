@@ -135,7 +135,8 @@ impl<H: Clone, T> Log<H, T> {
     /// The number at which the log is full.
     pub(super) fn limit(&self) -> u64 {
         let limit = |cursor: &Arc<Cursor>| {
-            let at = cursor.at.load(Ordering::Acquire);
+            // Just a number: nothing is let go of by it.
+            let at = cursor.at.load(Ordering::Relaxed);
             at.saturating_add(cursor.room)
         };
         self.cursors.iter().map(limit).min().unwrap_or(u64::MAX)
@@ -177,7 +178,8 @@ impl<H: Clone, T> Log<H, T> {
     fn needed(&self) -> u64 {
         let needs = |cursor: &Arc<Cursor>| {
             let kept = self.next.saturating_sub(cursor.keep);
-            cursor.at.load(Ordering::Acquire).max(kept)
+            // By this no entry is let go of, only references to segments; `trim` looks at the entries.
+            cursor.at.load(Ordering::Relaxed).max(kept)
         };
         self.cursors.iter().map(needs).min().unwrap_or(self.next)
     }

@@ -28,7 +28,6 @@ use crate::event::{Event, Origin};
 
 /// Checks a model with at most so many preemptions, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    static TURNS: AtomicUsize = AtomicUsize::new(0);
     let mut builder = loom::model::Builder::new();
     let bound = *builder.preemption_bound.get_or_insert(preemptions);
     builder.max_branches = 10_000;
@@ -39,7 +38,6 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
         counted.fetch_add(1, Ordering::Relaxed);
         model();
     });
-    TURNS.fetch_add(turns.load(Ordering::Relaxed), Ordering::Relaxed);
     println!(
         "{}: {} runs, at most {bound} preemptions, {:.1} s",
         std::thread::current().name().unwrap_or_default(),

@@ -1,16 +1,22 @@
 //! Publishers that wait for a subscriber's room, in the log and in an inbox: none is forgotten.
 
 use std::{
+    future::poll_fn,
     sync::Arc,
     task::{Context, Waker},
 };
 
+use algedonic_transport::Pattern;
 use loom::thread;
 
 use super::{
-    Lag, Subscription, Tick, block_on, check, lane, publication, publish, read_one, subscribe,
+    Lag, Subscription, Tick, block_on, check, lane, lane_with, publication, publish, read_one,
+    subscribe,
 };
-use crate::local::Lane;
+use crate::{
+    event::Event,
+    local::{Buffer, Lane, patterns::Patterns},
+};
 
 /// A publish on a thread of its own, which has to end well.
 fn publisher(lane: &Arc<Lane<Tick>>, number: u64) -> thread::JoinHandle<()> {
@@ -108,7 +114,6 @@ fn a_subscriber_that_leaves_lets_publishers_go() {
             });
             drop(subscription);
             let subscribers = publisher.join().expect("no panic").expect("open");
-            // One, where an inbox was asked for room just before it went.
             assert_eq!(subscribers, 0, "{lag:?}");
         });
     }
@@ -156,4 +161,40 @@ fn a_publish_that_finds_no_room_elsewhere_passes_its_wake_up_on() {
             publisher.join().expect("no panic");
         }
     });
+}
+
+/// The one that was woken goes to wait at a pattern's inbox, which another type has filled meanwhile.
+/// The room that it was woken for is the next one's, should it give up there.
+#[test]
+fn a_publish_that_gives_up_elsewhere_has_passed_its_wake_up_on() {
+    check(2, || {
+        let patterns = Arc::new(Patterns::new());
+        let (lane, other) = (lane_with(&patterns), lane_with::<Tock>(&patterns));
+        let all = Pattern::new("#").expect("a pattern");
+        let inbox = patterns.subscribe(&all, Buffer::block(1));
+        let take = || block_on(poll_fn(|cx| inbox.poll_take(cx).map(drop)));
+        let mut subscription = subscribe(&lane, Lag::Block, 1);
+        assert_eq!(block_on(publish(&lane, Tick(0))), Ok(2));
+        take();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut first = publication(&lane, Tick(1));
+        assert!(first.poll(Some(&mut cx)).is_pending());
+        let second = thread::spawn({
+            let lane = Arc::clone(&lane);
+            move || assert_eq!(block_on(publish(&lane, Tick(2))), Ok(2))
+        });
+        assert_eq!(block_on(publish(&other, Tock)), Ok(1));
+        drop(block_on(subscription.recv()));
+        assert!(first.poll(Some(&mut cx)).is_pending());
+        drop(first);
+        take();
+        second.join().expect("no panic");
+        take();
+    });
+}
+
+struct Tock;
+
+impl Event for Tock {
+    const NAME: &'static str = "tock";
 }

@@ -176,7 +176,7 @@ fn a_drop_that_panics_leaves_out_no_other() {
             drop(log.append(Angry(number == angry, drops.clone(), number)));
         }
         while read(&log, &mut reader, u64::MAX, |at, value| {
-            assert_eq!(value.2, at)
+            assert_eq!(value.2, at);
         })
         .is_some()
         {}

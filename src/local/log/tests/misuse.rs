@@ -133,12 +133,14 @@ fn a_reader_that_was_sent_away_by_another_log_goes_on() {
     assert_eq!(read_all(&log, &mut reader, u64::MAX), 6);
 }
 
+type Call = fn(&Log<(), Wide>, &mut Reader<(), Wide>);
+
 #[test]
 fn a_reader_that_unsubscribed() {
     let drops = Drops::default();
     let (mut log, mut reader) = two_segments(&drops);
     drop(log.unsubscribe(&mut reader));
-    let wrong: [fn(&Log<(), Wide>, &mut Reader<(), Wide>); 4] = [
+    let wrong: [Call; 4] = [
         |log, reader| drop(log.seek(reader, 5)),
         |_, reader| _ = reader.get_at(0),
         |_, reader| drop(reader.share_at(u64::MAX)),

@@ -210,7 +210,7 @@ impl World {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 256 },
+        cases: if cfg!(miri) { 8 } else { 64 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -70,7 +70,7 @@ fn an_event_of_no_size() {
     }
     let mut count = 0;
     while read(&log, &mut reader, u64::MAX, |_, value| {
-        assert_eq!(*value, Nothing)
+        assert_eq!(*value, Nothing);
     })
     .is_some()
     {

@@ -81,7 +81,7 @@ fn readers_follow_while_a_writer_appends_and_lets_go() {
             .collect();
         write(&log, &drops);
         done.store(true, Ordering::Release);
-        let kept = followers.into_iter().map(|follower| follower.join());
+        let kept = followers.into_iter().map(thread::ScopedJoinHandle::join);
         kept.map(|kept| kept.expect("no panic")).collect()
     });
     let lossless = (0..ENTRIES).filter(|number| number % 4 == 1);

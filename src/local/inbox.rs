@@ -29,6 +29,8 @@ struct State<T> {
     number: u64,
     /// Room that publishers have been promised.
     reserved: usize,
+    /// Promises made after the end: none of them is kept.
+    late: usize,
     reader: Option<Waker>,
     waiters: Waiters,
     /// Nothing more comes.
@@ -61,6 +63,7 @@ impl<T> Inbox<T> {
                 missed: 0,
                 number: 0,
                 reserved: 0,
+                late: 0,
                 reader: None,
                 waiters: Waiters::default(),
                 closed: false,
@@ -80,6 +83,11 @@ impl<T> Inbox<T> {
             return true;
         }
         let mut state = lock(&self.state);
+        if state.closed {
+            // The lane was closed before: the publisher will find that out, and give it back.
+            state.late += 1;
+            return true;
+        }
         let free = !state.is_full(self.buffer);
         state.reserved += usize::from(free);
         free
@@ -94,12 +102,20 @@ impl<T> Inbox<T> {
         if !self.is_lossless() {
             return;
         }
-        let waker = {
+        let (waiter, reader) = {
             let mut state = lock(&self.state);
-            state.reserved -= 1;
-            state.waiters.pop()
+            if state.late > 0 {
+                state.late -= 1;
+            } else {
+                state.reserved -= 1;
+            }
+            // At the end the reader waits until no promise can be kept any more.
+            let ended = state.closed && state.reserved == 0;
+            let reader = if ended { state.reader.take() } else { None };
+            (state.waiters.pop(), reader)
         };
-        wake(waker);
+        wake(waiter);
+        wake(reader);
     }
 
     /// Waits for room. False if there is some now.

@@ -74,10 +74,12 @@ impl<T> Inbox<T> {
         self.buffer
     }
 
-    /// Promises to take one item, and room for it where the policy asks for room. False if it is full.
+    /// Promises to take one item, and room for it where the policy asks for room. False if it is full,
+    /// or after its end.
     pub(super) fn reserve(&self) -> bool {
         let mut state = lock(&self.state);
-        let free = !self.is_lossless() || !state.is_full(self.buffer);
+        let full = self.is_lossless() && state.is_full(self.buffer);
+        let free = !full && !state.closed;
         state.reserved += usize::from(free);
         free
     }

@@ -52,6 +52,8 @@ fn a_woken_recv_that_is_dropped_has_taken_nothing() {
             let bus = Bus::local();
             let mut subscription = bus.subscribe_with(buffer);
             for number in 0..100 {
+                // Another task waited before.
+                assert!(wait(&mut subscription, way).poll().is_none());
                 let mut dropped = wait(&mut subscription, way);
                 assert!(dropped.poll().is_none());
                 publish(&bus, number);
@@ -75,6 +77,7 @@ fn a_woken_recv_of_a_pattern_that_is_dropped_has_taken_nothing() {
         let subscription = bus.subscribe_pattern_with("test.*", buffer);
         let mut subscription = subscription.expect("a pattern");
         for number in 0..100 {
+            assert!(wait_by_pattern(&mut subscription).poll().is_none());
             let mut dropped = wait_by_pattern(&mut subscription);
             assert!(dropped.poll().is_none());
             publish(&bus, number);

@@ -18,6 +18,8 @@ mod gone;
 mod handlers;
 /// What happens when a subscriber is slow: policies, gaps, cancelled publishers.
 mod lag;
+/// Publishing and reading after the end.
+mod late;
 /// Events that are lent: batches, gaps before and behind them.
 mod lending;
 /// The same against a plain model, for any sequence of steps.

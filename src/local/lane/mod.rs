@@ -85,6 +85,18 @@ enum Phase {
     Closed,
 }
 
+impl Phase {
+    /// Whether one may publish, who waits already or does not.
+    #[inline]
+    fn lets_in(self, waits: bool) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Draining => waits,
+            Self::Closed => false,
+        }
+    }
+}
+
 impl<E: Event> Lane<E> {
     pub(super) fn new(origin: Origin, patterns: &Arc<Patterns>, gate: &Arc<Gate>) -> Arc<Self> {
         let origin = Arc::new(origin);

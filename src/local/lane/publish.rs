@@ -7,7 +7,7 @@ use std::{
 use algedonic_transport::EventId;
 
 use super::{
-    Committed, Draft, Lane, Phase, Refused, Supply,
+    Committed, Draft, Lane, Refused, Supply,
     addressees::Addressees,
     wait::{Place, Wait},
 };
@@ -72,7 +72,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             self.stamp = Some((EventId::at(now), now));
         }
         let mut woken = self.stop_waiting();
-        if self.wait.is_some() && self.lane.is_closed() {
+        if self.wait.is_some() && self.is_refused() {
             return Poll::Ready(Err(Refused::Closed));
         }
         loop {
@@ -99,6 +99,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
                 Err(full) => full,
             };
             self.pass_on(woken.take());
+            // An inbox that is full and has ended lets nobody wait, and never has room.
+            if self.is_refused() {
+                return Poll::Ready(Err(Refused::Closed));
+            }
             if place.fails() && !self.patient {
                 return Poll::Ready(Err(Refused::Busy));
             }
@@ -107,14 +111,15 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             };
             match self.wait_at(place, cx) {
                 Ok(true) => return Poll::Pending,
-                // An inbox that is full and closed has nobody wait, and never room.
-                Ok(false) if self.lane.is_closed() => {
-                    return Poll::Ready(Err(Refused::Closed));
-                }
                 Ok(false) => {}
                 Err(refused) => return Poll::Ready(Err(refused)),
             }
         }
+    }
+
+    fn is_refused(&self) -> bool {
+        let phase = lock(&self.lane.state).phase;
+        !phase.lets_in(self.wait.is_some())
     }
 
     /// Publishes, unless the log is full (`Some` place to wait at), or the lane closed or the event
@@ -123,10 +128,8 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
     fn commit(&mut self, to: &Addressees<E>) -> Result<Committed<E>, Option<Place<E>>> {
         let lane = self.lane;
         let mut state = lock(&lane.state);
-        match state.phase {
-            Phase::Open => {}
-            Phase::Draining if self.wait.is_some() => {}
-            Phase::Draining | Phase::Closed => return Err(None),
+        if !state.phase.lets_in(self.wait.is_some()) {
+            return Err(None);
         }
         if state.log.next() >= state.limit {
             state.limit = state.log.limit();
@@ -208,11 +211,5 @@ impl<E: Event, S> Drop for Publication<'_, E, S> {
     fn drop(&mut self) {
         let woken = self.stop_waiting();
         self.pass_on(woken);
-    }
-}
-
-impl<E: Event> Lane<E> {
-    pub(super) fn is_closed(&self) -> bool {
-        lock(&self.state).phase == Phase::Closed
     }
 }

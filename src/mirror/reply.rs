@@ -17,7 +17,8 @@ pub(crate) enum Pending {
     NoTransport,
     /// The mirror does not send this type.
     NotMirrored,
-    Awaited(oneshot::Receiver<Remote>),
+    /// In a box: dropping one of the others is then a look at a number, where they are made and dropped.
+    Awaited(Box<oneshot::Receiver<Remote>>),
 }
 
 /// The mirror's end of one remote outcome. Dropped without an answer it says that the bus was shut
@@ -38,7 +39,7 @@ impl Reply {
             ledger,
             handed_over: false,
         };
-        (reply, Pending::Awaited(receiver))
+        (reply, Pending::Awaited(Box::new(receiver)))
     }
 
     pub(super) fn hand_over(&mut self) {

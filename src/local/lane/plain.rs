@@ -4,7 +4,7 @@ use super::{Lane, Phase};
 use crate::{
     event::{Event, Sealed},
     local::{
-        log::Ticks,
+        log::{Moment, Ticks},
         sleepers::Alarm,
         sync::{Ordering, lock},
     },
@@ -31,12 +31,12 @@ impl<E: Event> Lane<E> {
         let event = event.take()?;
         state.published += 1;
         let Some(ticks) = ticks else {
-            let id = EventId::at(state.clock.last());
+            let id = EventId::at_millis(state.clock.last().millis);
             drop(state);
             return Some((id, 0));
         };
-        let time = state.clock.at(ticks);
-        let id = EventId::at(time);
+        let Moment { time, millis } = *state.clock.at(ticks);
+        let id = EventId::at_millis(millis);
         let garbage = state.log.append(Sealed {
             id,
             time,

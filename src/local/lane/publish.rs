@@ -149,9 +149,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let readers = state.log.readers();
         let unheard = readers == 0 && to.is_nobody() && !self.keep && E::RETAINED == 0;
         if unheard {
-            let id = self
-                .stamp
-                .map_or_else(|| EventId::at(state.clock.last()), |(id, _)| id);
+            let id = self.stamp.map_or_else(
+                || EventId::at_millis(state.clock.last().millis),
+                |(id, _)| id,
+            );
             drop(state);
             return Ok(Committed {
                 id,

@@ -7,7 +7,15 @@ use std::time::SystemTime;
 /// other processors than x86-64 it is never old.
 pub(crate) struct Clock {
     ticks: Ticks,
-    time: SystemTime,
+    now: Moment,
+}
+
+/// A time, in both of the forms that an event needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) time: SystemTime,
+    /// Since the Unix epoch.
+    pub(crate) millis: u64,
 }
 
 /// When the clock was looked at.
@@ -28,16 +36,13 @@ impl Ticks {
         Self(unsafe { std::arch::x86_64::_rdtsc() })
     }
 
-    /// The time now, where it was `time` at `last`.
+    /// The time now, where it is not what it was at `last`.
     #[inline]
-    fn after(self, last: Self, time: SystemTime) -> SystemTime {
+    fn after(self, last: Self) -> Option<SystemTime> {
         const OLD: u64 = 10_000;
         // Another processor's counter may be behind: then the difference is huge.
-        if self.0.wrapping_sub(last.0) < OLD {
-            time
-        } else {
-            SystemTime::now()
-        }
+        let old = self.0.wrapping_sub(last.0) >= OLD;
+        old.then(SystemTime::now)
     }
 }
 
@@ -50,8 +55,8 @@ impl Ticks {
     }
 
     #[inline]
-    fn after(self, _last: Self, _time: SystemTime) -> SystemTime {
-        self.0
+    fn after(self, _last: Self) -> Option<SystemTime> {
+        Some(self.0)
     }
 }
 
@@ -59,22 +64,33 @@ impl Clock {
     pub(crate) fn new() -> Self {
         Self {
             ticks: Ticks::now(),
-            time: SystemTime::now(),
+            now: Moment::of(SystemTime::now()),
         }
     }
 
     /// The time at a look that was taken a moment ago.
     #[inline]
-    pub(crate) fn at(&mut self, ticks: Ticks) -> SystemTime {
-        let time = ticks.after(self.ticks, self.time);
-        if time != self.time {
-            *self = Self { ticks, time };
+    pub(crate) fn at(&mut self, ticks: Ticks) -> &Moment {
+        if let Some(time) = ticks.after(self.ticks) {
+            self.ticks = ticks;
+            self.now = Moment::of(time);
         }
-        time
+        &self.now
     }
 
     /// The time that was read last.
-    pub(crate) fn last(&self) -> SystemTime {
-        self.time
+    pub(crate) fn last(&self) -> &Moment {
+        &self.now
+    }
+}
+
+impl Moment {
+    fn of(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+        let millis = since_epoch.map_or(0, |since| since.as_millis());
+        Self {
+            time,
+            millis: u64::try_from(millis).unwrap_or(u64::MAX),
+        }
     }
 }

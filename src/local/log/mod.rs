@@ -33,7 +33,7 @@ use std::{collections::VecDeque, ops::Range};
 
 use self::slab::Slab;
 pub(crate) use self::{
-    clock::{Clock, Ticks},
+    clock::{Clock, Moment, Ticks},
     reader::{Mark, Reader},
     slab::Shared,
 };
@@ -148,7 +148,7 @@ impl<H: Clone, T> Log<H, T> {
         clippy::inline_always,
         reason = "the entry is then made in its slot, and not moved there"
     )]
-    pub(super) fn append(&mut self, value: T) -> Option<Garbage<H, T>> {
+    pub(super) fn append(&mut self, value: T) -> Option<Box<Garbage<H, T>>> {
         let offset = self.next - self.first;
         let full = offset == self.segments.len() as u64 * Self::SEGMENT;
         let garbage = full.then(|| self.grow());
@@ -164,8 +164,8 @@ impl<H: Clone, T> Log<H, T> {
 
     /// A new segment, and an end to those that nobody needs.
     #[cold]
-    fn grow(&mut self) -> Garbage<H, T> {
-        let mut garbage = Garbage::default();
+    fn grow(&mut self) -> Box<Garbage<H, T>> {
+        let mut garbage = Box::default();
         let needed = self.needed();
         self.trim(needed, &mut garbage);
         let slots = index(Self::SEGMENT);

@@ -82,8 +82,13 @@ impl<H, T> Slab<H, T> {
     /// The caller is an owner, and is none afterwards.
     pub(super) unsafe fn release(&self, at: usize) {
         let slot = &self.slots[at];
+        // The only owner needs no read-modify-write: no other can come, since only an owner can share.
+        let only = slot.owners.load(Ordering::Acquire) == 1;
+        if only {
+            slot.owners.store(0, Ordering::Relaxed);
+        }
         // Release: what this owner did with the value comes before its drop by another.
-        if slot.owners.fetch_sub(1, Ordering::Release) == 1 {
+        if only || slot.owners.fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
             // SAFETY: written once, and the last owner has gone: nobody reads it any more.
             slot.value

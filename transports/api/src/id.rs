@@ -33,9 +33,14 @@ impl EventId {
     pub fn at(time: SystemTime) -> Self {
         let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
         // In 64 bits, and not by `as_millis`: a division of 128 is slow.
-        let milliseconds = since_epoch.map_or(0, |since| {
+        Self::at_millis(since_epoch.map_or(0, |since| {
             since.as_secs() * 1000 + u64::from(since.subsec_millis())
-        });
+        }))
+    }
+
+    /// As [`at`](Self::at), so many milliseconds after the Unix epoch.
+    #[inline]
+    pub fn at_millis(milliseconds: u64) -> Self {
         Self(version_7(milliseconds, serial()))
     }
 

@@ -151,7 +151,7 @@ impl<H: Clone, T> Log<H, T> {
     pub(super) fn append(&mut self, value: T) -> Option<Box<Garbage<H, T>>> {
         let offset = self.next - self.first;
         let full = offset == self.segments.len() as u64 * Self::SEGMENT;
-        let garbage = full.then(|| self.grow());
+        let garbage = full.then(|| Box::new(self.grow()));
         let at = (self.next - self.first) % Self::SEGMENT;
         let segment = self.segments.back().expect("just made");
         // SAFETY: `next` grows with each write, so this slot has not been written; no reader looks at it
@@ -164,8 +164,8 @@ impl<H: Clone, T> Log<H, T> {
 
     /// A new segment, and an end to those that nobody needs.
     #[cold]
-    fn grow(&mut self) -> Box<Garbage<H, T>> {
-        let mut garbage = Box::default();
+    fn grow(&mut self) -> Garbage<H, T> {
+        let mut garbage = Garbage::default();
         let needed = self.needed();
         self.trim(needed, &mut garbage);
         let slots = index(Self::SEGMENT);

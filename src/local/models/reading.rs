@@ -111,7 +111,7 @@ fn what_is_published_after_a_subscription_reaches_it() {
 
 #[test]
 fn who_lags_is_told_what_it_missed() {
-    check(2, || {
+    check(3, || {
         let lane = lane::<Tick>();
         let mut subscription = subscribe(&lane, Lag::DropOldest, 1);
         let publisher = thread::spawn({

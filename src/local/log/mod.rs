@@ -9,14 +9,14 @@
 //!    (Acquire).
 //! 2. **Alive while read.** The log owns every entry until it lets go of it; it lets go explicitly only of
 //!    numbers below the cursor of *every* reader, and a reader's cursor (stored with Release, loaded
-//!    with Acquire) never exceeds what it still borrows, never what is appended, and never goes back. A
+//!    with Acquire before that) never exceeds what it still borrows, never what is appended, and never goes back. A
 //!    segment that is dropped as a whole because the lossy readers on it are too far behind stays alive by
 //!    their references to it; of its entries only those are let go of that every reader has passed.
 //! 3. **Dropped once.** Each slot counts its owners: the log, and every [`Shared`]. The last one drops the
 //!    value; what the log has not let go of is dropped with the segment.
 //!
 //! None of it relies on who calls: what a caller could get wrong (a reader of another log, one that goes beyond
-//! its run, or back) panics.
+//! its run, or back, an owner of what was let go of) panics.
 //!
 //! Nothing of a user's runs inside: what is let go of, also what a reader gives up under the lock, is handed
 //! out as [`Garbage`], to be dropped after the lock. Where the drop of an event panics, those behind it

@@ -63,7 +63,7 @@ fn the_end_comes_after_everything_in_an_inbox_that_may_drop() {
 #[test]
 fn the_end_comes_after_everything_of_a_pattern() {
     for lag in [Lag::Block, Lag::DropOldest] {
-        check(2, move || {
+        check(3, move || {
             let patterns = Arc::new(Patterns::new());
             let lane = lane_with(&patterns);
             let all = Pattern::new("#").expect("a pattern");

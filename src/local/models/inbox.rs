@@ -28,7 +28,7 @@ fn take(inbox: &Inbox<u64>) -> Option<u64> {
 
 #[test]
 fn two_publishers_and_a_reader() {
-    check(2, || {
+    check(3, || {
         let inbox = Arc::new(Inbox::new(Buffer::block(1), None));
         let publishers = [1, 2].map(|item| {
             let inbox = Arc::clone(&inbox);

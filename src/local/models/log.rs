@@ -133,7 +133,7 @@ fn the_last_owner_drops_an_entry() {
 
 #[test]
 fn a_segment_dropped_as_a_whole_stays_for_a_reader_that_is_on_it() {
-    check(2, || {
+    check(3, || {
         let drops = Drops::default();
         let log = Arc::new(Mutex::new(Ticks::new(())));
         let mut lossy = lock(&log).subscribe(1, u64::MAX);

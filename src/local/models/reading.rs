@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use algedonic_transport::Pattern;
 use loom::{
     sync::{
         Arc as Tracked,
@@ -10,8 +11,10 @@ use loom::{
     thread,
 };
 
-use super::{Lag, Tick, block_on, check, lane, publish, read_all, read_one, subscribe};
-use crate::local::lane::AnyLane;
+use super::{
+    Buffer, Lag, Tick, block_on, check, lane, lane_with, publish, read_all, read_one, subscribe,
+};
+use crate::local::{lane::AnyLane, patterns::Patterns};
 
 #[test]
 fn the_order_of_each_publisher_is_kept() {
@@ -111,7 +114,7 @@ fn what_is_published_after_a_subscription_reaches_it() {
 
 #[test]
 fn who_lags_is_told_what_it_missed() {
-    check(2, || {
+    check(3, || {
         let lane = lane::<Tick>();
         let mut subscription = subscribe(&lane, Lag::DropOldest, 1);
         let publisher = thread::spawn({
@@ -138,5 +141,41 @@ fn who_lags_is_told_what_it_missed() {
         }
         assert_eq!(next, 4);
         publisher.join().expect("no panic");
+    });
+}
+
+#[test]
+fn what_is_published_after_a_pattern_subscribed_reaches_it() {
+    check(3, || {
+        let patterns = Arc::new(Patterns::new());
+        let lane = lane_with::<Tick>(&patterns);
+        let there = Tracked::new(AtomicBool::new(false));
+        let subscriber = thread::spawn({
+            let (patterns, there) = (Arc::clone(&patterns), Tracked::clone(&there));
+            move || {
+                let all = Pattern::new("#").expect("a pattern");
+                let inbox = patterns.subscribe(&all, Buffer::block(8));
+                there.store(true, Ordering::Release);
+                inbox
+            }
+        });
+        let mut reached = Vec::new();
+        for number in 0..2 {
+            let before = there.load(Ordering::Acquire);
+            let subscribers = block_on(publish(&lane, Tick(number))).expect("open");
+            assert!(subscribers == 1 || !before, "missed the subscriber");
+            if subscribers == 1 {
+                reached.push(number);
+            }
+        }
+        let inbox = subscriber.join().expect("no panic");
+        assert_eq!(inbox.unread(), reached.len() as u64);
+        let other = thread::spawn({
+            let lane = Arc::clone(&lane);
+            move || block_on(publish(&lane, Tick(2)))
+        });
+        drop(inbox);
+        assert!(other.join().expect("no panic").is_ok());
+        assert_eq!(block_on(publish(&lane, Tick(3))), Ok(0));
     });
 }

@@ -65,7 +65,7 @@ fn room_in_an_inbox_is_noticed() {
 #[test]
 fn publisher_and_subscriber_wake_each_other() {
     for lag in LAGS {
-        check(2, move || {
+        check(3, move || {
             let lane = lane();
             let mut subscription = full(&lane, lag);
             let publisher = thread::spawn({
@@ -167,7 +167,7 @@ fn a_publish_that_finds_no_room_elsewhere_passes_its_wake_up_on() {
 /// The room that it was woken for is the next one's, should it give up there.
 #[test]
 fn a_publish_that_gives_up_elsewhere_has_passed_its_wake_up_on() {
-    check(2, || {
+    check(3, || {
         let patterns = Arc::new(Patterns::new());
         let (lane, other) = (lane_with(&patterns), lane_with::<Tock>(&patterns));
         let all = Pattern::new("#").expect("a pattern");

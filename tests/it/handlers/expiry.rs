@@ -42,17 +42,17 @@ fn failing(
 #[tokio::test]
 async fn an_event_whose_time_passes_behind_its_key_is_not_handled() {
     let bus = Bus::local();
-    let (gate, handled) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
+    let (gate, done) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
     let handler = {
-        let (gate, handled) = (Arc::clone(&gate), Arc::clone(&handled));
+        let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
         bus.on::<Tick>()
             .keyed(|_| ())
             .concurrency(2)
             .handle(move |_| {
-                let (gate, handled) = (Arc::clone(&gate), Arc::clone(&handled));
+                let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
                 async move {
                     gate.acquire().await.expect("open").forget();
-                    handled.fetch_add(1, Ordering::SeqCst);
+                    done.fetch_add(1, Ordering::SeqCst);
                     Ok::<_, Fail>(())
                 }
             })
@@ -67,7 +67,7 @@ async fn an_event_whose_time_passes_behind_its_key_is_not_handled() {
     until("all are settled", || account(&bus).in_flight == 0).await;
     let account = account(&bus);
     assert_eq!((account.delivered, account.expired), (2, 1));
-    assert_eq!(handled.load(Ordering::SeqCst), 2);
+    assert_eq!(done.load(Ordering::SeqCst), 2);
     assert_eq!(bus.counts().expired, 1);
     handler.drain().await;
 }

@@ -1,4 +1,5 @@
 use std::{
+    cell::Cell,
     fmt,
     pin::Pin,
     task::{Context, Poll},
@@ -10,6 +11,11 @@ use tokio::task::futures::TaskLocalFuture;
 
 tokio::task_local! {
     static CURRENT: Cause;
+}
+
+thread_local! {
+    /// Whether one is set: every publish asks, and this is quicker to look at.
+    static SCOPED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Why an event is published: the event being handled, and the conversation both belong to.
@@ -41,7 +47,7 @@ impl Cause {
     /// Whether one holds here.
     #[inline]
     pub(crate) fn is_set() -> bool {
-        CURRENT.try_with(|_| ()).is_ok()
+        SCOPED.get()
     }
 
     /// The event that is the cause.
@@ -72,7 +78,17 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _scope = Scope(SCOPED.replace(true));
         self.project().0.poll(cx)
+    }
+}
+
+/// While it lives, a cause is set; then it is as before.
+struct Scope(bool);
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        SCOPED.set(self.0);
     }
 }
 

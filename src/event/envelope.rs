@@ -1,4 +1,10 @@
-use std::{any::Any, fmt, ops::Deref, sync::Arc, time::SystemTime};
+use std::{
+    any::Any,
+    fmt,
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use algedonic_transport::{BusId, EventId, Key, Metadata};
 
@@ -17,22 +23,48 @@ pub(crate) struct Origin {
     pub(crate) bus: BusId,
 }
 
-/// An event, and what tells it from others.
+/// An event, and what tells it from others: as small as can be, for there are many side by side.
 pub(crate) struct Sealed<E> {
-    pub(crate) id: EventId,
-    pub(crate) time: SystemTime,
+    /// In bytes: as a number it would be aligned to 16 of them.
+    id: [u8; 16],
+    /// Since the Unix epoch; until the year 2554.
+    nanos: u64,
     /// All of the metadata, where not everything else follows from the origin.
-    pub(crate) full: Option<Box<Metadata>>,
-    pub(crate) event: E,
+    full: Option<Box<Metadata>>,
+    event: E,
 }
 
 impl<E> Sealed<E> {
     pub(crate) fn with(metadata: Metadata, event: E) -> Self {
+        Self::new(metadata.id, 0, Some(Box::new(metadata)), event)
+    }
+
+    /// An event of this id, published so many nanoseconds after the Unix epoch, unless its metadata say
+    /// otherwise.
+    #[inline]
+    pub(crate) fn new(id: EventId, nanos: u64, full: Option<Box<Metadata>>, event: E) -> Self {
         Self {
-            id: metadata.id,
-            time: metadata.time,
-            full: Some(Box::new(metadata)),
+            id: id.as_u128().to_ne_bytes(),
+            nanos,
+            full,
             event,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn event(&self) -> &E {
+        &self.event
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> EventId {
+        EventId::from_u128(u128::from_ne_bytes(self.id))
+    }
+
+    pub(crate) fn time(&self) -> SystemTime {
+        match &self.full {
+            None => SystemTime::UNIX_EPOCH + Duration::from_nanos(self.nanos),
+            Some(metadata) => metadata.time,
         }
     }
 
@@ -57,7 +89,7 @@ impl<E> Sealed<E> {
     pub(crate) fn metadata(&self, origin: &Origin) -> Metadata {
         match &self.full {
             Some(metadata) => (**metadata).clone(),
-            None => origin.metadata(self.id, self.time),
+            None => origin.metadata(self.id(), self.time()),
         }
     }
 }
@@ -96,12 +128,12 @@ impl<E> Envelope<E> {
 
     /// The identity of this instance.
     pub fn id(&self) -> EventId {
-        self.0.id
+        self.0.id()
     }
 
     /// When it was published.
     pub fn time(&self) -> SystemTime {
-        self.0.time
+        self.0.time()
     }
 
     /// The routing key of this instance.

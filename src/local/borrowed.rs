@@ -24,17 +24,17 @@ impl<'a, E: Event> EventRef<'a, E> {
 
     /// The event, for as long as it is lent.
     pub fn get(&self) -> &'a E {
-        &self.sealed.event
+        self.sealed.event()
     }
 
     /// The identity of this instance.
     pub fn id(&self) -> EventId {
-        self.sealed.id
+        self.sealed.id()
     }
 
     /// When it was published.
     pub fn time(&self) -> SystemTime {
-        self.sealed.time
+        self.sealed.time()
     }
 
     /// The routing key of this instance.
@@ -71,7 +71,7 @@ impl<E: Event> Deref for EventRef<'_, E> {
 
     #[inline]
     fn deref(&self) -> &E {
-        &self.sealed.event
+        self.sealed.event()
     }
 }
 

@@ -4,16 +4,16 @@ use algedonic::{Buffer, Bus};
 
 use crate::{
     case::Case,
-    load::{CAPACITY, Reading, Round, ours},
+    load::{CAPACITY, Reading, Round},
 };
 
 pub(crate) fn ours(case: Case) -> Round {
     let bus = Bus::local();
     let publisher = |numbers| {
-        let publisher = ours::publisher::<Reading>(&bus);
+        let publisher = bus.publisher::<Reading>();
         async move {
             for number in numbers {
-                ours::publish(&publisher, Reading::new(number)).await;
+                publisher.publish(Reading::new(number)).await.expect("open");
             }
         }
     };
@@ -21,7 +21,8 @@ pub(crate) fn ours(case: Case) -> Round {
         let mut readings = bus.subscribe_with::<Reading>(Buffer::block(CAPACITY));
         async move {
             while tally.open() {
-                ours::receive(&mut readings, |reading| tally.read(reading)).await;
+                let reading = readings.recv_ref().await.expect("open");
+                tally.read(&reading.expect("no gap"));
             }
             tally.check();
         }

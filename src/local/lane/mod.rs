@@ -130,12 +130,6 @@ impl<E: Event> Lane<E> {
         &self.origin
     }
 
-    /// Whether a subscriber of the type or of any pattern may want what is published.
-    #[inline]
-    pub(crate) fn is_heard(&self) -> bool {
-        E::RETAINED > 0 || self.heard.load(Ordering::Relaxed) > 0 || !self.patterns.is_empty()
-    }
-
     /// Lets a subscriber follow the log; it gets what is published from now on. With it come the
     /// events that are retained.
     pub(super) fn follow(

@@ -35,14 +35,9 @@ impl<E: Event> Lane<E> {
             drop(state);
             return Some((id, 0));
         };
-        let Moment { time, millis } = *state.clock.at(ticks);
+        let Moment { nanos, millis } = *state.clock.at(ticks);
         let id = EventId::at_millis(millis);
-        let garbage = state.log.append(Sealed {
-            id,
-            time,
-            full: None,
-            event,
-        });
+        let garbage = state.log.append(Sealed::new(id, nanos, None, event));
         let alarm = state.sleepers.take();
         drop(state);
         // First, since the drop of an event may panic.

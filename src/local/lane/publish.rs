@@ -1,7 +1,6 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
 use algedonic_transport::EventId;
@@ -13,7 +12,10 @@ use super::{
 };
 use crate::{
     event::{Envelope, Event, Sealed},
-    local::sync::lock,
+    local::{
+        log::{Moment, Ticks},
+        sync::lock,
+    },
 };
 
 /// One publish under way: nobody has the event before everybody can have it. Dropped, it has not
@@ -21,7 +23,6 @@ use crate::{
 pub(crate) struct Publication<'a, E: Event, S = E> {
     pub(super) lane: &'a Lane<E>,
     draft: Option<Draft<S>>,
-    stamp: Option<(EventId, SystemTime)>,
     keep: bool,
     patient: bool,
     pub(super) wait: Option<Wait<'a, E>>,
@@ -30,11 +31,9 @@ pub(crate) struct Publication<'a, E: Event, S = E> {
 impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
     #[inline]
     pub(crate) fn new(lane: &'a Lane<E>, draft: Draft<S>) -> Self {
-        let stamp = draft.full.as_ref().map(|full| (full.id, full.time));
         Self {
             lane,
             draft: Some(draft),
-            stamp,
             keep: false,
             patient: false,
             wait: None,
@@ -67,10 +66,6 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         &mut self,
         mut cx: Option<&mut Context<'_>>,
     ) -> Poll<Result<Committed<E>, Refused>> {
-        if self.stamp.is_none() && (self.keep || self.lane.is_heard()) {
-            let now = SystemTime::now();
-            self.stamp = Some((EventId::at(now), now));
-        }
         let mut woken = self.stop_waiting();
         if self.wait.is_some() && self.is_refused() {
             return Poll::Ready(Err(Refused::Closed));
@@ -127,6 +122,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
     #[inline]
     fn commit(&mut self, to: &Addressees<E>) -> Result<Committed<E>, Option<Place<E>>> {
         let lane = self.lane;
+        let ticks = Ticks::now();
         let mut state = lock(&lane.state);
         if !state.phase.lets_in(self.wait.is_some()) {
             return Err(None);
@@ -149,27 +145,24 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let readers = state.log.readers();
         let unheard = readers == 0 && to.is_nobody() && !self.keep && E::RETAINED == 0;
         if unheard {
-            let id = self.stamp.map_or_else(
-                || EventId::at_millis(state.clock.last().millis),
-                |(id, _)| id,
-            );
+            let last = state.clock.last().millis;
             drop(state);
+            let id = match &draft.full {
+                None => EventId::at_millis(last),
+                Some(metadata) => metadata.id,
+            };
             return Ok(Committed {
                 id,
                 subscribers: 0,
                 envelope: None,
             });
         }
-        let (id, time) = self.stamp.unwrap_or_else(|| {
-            let now = SystemTime::now();
-            (EventId::at(now), now)
-        });
-        let sealed = Sealed {
-            id,
-            time,
-            full: draft.full,
-            event,
+        let Moment { nanos, millis } = *state.clock.at(ticks);
+        let id = match &draft.full {
+            None => EventId::at_millis(millis),
+            Some(metadata) => metadata.id,
         };
+        let sealed = Sealed::new(id, nanos, draft.full, event);
         let wanted = self.keep || E::RETAINED > 0 || !to.is_nobody();
         let mut garbage = None;
         let envelope = if readers > 0 {

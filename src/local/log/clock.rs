@@ -10,11 +10,10 @@ pub(crate) struct Clock {
     now: Moment,
 }
 
-/// A time, in both of the forms that an event needs.
+/// A time since the Unix epoch, in both of the forms that an event needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {
-    pub(crate) time: SystemTime,
-    /// Since the Unix epoch.
+    pub(crate) nanos: u64,
     pub(crate) millis: u64,
 }
 
@@ -85,12 +84,15 @@ impl Clock {
 }
 
 impl Moment {
-    fn of(time: SystemTime) -> Self {
-        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
-        let millis = since_epoch.map_or(0, |since| since.as_millis());
+    /// What is before the epoch counts as the epoch, what is after the year 2554 as that year.
+    pub(crate) fn of(time: SystemTime) -> Self {
+        let since_epoch = time
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let nanos = u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX);
         Self {
-            time,
-            millis: u64::try_from(millis).unwrap_or(u64::MAX),
+            nanos,
+            millis: nanos / 1_000_000,
         }
     }
 }

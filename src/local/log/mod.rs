@@ -77,7 +77,7 @@ const fn segment_len<T>() -> usize {
         return 2;
     }
     match size_of::<T>() {
-        0..=256 => 32,
+        0..=256 => 64,
         257..=1024 => 16,
         1025..=8192 => 4,
         _ => 1,
@@ -309,6 +309,10 @@ impl<H, T> Default for Garbage<H, T> {
 
 impl<H, T> Drop for Run<H, T> {
     fn drop(&mut self) {
+        if Arc::get_mut(&mut self.segment).is_some() {
+            // Nobody else has an entry of it: what the log still owned goes with the segment.
+            return;
+        }
         for slot in self.slots.clone() {
             // SAFETY: the log was an owner of these slots and has passed that on to this run, once:
             // `released` only grows. Every reader has passed them (invariant 2).

@@ -31,6 +31,10 @@ impl Bed {
 pub(super) struct Alarm(Vec<(u64, Waker)>);
 
 impl Sleepers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.wakers.is_empty()
+    }
+
     pub(super) fn count(&self) -> usize {
         self.wakers.len()
     }

@@ -184,6 +184,7 @@ impl<E: Event> Follower<E> {
             return Poll::Ready(true);
         }
         let replaced = state.sleepers.lie_down(&mut self.bed, cx.waker());
+        state.reclear();
         self.look = self.reader.at().saturating_add(self.step);
         let wakers = if self.lane.waiting.load(Ordering::Relaxed) > 0 {
             state.admit()

@@ -7,7 +7,9 @@ mod plain;
 mod publish;
 mod wait;
 
-use std::{any::Any, collections::VecDeque, sync::Arc, task::Waker};
+use std::{any::Any, collections::VecDeque, ops::Deref, sync::Arc, task::Waker};
+
+use algedonic_transport::EventId;
 
 pub(crate) use self::{
     draft::{Committed, Draft, Refused, Supply},
@@ -41,10 +43,10 @@ type Retained<E> = VecDeque<Envelope<E>>;
 /// either.
 pub(crate) struct Lane<E> {
     origin: Arc<Origin>,
-    state: Mutex<State<E>>,
+    state: OwnLines<Mutex<State<E>>>,
     /// How many publishers wait for the log. Both sides change it by read-modify-write: a reader
     /// after it has moved its cursor, a publisher before it looks at the cursors; so one of them sees the other.
-    waiting: AtomicUsize,
+    waiting: OwnLines<AtomicUsize>,
     /// How many subscribers there are: a hint, so that an event nobody hears costs nothing.
     heard: AtomicUsize,
     /// How many of them have an inbox: few lanes have any.
@@ -53,27 +55,47 @@ pub(crate) struct Lane<E> {
     gate: Arc<Gate>,
 }
 
+/// In this order: what each publish needs lies on one cache line, with the lock.
+#[repr(C)]
 struct State<E> {
-    phase: Phase,
+    /// Below this number the log takes an entry without a look at anything: all have room, nobody
+    /// sleeps, the lane is open, and its segment is not full.
+    clear: u64,
+    clock: Clock,
     log: Log<Arc<Origin>, Sealed<E>>,
     /// Below this number the log takes entries without a look at the cursors.
     limit: u64,
+    phase: Phase,
     sleepers: Sleepers,
     waiters: Waiters,
     /// None while there are none, which is nearly always.
     inboxes: Option<Inboxes<E>>,
     /// The last events, for late subscribers.
     retained: Retained<E>,
-    published: u64,
+    /// How many more were published than the log has: those that went elsewhere, or nowhere, less those that
+    /// came from other processes. It wraps.
+    besides: u64,
     /// From other processes.
     received: u64,
-    clock: Clock,
     followers: Vec<(u64, Arc<follower::Tally>)>,
     next_follower: u64,
     /// The books of the subscribers that have left.
     departed: Account,
     /// Of those, the ones whose handlers have yet to settle what they took.
     settling: Vec<(Account, Arc<Settled>)>,
+}
+
+/// Cache lines that are shared with nothing else; processors fetch two at a time.
+#[repr(align(128))]
+struct OwnLines<T>(T);
+
+impl<T> Deref for OwnLines<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 /// How far a shutdown has come.
@@ -101,24 +123,25 @@ impl<E: Event> Lane<E> {
     pub(super) fn new(origin: Origin, patterns: &Arc<Patterns>, gate: &Arc<Gate>) -> Arc<Self> {
         let origin = Arc::new(origin);
         Arc::new(Self {
-            state: Mutex::new(State {
-                phase: Phase::Open,
+            state: OwnLines(Mutex::new(State {
+                clear: 0,
+                clock: Clock::new(),
                 log: Log::new(Arc::clone(&origin)),
                 limit: u64::MAX,
+                phase: Phase::Open,
                 sleepers: Sleepers::default(),
                 waiters: Waiters::default(),
                 inboxes: None,
                 retained: VecDeque::new(),
-                published: 0,
+                besides: 0,
                 received: 0,
-                clock: Clock::new(),
                 followers: Vec::new(),
                 next_follower: 0,
                 departed: Account::default(),
                 settling: Vec::new(),
-            }),
+            })),
             origin,
-            waiting: AtomicUsize::new(0),
+            waiting: OwnLines(AtomicUsize::new(0)),
             heard: AtomicUsize::new(0),
             inboxed: AtomicUsize::new(0),
             patterns: Arc::clone(patterns),
@@ -145,6 +168,7 @@ impl<E: Event> Lane<E> {
         let mut state = lock(&self.state);
         let reader = state.log.subscribe(keep, room);
         state.limit = state.log.limit();
+        state.reclear();
         let id = state.next_follower;
         state.next_follower += 1;
         let follower = Follower::new(Arc::clone(self), reader, buffer, id, settled);
@@ -199,9 +223,21 @@ impl<E: Event> Lane<E> {
 }
 
 impl<E: Event> State<E> {
+    /// Works out below which number there is nothing to look at. After a change of any of these, or it would be
+    /// passed by.
+    fn reclear(&mut self) {
+        let clear = self.phase == Phase::Open && self.sleepers.is_empty() && self.log.readers() > 0;
+        self.clear = if clear {
+            self.limit.min(self.log.end())
+        } else {
+            0
+        };
+    }
+
     /// The publishers for whom the log has room.
     fn admit(&mut self) -> Vec<Waker> {
         self.limit = self.log.limit();
+        self.reclear();
         self.waiters
             .pop_up_to(self.limit.saturating_sub(self.log.next()))
     }
@@ -248,6 +284,12 @@ impl<E: Event> State<E> {
     }
 }
 
+/// A new id for an event of this time, in nanoseconds since the Unix epoch.
+#[inline]
+fn id_at(nanos: u64) -> EventId {
+    EventId::at_millis(nanos / 1_000_000)
+}
+
 /// A lane whose type is known at run time only.
 pub(super) trait AnyLane: Any + Send + Sync {
     fn as_any(&self) -> &dyn Any;
@@ -269,6 +311,7 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
         let mut state = lock(&self.state);
         if state.phase == Phase::Open {
             state.phase = Phase::Draining;
+            state.reclear();
         }
     }
 
@@ -276,6 +319,7 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
         let (alarm, wakers, inboxes, retained) = {
             let mut state = lock(&self.state);
             state.phase = Phase::Closed;
+            state.reclear();
             let wakers = state.waiters.pop_up_to(u64::MAX);
             let retained = std::mem::take(&mut state.retained);
             (
@@ -317,7 +361,7 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
         let inboxes = inboxes.map(|inbox| SubscriberBooks::new(inbox.buffer(), inbox.account()));
         TypeBooks {
             name: self.origin.name.clone(),
-            published: state.published,
+            published: next.wrapping_add(state.besides),
             received: state.received,
             subscribers: followers.chain(inboxes).collect(),
             departed: state.departed(),

@@ -1,10 +1,10 @@
 use algedonic_transport::EventId;
 
-use super::{Lane, Phase};
+use super::{Lane, Phase, id_at};
 use crate::{
     event::{Event, Sealed},
     local::{
-        log::{Moment, Ticks},
+        log::Ticks,
         sleepers::Alarm,
         sync::{Ordering, lock},
     },
@@ -12,33 +12,44 @@ use crate::{
 
 impl<E: Event> Lane<E> {
     /// Publishes an event of which nothing was said, if everybody who hears it follows the log and
-    /// that has room: without a look at anything else. Leaves it where it is otherwise.
+    /// that has room. Leaves it where it is otherwise.
     #[inline]
     pub(crate) fn publish_plain(&self, event: &mut Option<E>) -> Option<(EventId, u64)> {
         let others = self.inboxed.load(Ordering::Relaxed) > 0 || !self.patterns.is_empty();
         if others || E::RETAINED > 0 {
             return None;
         }
-        let heard = self.heard.load(Ordering::Relaxed) > 0;
-        let ticks = heard.then(Ticks::now);
+        if self.heard.load(Ordering::Relaxed) == 0 {
+            return self.publish_unheard(event);
+        }
+        // Before the lock.
+        let ticks = Ticks::now();
+        let mut state = lock(&self.state);
+        if state.log.next() < state.clear {
+            let event = event.take()?;
+            let nanos = state.clock.at(ticks);
+            let id = id_at(nanos);
+            state.log.push(Sealed::new(id, nanos, None, event));
+            return Some((id, state.log.readers() as u64));
+        }
+        drop(state);
+        self.publish_heard(event, ticks)
+    }
+
+    /// The same, where a segment is full, or somebody sleeps.
+    fn publish_heard(&self, event: &mut Option<E>, ticks: Ticks) -> Option<(EventId, u64)> {
         let mut state = lock(&self.state);
         let readers = state.log.readers();
-        let clear =
-            state.phase == Phase::Open && state.log.next() < state.limit && heard == (readers > 0);
-        if !clear {
+        let room = state.log.next() < state.limit;
+        if readers == 0 || !room || state.phase != Phase::Open {
             return None;
         }
         let event = event.take()?;
-        state.published += 1;
-        let Some(ticks) = ticks else {
-            let id = EventId::at_millis(state.clock.last().millis);
-            drop(state);
-            return Some((id, 0));
-        };
-        let Moment { nanos, millis } = *state.clock.at(ticks);
-        let id = EventId::at_millis(millis);
+        let nanos = state.clock.at(ticks);
+        let id = id_at(nanos);
         let garbage = state.log.append(Sealed::new(id, nanos, None, event));
         let alarm = state.sleepers.take();
+        state.reclear();
         drop(state);
         // First, since the drop of an event may panic.
         if let Some(alarm) = alarm {
@@ -46,6 +57,21 @@ impl<E: Event> Lane<E> {
         }
         drop(garbage);
         Some((id, readers as u64))
+    }
+
+    /// The same, where nobody listens.
+    #[inline]
+    fn publish_unheard(&self, event: &mut Option<E>) -> Option<(EventId, u64)> {
+        let mut state = lock(&self.state);
+        if state.log.readers() > 0 || state.phase != Phase::Open {
+            return None;
+        }
+        // Dropped after the lock.
+        let _event = event.take()?;
+        state.besides = state.besides.wrapping_add(1);
+        let last = state.clock.last();
+        drop(state);
+        Some((id_at(last), 0))
     }
 
     pub(super) fn wake(&self, mut alarm: Alarm) {

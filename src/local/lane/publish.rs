@@ -3,19 +3,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use algedonic_transport::EventId;
-
 use super::{
     Committed, Draft, Lane, Refused, Supply,
     addressees::Addressees,
+    id_at,
     wait::{Place, Wait},
 };
 use crate::{
     event::{Envelope, Event, Sealed},
-    local::{
-        log::{Moment, Ticks},
-        sync::lock,
-    },
+    local::{log::Ticks, sync::lock},
 };
 
 /// One publish under way: nobody has the event before everybody can have it. Dropped, it has not
@@ -137,18 +133,21 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let Some(event) = draft.event.supply() else {
             return Err(None);
         };
+        let readers = state.log.readers();
+        if readers > 0 {
+            state.besides = state.besides.wrapping_sub(1);
+        }
         if self.patient {
             state.received += 1;
         } else {
-            state.published += 1;
+            state.besides = state.besides.wrapping_add(1);
         }
-        let readers = state.log.readers();
         let unheard = readers == 0 && to.is_nobody() && !self.keep && E::RETAINED == 0;
         if unheard {
-            let last = state.clock.last().millis;
+            let last = state.clock.last();
             drop(state);
             let id = match &draft.full {
-                None => EventId::at_millis(last),
+                None => id_at(last),
                 Some(metadata) => metadata.id,
             };
             return Ok(Committed {
@@ -157,9 +156,9 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
                 envelope: None,
             });
         }
-        let Moment { nanos, millis } = *state.clock.at(ticks);
+        let nanos = state.clock.at(ticks);
         let id = match &draft.full {
-            None => EventId::at_millis(millis),
+            None => id_at(nanos),
             Some(metadata) => metadata.id,
         };
         let sealed = Sealed::new(id, nanos, draft.full, event);
@@ -181,6 +180,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             state.retained.push_back(envelope.clone());
         }
         let alarm = state.sleepers.take();
+        state.reclear();
         drop(state);
         if let Some(alarm) = alarm {
             lane.wake(alarm);

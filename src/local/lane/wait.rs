@@ -104,6 +104,7 @@ impl<E: Event> Lane<E> {
         // First this, then a look at the cursors; a reader does the opposite.
         self.waiting.fetch_add(1, Ordering::AcqRel);
         state.limit = state.log.limit();
+        state.reclear();
         let full = state.log.next() >= state.limit && state.phase != Phase::Closed;
         let replaced = if full {
             state.waiters.register(ticket, cx.waker())

@@ -7,14 +7,7 @@ use std::time::SystemTime;
 /// other processors than x86-64 it is never old.
 pub(crate) struct Clock {
     ticks: Ticks,
-    now: Moment,
-}
-
-/// A time since the Unix epoch, in both of the forms that an event needs.
-#[derive(Clone, Copy)]
-pub(crate) struct Moment {
-    pub(crate) nanos: u64,
-    pub(crate) millis: u64,
+    nanos: u64,
 }
 
 /// When the clock was looked at.
@@ -63,36 +56,28 @@ impl Clock {
     pub(crate) fn new() -> Self {
         Self {
             ticks: Ticks::now(),
-            now: Moment::of(SystemTime::now()),
+            nanos: since_epoch(SystemTime::now()),
         }
     }
 
-    /// The time at a look that was taken a moment ago.
+    /// The time at a look that was taken a moment ago, in nanoseconds since the Unix epoch.
     #[inline]
-    pub(crate) fn at(&mut self, ticks: Ticks) -> &Moment {
+    pub(crate) fn at(&mut self, ticks: Ticks) -> u64 {
         if let Some(time) = ticks.after(self.ticks) {
             self.ticks = ticks;
-            self.now = Moment::of(time);
+            self.nanos = since_epoch(time);
         }
-        &self.now
+        self.nanos
     }
 
     /// The time that was read last.
-    pub(crate) fn last(&self) -> &Moment {
-        &self.now
+    pub(crate) fn last(&self) -> u64 {
+        self.nanos
     }
 }
 
-impl Moment {
-    /// What is before the epoch counts as the epoch, what is after the year 2554 as that year.
-    pub(crate) fn of(time: SystemTime) -> Self {
-        let since_epoch = time
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let nanos = u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX);
-        Self {
-            nanos,
-            millis: nanos / 1_000_000,
-        }
-    }
+/// What is before the epoch counts as the epoch, what is after the year 2554 as that year.
+fn since_epoch(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -33,26 +33,33 @@ use std::{collections::VecDeque, ops::Range};
 
 use self::slab::Slab;
 pub(crate) use self::{
-    clock::{Clock, Moment, Ticks},
+    clock::{Clock, Ticks},
     reader::{Mark, Reader},
     slab::Shared,
 };
 use super::sync::{Arc, AtomicU64, Ordering};
 
 /// The entries, from the oldest that somebody may yet read.
+///
+/// In this order: what each append needs lies side by side.
+#[repr(C)]
 pub(super) struct Log<H, T> {
-    header: H,
-    /// Consecutive; the last one takes what is appended.
+    /// The number of the next entry.
+    next: u64,
+    /// The number at which the tip is full; `next` where there is none.
+    end: u64,
+    /// The last segment, which takes what is appended.
+    tip: Option<Arc<Slab<H, T>>>,
+    /// `next`, for readers.
+    tail: Arc<Line>,
+    cursors: Vec<Arc<Cursor>>,
+    /// Consecutive.
     segments: VecDeque<Arc<Slab<H, T>>>,
     /// The number of the first segment's first slot.
     first: u64,
     /// The log has let go of the numbers below. At least `first`.
     released: u64,
-    /// The number of the next entry.
-    next: u64,
-    /// `next`, for readers.
-    tail: Arc<Line>,
-    cursors: Vec<Arc<Cursor>>,
+    header: H,
 }
 
 /// A number on a cache line of its own.
@@ -89,13 +96,15 @@ impl<H: Clone, T> Log<H, T> {
 
     pub(super) fn new(header: H) -> Self {
         Self {
-            header,
+            next: 0,
+            end: 0,
+            tip: None,
+            tail: Arc::new(Line(AtomicU64::new(0))),
+            cursors: Vec::new(),
             segments: VecDeque::new(),
             first: 0,
             released: 0,
-            next: 0,
-            tail: Arc::new(Line(AtomicU64::new(0))),
-            cursors: Vec::new(),
+            header,
         }
     }
 
@@ -142,24 +151,38 @@ impl<H: Clone, T> Log<H, T> {
         self.cursors.iter().map(limit).min().unwrap_or(u64::MAX)
     }
 
+    /// The number at which the last segment is full.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Adds an entry.
+    pub(super) fn append(&mut self, value: T) -> Option<Box<Garbage<H, T>>> {
+        let full = self.next == self.end;
+        let garbage = full.then(|| Box::new(self.grow()));
+        self.push(value);
+        garbage
+    }
+
+    /// Adds an entry to the last segment.
+    ///
+    /// # Panics
+    ///
+    /// At its [end](Self::end).
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "the entry is then made in its slot, and not moved there"
     )]
-    pub(super) fn append(&mut self, value: T) -> Option<Box<Garbage<H, T>>> {
-        let offset = self.next - self.first;
-        let full = offset == self.segments.len() as u64 * Self::SEGMENT;
-        let garbage = full.then(|| Box::new(self.grow()));
-        let at = (self.next - self.first) % Self::SEGMENT;
-        let segment = self.segments.back().expect("just made");
+    pub(super) fn push(&mut self, value: T) {
+        assert!(self.next < self.end, "room in the last segment");
+        let at = Self::SEGMENT - (self.end - self.next);
+        let segment = self.tip.as_ref().expect("where there is room");
         // SAFETY: `next` grows with each write, so this slot has not been written; no reader looks at it
         // before the tail says so (invariant 1).
         unsafe { segment.write(index(at), value) };
         self.next += 1;
         self.tail.0.store(self.next, Ordering::Release);
-        garbage
     }
 
     /// A new segment, and an end to those that nobody needs.
@@ -169,8 +192,10 @@ impl<H: Clone, T> Log<H, T> {
         let needed = self.needed();
         self.trim(needed, &mut garbage);
         let slots = index(Self::SEGMENT);
-        self.segments
-            .push_back(Slab::new(self.header.clone(), slots));
+        let segment = Slab::new(self.header.clone(), slots);
+        self.tip = Some(Arc::clone(&segment));
+        self.end = self.next + Self::SEGMENT;
+        self.segments.push_back(segment);
         garbage
     }
 
@@ -219,6 +244,10 @@ impl<H: Clone, T> Log<H, T> {
             garbage.push(segment, from - self.first..end.max(from) - self.first);
             self.first += Self::SEGMENT;
             self.released = self.released.max(self.first);
+        }
+        if self.segments.is_empty() {
+            // It was full: `end` is `next`.
+            self.tip = None;
         }
     }
 

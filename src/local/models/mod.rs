@@ -95,9 +95,11 @@ fn subscribe<E: Event>(lane: &Arc<Lane<E>>, lag: Lag, capacity: usize) -> Subscr
 
 /// As the bus publishes. How many subscribers have the event.
 async fn publish<E: Event>(lane: &Lane<E>, event: E) -> Result<u64, Refused> {
-    match lane.publish_plain(event) {
-        Ok((_, subscribers)) => Ok(subscribers),
-        Err(event) => {
+    let mut event = Some(event);
+    match lane.publish_plain(&mut event) {
+        Some((_, subscribers)) => Ok(subscribers),
+        None => {
+            let event = event.expect("left where it was");
             let mut publication = publication(lane, event);
             let committed = poll_fn(|cx| publication.poll(Some(cx))).await?;
             Ok(committed.subscribers)

@@ -52,6 +52,16 @@ impl<E: Event> Member<E> {
         *left
     }
 
+    /// As [`leave_to_others`](Self::leave_to_others); the last one ends the inbox: who comes now makes
+    /// another.
+    fn leave_or_end(&self) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*left {
+            *left = self.inbox.leave_or_end();
+        }
+        *left
+    }
+
     fn leave(&self) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut *left, true) {
@@ -137,7 +147,7 @@ impl<E: Event> Shift<E> {
 
     /// Takes no more from the bus: leaves the inbox to the others, or, if it is the last, ends it.
     fn stop(&mut self) {
-        self.left = self.member.leave_to_others();
+        self.left = self.member.leave_or_end();
         if !self.left {
             self.member.inbox.unsubscribe();
         }

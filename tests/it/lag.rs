@@ -173,3 +173,19 @@ async fn error_makes_publishing_fail_while_it_is_full() {
 fn a_buffer_beyond_reason_is_refused() {
     let _ = Buffer::drop_oldest(1 << 40);
 }
+
+/// Also where others have room for long.
+#[tokio::test]
+async fn a_subscriber_that_comes_later_is_waited_for_from_its_first_event() {
+    let bus = Bus::local();
+    let _roomy = bus.subscribe_with::<Tick>(Buffer::block(100));
+    bus.publish(Tick::new(0)).await.expect("open");
+    let mut narrow = bus.subscribe_with::<Tick>(Buffer::block(1));
+    bus.publish(Tick::new(1)).await.expect("open");
+    let waits = bus.publish(Tick::new(2));
+    tokio::pin!(waits);
+    assert!((&mut waits).now_or_never().is_none(), "no room");
+    let first = narrow.recv().await.expect("open").expect("no gap");
+    assert_eq!(first.number, 1);
+    waits.await.expect("open");
+}

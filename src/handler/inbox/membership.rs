@@ -29,6 +29,15 @@ impl<E: Event> Inbox<E> {
         others
     }
 
+    /// As [`leave_to_others`](Self::leave_to_others); the last one lets nobody join any more.
+    pub(in crate::handler) fn leave_or_end(&self) -> bool {
+        let mut queue = self.queue();
+        let others = queue.members > 1;
+        queue.members -= usize::from(others);
+        queue.ended |= !others;
+        others
+    }
+
     /// One member less; the last one gives up what is left.
     pub(in crate::handler) fn leave(&self, account: &Account) {
         let left = {
@@ -47,7 +56,7 @@ impl<E: Event> Inbox<E> {
         account.abandoned(rest.map_or(0, |rest| rest.items.len() as u64));
     }
 
-    /// Leaves the bus, and keeps what is buffered.
+    /// Leaves the bus, after the end, and keeps what is buffered.
     pub(in crate::handler) fn unsubscribe(&self) {
         // Held until all have their places.
         let mut slot = lock(&self.subscription);
@@ -60,6 +69,5 @@ impl<E: Event> Inbox<E> {
             let job = self.job(envelope, false);
             self.queue().keep(job);
         }
-        self.queue().ended = true;
     }
 }

@@ -83,7 +83,7 @@ impl<H, T> Slab<H, T> {
     pub(super) unsafe fn release(&self, at: usize) {
         let slot = &self.slots[at];
         // The only owner needs no read-modify-write: no other can come, since only an owner can share.
-        let only = slot.owners.load(Ordering::Acquire) == 1;
+        let only = slot.owners.load(Ordering::Relaxed) == 1;
         if only {
             slot.owners.store(0, Ordering::Relaxed);
         }

@@ -189,3 +189,30 @@ async fn a_member_that_blocks_its_thread_does_not_hold_the_others() {
     within("the other", other.drain()).await;
     assert_eq!((bus.counts().handled, bus.counts().abandoned), (10, 0));
 }
+
+/// Whoever comes while the last member ends the group is a member, or begins a new group: never one of
+/// a group that gets nothing more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_joins_while_the_last_member_drains_gets_what_is_published_then() {
+    for round in 0..500 {
+        let (bus, seen) = (Bus::local(), Seen::default());
+        let last = member(&bus, "last", &seen);
+        let drained = tokio::spawn(last.drain());
+        let joins = {
+            let (bus, seen) = (bus.clone(), Arc::clone(&seen));
+            tokio::spawn(async move { member(&bus, "next", &seen) })
+        };
+        let next = joins.await.expect("no panic");
+        let publish = bus.publish(Tick::new(round)).await.expect("open");
+        within("the last one's end", drained)
+            .await
+            .expect("no panic");
+        within("the next one's end", next.drain()).await;
+        let handled = seen.lock().expect("whole").len();
+        assert_eq!(
+            (publish.local().subscribers > 0, handled),
+            (true, 1),
+            "round {round}"
+        );
+    }
+}

@@ -27,7 +27,7 @@ fn take(inbox: &Inbox<u64>) -> Option<u64> {
 }
 
 #[test]
-fn two_publishers_and_a_reader() {
+fn what_two_publishers_put_a_reader_takes() {
     check(3, || {
         let inbox = Arc::new(Inbox::new(Buffer::block(1), None));
         let publishers = [1, 2].map(|item| {

@@ -18,8 +18,9 @@ use crate::{
 /// [`Bus::subscribe_pattern`](crate::Bus::subscribe_pattern).
 ///
 /// Signals wait in a buffer of their own (1,024, [`Lag::Block`](crate::Lag::Block)) and come
-/// first: neither a full buffer of events nor its policy touches them. Otherwise as
-/// [`Subscription`](crate::Subscription); the numbers of a [`Gap`] count events and signals apart.
+/// first: neither a full buffer of events nor its policy touches them. The numbers of a [`Gap`] count events
+/// and signals apart. Otherwise as [`Subscription`](crate::Subscription), except that it does not give way to
+/// other tasks by itself while there is something to read.
 pub struct PatternSubscription {
     pattern: Pattern,
     signals: Receiver<AnyEnvelope>,

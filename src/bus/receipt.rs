@@ -16,7 +16,8 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivered {
-    /// How many subscribers, of its type and of patterns, have it in their buffers.
+    /// How many subscribers, of its type and of patterns, got it into their buffers. One that is full and chose
+    /// [`Lag::DropNewest`](crate::Lag::DropNewest) did not.
     pub subscribers: u64,
 }
 
@@ -30,7 +31,8 @@ impl Receipt {
         }
     }
 
-    /// The id that the event was given.
+    /// The id that the event was given. If nobody here got the event, and it is not mirrored, the time in its
+    /// id may be earlier than that of the publish.
     pub fn id(&self) -> EventId {
         self.id
     }

@@ -52,7 +52,7 @@ pub(crate) struct Local {
     gate: Arc<Gate>,
 }
 
-/// How a lane begins that is made later.
+/// How far a shutdown has come: so begins a lane that is made later.
 #[derive(Default)]
 struct Stage {
     draining: bool,

@@ -73,7 +73,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             let place = match addressees.reserve() {
                 Ok(()) => match self.commit(&addressees) {
                     Ok(committed) => {
-                        // Not through a wake-up that is to be passed on: it was used.
+                        // If it was woken for this room, it has used it: there is nothing to pass on.
                         self.wait = None;
                         return Poll::Ready(Ok(committed));
                     }

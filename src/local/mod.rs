@@ -171,9 +171,3 @@ impl Local {
         self.gate.is_closed()
     }
 }
-
-impl std::fmt::Debug for Local {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Local")
-    }
-}

@@ -169,9 +169,3 @@ impl Drop for PatternInbox {
         self.patterns.unsubscribe(self);
     }
 }
-
-impl std::fmt::Debug for Patterns {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Patterns")
-    }
-}

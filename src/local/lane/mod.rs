@@ -368,11 +368,3 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
         }
     }
 }
-
-impl<E> std::fmt::Debug for Lane<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lane")
-            .field("name", &self.origin.name)
-            .finish_non_exhaustive()
-    }
-}

@@ -35,6 +35,11 @@ impl Bus {
     /// - `Malformed` when [`Event::key`] fails, or gives a key that [`Event::KEYS`] does not cover though the
     ///   type is mirrored.
     ///
+    /// # Panics
+    ///
+    /// When [`Event::key`] does, and when polled after it has resolved. Also when the drop of an earlier event
+    /// does, which is let go of here: this event is published all the same.
+    ///
     /// # Cancellation
     ///
     /// Dropped before it is ready, it has not happened: nobody has got the event, nor will. The event is

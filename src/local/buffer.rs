@@ -19,7 +19,8 @@ pub enum Lag {
     ///
     /// A publisher that waits is let in again when the subscriber has read a thirty-second of its
     /// capacity, at least one event, or has read all, so that the two do not wake each other for every
-    /// event. A subscriber of a pattern lets one in for each event that it reads.
+    /// event. One that reads fewer and then stops leaves it waiting, though there is some room. A subscriber
+    /// of a pattern lets one in for each event that it reads.
     ///
     /// A task that both publishes and reads waits for itself when the buffer is full and nobody else reads
     /// it: let two tasks do that, or use [`Publisher::try_publish`](crate::Publisher::try_publish). What is

@@ -11,7 +11,7 @@ use tokio::{
 
 /// How long an aborted task may take to get its last turn, on a runtime that is busy. One that never
 /// yields is not waited for.
-const LAST_TURN: Duration = Duration::from_millis(100);
+pub(crate) const LAST_TURN: Duration = Duration::from_millis(100);
 
 /// A task that ends with its owner.
 #[derive(Debug)]

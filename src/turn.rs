@@ -11,8 +11,8 @@ use tokio::task::coop;
 /// takes a fraction of what tokio's own channels take for a message.
 const EVENTS: u8 = 8;
 
-/// Counts an event that can be published or read without waiting. Pending when it is time for others; the
-/// task is woken again at once.
+/// Counts, for this thread, an event that can be published or read without waiting. Pending when it is time
+/// for others; the task is woken again at once.
 #[inline]
 pub(crate) fn proceed(cx: &mut Context<'_>) -> Poll<()> {
     thread_local! {

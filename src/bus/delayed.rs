@@ -71,8 +71,8 @@ impl<E: Event> Delayed<E> {
         self.slot.is_settled()
     }
 
-    /// Takes the event back, if it is not published; one that is due and waits for room is not. Then
-    /// nobody has got it, nor will.
+    /// Takes the event back, if it is not yet published; one that is due and waits for room is not yet.
+    /// Then nobody has got it, nor will.
     ///
     /// # Errors
     ///
@@ -82,8 +82,8 @@ impl<E: Event> Delayed<E> {
         self.withdraw().ok_or(self)
     }
 
-    /// Has it published whoever waits for it, unless the bus ends first. If it is refused then, that
-    /// is logged.
+    /// Has it published though nobody waits for it, unless the bus ends first. If it is refused when it is
+    /// due, that is logged.
     pub fn detach(mut self) {
         self.detached = true;
         self.slot.detach();

@@ -41,9 +41,10 @@ use crate::{
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
 ///
-/// The bus of a process needs no broker, no configuration, no feature, and, but for handlers, requests, delayed events, mirrors
-/// and [`shutdown`](Self::shutdown), no tokio runtime. Dropping the last clone ends its tasks at once; use
-/// [`shutdown`](Self::shutdown) to let them finish. A handler that holds a clone keeps the bus alive.
+/// The bus of a process needs no broker, no configuration and no feature. It needs no tokio runtime either, but
+/// for handlers, requests, delayed events, mirrors and [`shutdown`](Self::shutdown). Dropping the last clone
+/// ends its tasks at once; use [`shutdown`](Self::shutdown) to let them finish. A [`Publisher`] keeps the bus
+/// alive, and so does a handler that holds a clone.
 #[derive(Clone)]
 pub struct Bus {
     shared: Arc<Shared>,

@@ -2,7 +2,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use algedonic_transport::Pattern;
@@ -12,14 +12,15 @@ use crate::{
     event::AnyEnvelope,
     local::{Gap, PatternInbox},
     signal::Receiver,
+    turn,
 };
 
 /// Events of any type, and signals, whose keys a pattern selects; made by
 /// [`Bus::subscribe_pattern`](crate::Bus::subscribe_pattern).
 ///
 /// Signals wait in a buffer of their own (1,024, [`Lag::Block`](crate::Lag::Block)) and come
-/// first: neither a full buffer of events nor its policy touches them. Otherwise as
-/// [`Subscription`](crate::Subscription); the numbers of a [`Gap`] count events and signals apart.
+/// first: neither a full buffer of events nor its policy touches them. The numbers of a [`Gap`] count events
+/// and signals apart. Otherwise as [`Subscription`](crate::Subscription).
 pub struct PatternSubscription {
     pattern: Pattern,
     signals: Receiver<AnyEnvelope>,
@@ -55,6 +56,7 @@ impl PatternSubscription {
     }
 
     fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<AnyEnvelope, Gap>>> {
+        ready!(turn::proceed(cx));
         match self.signals.poll_next(cx) {
             Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
             Poll::Ready(None) => self.poll_events(cx),

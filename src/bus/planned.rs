@@ -51,8 +51,8 @@ impl<E: Event> Due for Planned<E> {
 }
 
 impl<E: Event> Planned<E> {
-    /// Publishes it, and waits for room, but not once the bus is gone or the event taken back: then
-    /// what it says is of no account.
+    /// Publishes it, and waits for room, but not once the bus is gone or the event taken back. Of an event
+    /// that was taken back the result does not matter.
     async fn publish_now(&mut self) -> Result<Receipt, Error> {
         let options = self.options.take().map(|options| *options);
         let full = stamp(&self.lane, self.key.clone(), options);

@@ -17,24 +17,33 @@ impl Bus {
     /// Publishes an event to every current subscriber of its type and of patterns that select its
     /// key, and, if its type is mirrored, to other processes.
     ///
-    /// Waits only for subscribers that chose [`Lag::Block`](crate::Lag::Block) and are full; never
-    /// for a broker. It reaches everybody or, as long as one of those has no room, nobody. Events
-    /// published one after another by one task arrive in that order at each subscriber.
+    /// Waits only for subscribers that chose [`Lag::Block`](crate::Lag::Block) and are full, for as long as
+    /// they are; never for a broker. It reaches everybody or, as long as one of those has no room, nobody. Events
+    /// published one after another by one task arrive in that order at each subscriber. A task that is itself
+    /// such a subscriber, and reads only afterwards, waits for ever once its buffer is full.
+    ///
+    /// Nothing happens before the future is polled. It gives way to other tasks of tokio's now and then.
     ///
     /// To publish often, have a [`publisher`](Self::publisher): it looks up nothing.
     ///
     /// # Errors
     ///
-    /// Nobody has got the event then.
+    /// Nobody has got the event then; it is dropped.
     ///
     /// - `Closed` after [`shutdown`](Self::shutdown).
     /// - `Busy` while a subscriber is full that chose [`Lag::Error`](crate::Lag::Error).
-    /// - `Malformed` for a key that is none, or that [`Event::KEYS`] does not cover though the type is
-    ///   mirrored.
+    /// - `Malformed` when [`Event::key`] fails, or gives a key that [`Event::KEYS`] does not cover though the
+    ///   type is mirrored.
+    ///
+    /// # Panics
+    ///
+    /// When [`Event::key`] does, and when polled after it has resolved. Also when the drop of an earlier event
+    /// does, which is let go of here: this event is published all the same.
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, it has not happened: nobody has got the event, nor will.
+    /// Dropped before it is ready, it has not happened: nobody has got the event, nor will. The event is
+    /// dropped with it.
     #[inline]
     pub fn publish<E: Event>(
         &self,
@@ -89,7 +98,7 @@ impl Bus {
 }
 
 impl Shared {
-    /// The metadata of something of this name, published here.
+    /// The metadata of a signal or a request of this name, from here.
     pub(super) fn metadata(&self, name: Key, key: Key, options: PublishOptions) -> Metadata {
         let mut metadata = Metadata::new(name, Arc::clone(&self.source));
         metadata.key = key;
@@ -99,7 +108,7 @@ impl Shared {
     }
 
     /// Publishes an event about which there is nothing special, if nothing is in the way: the
-    /// short cut that nearly every event takes. Leaves it where it is otherwise.
+    /// short cut that nearly every event takes. Otherwise gives None, and leaves the event where it is.
     #[inline]
     pub(super) fn publish_plain<E: Event>(
         &self,
@@ -181,7 +190,7 @@ impl Shared {
         Ok((key, encode))
     }
 
-    /// Sends on what has been published.
+    /// Sends what has been published to other processes, if it is to go there, and makes its receipt.
     #[inline]
     pub(super) fn receipt<E: Event>(
         &self,
@@ -196,6 +205,7 @@ impl Shared {
         Receipt::new(committed.id, committed.subscribers, remote)
     }
 
+    /// Counts a publish that is refused.
     pub(super) fn refuse(&self, error: Error) -> Error {
         self.ledger.refused.add(1);
         error

@@ -41,21 +41,23 @@ impl<E: Event> Publisher<E> {
     ///
     /// # Errors
     ///
-    /// `Busy` also while a subscriber is full that chose [`Lag::Block`](crate::Lag::Block).
+    /// Those of [`publish`](Self::publish); `Busy` also while a subscriber is full that chose
+    /// [`Lag::Block`](crate::Lag::Block).
     pub fn try_publish(&self, event: E) -> Result<Receipt, Error> {
         self.shared.try_publish(&self.lane, event, None)
     }
 
-    /// Publishes several events, one after another; others may publish in between.
+    /// Publishes several events, one after another, each as by [`publish`](Self::publish); others may publish in
+    /// between. Each is taken from the iterator when the one before it is published.
     ///
     /// # Errors
     ///
-    /// Those of [`publish`](Self::publish), by the first event that is refused; the ones before it are
-    /// published, and their receipts are in the error.
+    /// Those of [`publish`](Self::publish), for the first event that is refused, which is dropped. The ones
+    /// before it are published, and their receipts are in the error; those behind it are not published.
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, it has published the first events and not the others.
+    /// Dropped before it is ready, it has published the first events and not the others; the receipts are lost.
     pub async fn publish_all(
         &self,
         events: impl IntoIterator<Item = E>,
@@ -89,11 +91,11 @@ impl<E: Event> fmt::Debug for Publisher<E> {
     }
 }
 
-/// Several events were to be published, and one was refused.
+/// Several events were to be published, and one was refused; from [`Publisher::publish_all`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Interrupted {
-    /// Of the events before it.
+    /// Of the events before it, all of which are published.
     pub receipts: Vec<Receipt>,
     /// Why it was refused.
     pub error: Error,

@@ -74,7 +74,9 @@ impl<'a, E: Event> Publish<'a, E> {
             return done;
         }
         let waiting = self.waiting.as_mut().expect("polled after its end");
-        waiting.poll(self.shared, cx)
+        let receipt = ready!(waiting.poll(self.shared, cx));
+        self.waiting = None;
+        Poll::Ready(receipt)
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivered {
-    /// How many subscribers, of its type and of patterns, have it in their buffers.
+    /// How many subscribers, of its type and of patterns, got it into their buffers. One that is full and chose
+    /// [`Lag::DropNewest`](crate::Lag::DropNewest) did not.
     pub subscribers: u64,
 }
 

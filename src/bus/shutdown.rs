@@ -48,12 +48,17 @@ impl Bus {
     /// Ends the bus: takes no more, finishes what it has, reports. Resolves within `deadline` from
     /// now (and two tenths of a second, if tasks must be cut off), whatever the broker does.
     ///
-    /// In this order: publishing and asking are refused, and no more is taken from other processes; delayed
-    /// events that are due are begun, the others dropped; what waits
-    /// for room in a subscriber's buffer is waited for, until half of the time; handlers finish what
-    /// is in their buffers, and responders what they have in hand, until three quarters; signals are refused; what is on its way to other
-    /// processes, which went on leaving meanwhile, is sent and its outcome awaited, until nine tenths;
-    /// the transport is closed. Subscriptions end after what they hold; that may be read afterwards, too.
+    /// In this order:
+    ///
+    /// 1. Publishing and asking are refused, and no more is taken from other processes. Delayed events that
+    ///    are due are begun, the others dropped.
+    /// 2. What waits for room in a subscriber's buffer is waited for, until half of the time has passed.
+    /// 3. Handlers finish what is in their buffers, and responders what they have in hand, until three
+    ///    quarters have. Then signals are refused.
+    /// 4. What is on its way to other processes is sent and its outcome awaited, until nine tenths have; it
+    ///    went on leaving meanwhile. Then the transport is closed.
+    ///
+    /// Subscriptions end after what they hold; that may be read afterwards, too.
     ///
     /// Called again it returns the report of an idle bus; called meanwhile it waits for the first.
     ///

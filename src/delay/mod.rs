@@ -17,16 +17,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::timeline::Timeline;
 pub(crate) use self::{books::Books, queue::Place, slot::Slot};
-use crate::observe::Ledger;
+use crate::{observe::Ledger, task::LAST_TURN};
 
-/// As many as are scheduled at most, unless the builder says otherwise.
+/// How many are scheduled at most, unless the builder says otherwise.
 pub(crate) const DEFAULT_CAPACITY: usize = 65_536;
 
 /// A hundred years are as good as for ever, and can be added to the clock.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// How long the task may take to get its last turn, on a runtime that is busy.
-const LAST_TURN: Duration = Duration::from_millis(100);
 
 /// Something that is published when its time has come. Dropped before, it settles its own account.
 pub(crate) trait Due: Send {

@@ -35,7 +35,7 @@ struct State {
     /// Begun, and not yet with the task.
     begun: Vec<Publishing>,
     phase: Phase,
-    /// Whether there is a task.
+    /// There is a task.
     driven: bool,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Sealed<E> {
     id: [u8; 16],
     /// Since the Unix epoch; until the year 2554.
     nanos: u64,
-    /// All of the metadata, where not everything else follows from the origin.
+    /// All of the metadata, unless everything else follows from the origin.
     full: Option<Box<Metadata>>,
     event: E,
 }
@@ -131,7 +131,7 @@ impl<E> Envelope<E> {
         self.0.id()
     }
 
-    /// When it was published.
+    /// When it was published, by the system's clock: to some 10 µs.
     pub fn time(&self) -> SystemTime {
         self.0.time()
     }
@@ -226,7 +226,7 @@ impl AnyEnvelope {
         self.0.id()
     }
 
-    /// When it was published.
+    /// When it was published, by the system's clock: to some 10 µs.
     pub fn time(&self) -> SystemTime {
         self.0.time()
     }

@@ -5,7 +5,8 @@ use algedonic_transport::{EventId, Key, Metadata};
 use super::Subscription;
 use crate::event::{Cause, Envelope, Event, Sealed};
 
-/// An event that a [`Subscription`] lends, with its metadata; derefs to the event.
+/// An event that a [`Subscription`] lends, with its metadata; derefs to the event. Made by
+/// [`Subscription::recv_ref`], and by [`Batch::iter`].
 pub struct EventRef<'a, E: Event> {
     subscription: &'a Subscription<E>,
     sealed: &'a Sealed<E>,
@@ -32,7 +33,7 @@ impl<'a, E: Event> EventRef<'a, E> {
         self.sealed.id()
     }
 
-    /// When it was published.
+    /// When it was published, by the system's clock: to some 10 µs.
     pub fn time(&self) -> SystemTime {
         self.sealed.time()
     }
@@ -84,7 +85,8 @@ impl<E: Event + fmt::Debug> fmt::Debug for EventRef<'_, E> {
     }
 }
 
-/// Events that a [`Subscription`] lends together, at least one, in order.
+/// Events that a [`Subscription`] lends together, at least one, in order; made by
+/// [`Subscription::recv_many`].
 pub struct Batch<'a, E: Event> {
     subscription: &'a Subscription<E>,
 }
@@ -95,7 +97,7 @@ impl<'a, E: Event> Batch<'a, E> {
         Self { subscription }
     }
 
-    /// How many there are.
+    /// How many there are: at least one.
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
         self.subscription.lent_count()

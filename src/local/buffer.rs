@@ -18,7 +18,14 @@ pub enum Lag {
     /// also of what arrives from other processes.
     ///
     /// A publisher that waits is let in again when the subscriber has read a thirty-second of its
-    /// capacity, or has read all, so that the two do not wake each other for every event.
+    /// capacity, at least one event, or has read all, so that the two do not wake each other for every
+    /// event. One that reads fewer and then stops leaves it waiting, though there is some room. A subscriber
+    /// of a pattern lets one in for each event that it reads.
+    ///
+    /// A task that both publishes and reads waits for itself when the buffer is full and nobody else reads
+    /// it: let two tasks do that, or use [`Publisher::try_publish`](crate::Publisher::try_publish). What is
+    /// lent ([`recv_ref`](crate::Subscription::recv_ref), [`recv_many`](crate::Subscription::recv_many))
+    /// takes up room until the next call.
     Block,
     /// The oldest unread event makes room. It is counted, and the subscriber is told by a [`Gap`].
     DropOldest,
@@ -94,8 +101,9 @@ impl Default for Buffer {
 
 /// Told to a subscriber in the place of events that it will not get.
 ///
-/// Events are numbered for each subscription by itself: the first one that it was to get is 0, and
-/// every event that it gets, or that is left out because its time has passed, counts one.
+/// Events are numbered for each subscription by itself, from 0: every event that was published for it counts
+/// one, whether it gets it, or misses it, or it is left out because its time has passed. Retained events,
+/// which come before, have no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {

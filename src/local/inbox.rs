@@ -12,8 +12,8 @@ use super::{
 };
 use crate::observe::{Account, Settled};
 
-/// A queue for one subscriber alone: for what a shared log cannot hold, since each such subscriber
-/// has something else in its buffer (those of patterns, and those that keep the oldest).
+/// A queue for one subscriber alone: for those who do not follow a lane's log. They have a pattern, keep the
+/// oldest ([`Lag::DropNewest`]), or have publishing fail ([`Lag::Error`]).
 pub(crate) struct Inbox<T> {
     buffer: Buffer,
     /// By handlers, if they drive it.
@@ -38,7 +38,7 @@ struct State<T> {
     account: Account,
 }
 
-/// What a subscriber that leaves had not read.
+/// What a subscriber that leaves had not read, of an inbox or of the log.
 pub(crate) struct Rest<T> {
     pub(crate) items: VecDeque<T>,
     /// How many are missing among them.
@@ -136,9 +136,10 @@ impl<T> Inbox<T> {
         wake(waker);
     }
 
-    /// Adds an item, for which room was [reserved](Self::reserve). False if it is not taken. What is
-    /// not kept is to be dropped later: that may panic, and others are still to get theirs.
-    pub(super) fn put(&self, item: T, leftovers: &mut Vec<T>) -> bool {
+    /// Adds an item that was [promised](Self::reserve) to be taken. False if it is not taken. What is not
+    /// kept is to be dropped later, and the reader to be woken later: either may panic, and others are still to
+    /// get theirs.
+    pub(super) fn put(&self, item: T, leftovers: &mut Vec<T>, wakers: &mut Vec<Waker>) -> bool {
         let mut state = lock(&self.state);
         let (taken, leftover) = match state.put(self.buffer, item) {
             Ok(displaced) => (true, displaced),
@@ -146,8 +147,8 @@ impl<T> Inbox<T> {
         };
         let waker = if taken { state.reader.take() } else { None };
         drop(state);
-        wake(waker);
         leftovers.extend(leftover);
+        wakers.extend(waker);
         taken
     }
 
@@ -186,7 +187,7 @@ impl<T> Inbox<T> {
         Poll::Ready(Some(result))
     }
 
-    /// Counts items that were taken and then left out, because their time had passed.
+    /// Counts an item that was taken and then left out, because its time had passed.
     pub(crate) fn expired(&self) {
         lock(&self.state).account.expired += 1;
     }
@@ -202,8 +203,8 @@ impl<T> Inbox<T> {
         waiters.into_iter().for_each(Waker::wake);
     }
 
-    /// The reader goes: nothing is put any more, and who waits is let go. What was unread is its own
-    /// if it takes it; else it is given up.
+    /// The reader goes: nothing is put any more, and who waits is let go. What was unread it takes along;
+    /// if it does not want that (`take`), it counts as abandoned.
     pub(crate) fn quit(&self, take: bool) -> Rest<T> {
         let (queue, wakers, _reader) = {
             let mut state = lock(&self.state);
@@ -250,7 +251,7 @@ impl<T> State<T> {
         !self.gone && self.queue.len() + self.reserved >= buffer.capacity.get()
     }
 
-    /// The item that made room, or the error of one that found none.
+    /// Gives the item that made room for this one, if one had to; an error, with this one, if it is not kept.
     fn put(&mut self, buffer: Buffer, item: T) -> Result<Option<T>, T> {
         self.reserved -= 1;
         if self.gone {

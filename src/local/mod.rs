@@ -15,6 +15,7 @@ mod sleepers;
 mod subscription;
 mod sync;
 mod waiters;
+mod waking;
 
 use std::{
     future::poll_fn,
@@ -52,7 +53,7 @@ pub(crate) struct Local {
     gate: Arc<Gate>,
 }
 
-/// How a lane begins that is made later.
+/// How far a shutdown has come: so begins a lane that is made later.
 #[derive(Default)]
 struct Stage {
     draining: bool,
@@ -169,11 +170,5 @@ impl Local {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.gate.is_closed()
-    }
-}
-
-impl std::fmt::Debug for Local {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Local")
     }
 }

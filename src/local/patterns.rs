@@ -20,7 +20,7 @@ use crate::{
 /// The inboxes of the patterns that select one key.
 type Selected = Arc<[Arc<Inbox<AnyEnvelope>>]>;
 
-/// How many keys are remembered with what selects them; then they are all forgotten.
+/// How many keys are remembered at most, with what selects them; when there are more, all are forgotten.
 const KNOWN_KEYS: usize = 4096;
 
 /// The subscribers of patterns, of one bus.
@@ -167,11 +167,5 @@ impl Deref for PatternInbox {
 impl Drop for PatternInbox {
     fn drop(&mut self) {
         self.patterns.unsubscribe(self);
-    }
-}
-
-impl std::fmt::Debug for Patterns {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Patterns")
     }
 }

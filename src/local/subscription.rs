@@ -28,8 +28,8 @@ use crate::{
 /// whose [`expires`](crate::Metadata::expires) has passed is left out, and counted.
 ///
 /// Three ways to read, which may be mixed: [`recv`](Self::recv) gives an envelope of one's own,
-/// [`recv_ref`](Self::recv_ref) lends one event, [`recv_many`](Self::recv_many) lends many. All may be
-/// dropped at any time without losing an event. All give way to other tasks of tokio's now and then.
+/// [`recv_ref`](Self::recv_ref) lends one event, [`recv_many`](Self::recv_many) lends many. The future of each
+/// may be dropped at any time without losing an event, and gives way to other tasks of tokio's now and then.
 ///
 /// Dropping the subscription unsubscribes, and releases a publisher that waits for it.
 pub struct Subscription<E: Event> {
@@ -41,7 +41,7 @@ pub struct Subscription<E: Event> {
     lent: Lent<E>,
     /// A gap that a batch came upon: it is told next.
     gap: Option<Gap>,
-    /// It has unsubscribed.
+    /// It has unsubscribed, and taken along what was unread.
     left: bool,
 }
 
@@ -85,6 +85,8 @@ impl<E: Event> Subscription<E> {
     }
 
     /// The next event, a [`Gap`], or `None` once the bus is shut down and all is read.
+    ///
+    /// The event makes room in the buffer at once, however long the envelope is kept.
     #[inline]
     pub async fn recv(&mut self) -> Option<Result<Envelope<E>, Gap>> {
         poll_fn(|cx| self.poll_recv(cx)).await
@@ -92,7 +94,9 @@ impl<E: Event> Subscription<E> {
 
     /// As [`recv`](Self::recv), lending the event: it is not cloned, not even its pointer.
     ///
-    /// It counts as in flight until the next call, or the drop of the subscription.
+    /// With [`Lag::Block`] and [`Lag::DropOldest`] it counts as in flight until the next call, or the drop of
+    /// the subscription, not only while the [`EventRef`] lives. With [`Lag::Block`] it also takes up room until
+    /// then: a task that publishes between two calls may wait for itself if it is the only one that reads.
     #[inline]
     pub fn recv_ref(
         &mut self,
@@ -105,7 +109,9 @@ impl<E: Event> Subscription<E> {
     }
 
     /// As [`recv_ref`](Self::recv_ref), lending at once what can be had without waiting, at least one
-    /// event and at most `limit` of them (0 counts as 1). A batch ends where a [`Gap`] is.
+    /// event and at most `limit` of them (0 counts as 1); with [`Lag::Block`] all of them take up room until the
+    /// next call. A batch ends where a [`Gap`] is, and may end before: fewer than `limit` do not mean that
+    /// nothing more waits.
     #[inline]
     pub fn recv_many(
         &mut self,
@@ -118,7 +124,7 @@ impl<E: Event> Subscription<E> {
         }
     }
 
-    /// How many events wait to be read.
+    /// How many events wait to be read, without those that are lent.
     pub fn unread(&self) -> u64 {
         let waiting = match (&self.source, &self.lent) {
             (Source::Log(follower), Lent::Log(lent)) => follower.unread_after(*lent),

@@ -27,7 +27,8 @@ pub struct Account {
     pub redriven: u64,
     /// Unread when it unsubscribed, or in the hands of a handler that was cut off.
     pub abandoned: u64,
-    /// In its buffer, or in the hands of its handler.
+    /// In its buffer, lent (see [`Subscription::recv_ref`](crate::Subscription::recv_ref)), or in the hands of
+    /// its handler.
     pub in_flight: u64,
 }
 
@@ -72,7 +73,7 @@ impl AddAssign for Account {
 pub struct SubscriberBooks {
     /// What happens when its buffer is full.
     pub lag: Lag,
-    /// How many events its buffer holds.
+    /// How many events its buffer can hold.
     pub capacity: usize,
     /// What became of its events.
     pub account: Account,

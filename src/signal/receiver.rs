@@ -3,14 +3,14 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{Arc, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use async_broadcast::RecvError;
 use futures_core::Stream;
 
 use super::{Signal, channel::Channel, subscriber::Subscriber};
-use crate::{event::Envelope, local::Gap};
+use crate::{event::Envelope, local::Gap, turn};
 
 /// The receiving end of one channel. Dropped, it leaves the channel at once, and releases a publisher
 /// that waits for it.
@@ -87,7 +87,12 @@ impl SignalSubscription {
 
     /// The next signal, a [`Gap`], or `None` once the bus is shut down and all is read.
     pub async fn recv(&mut self) -> Option<Result<Envelope<Signal>, Gap>> {
-        poll_fn(|cx| self.0.poll_next(cx)).await
+        poll_fn(|cx| self.poll_signal(cx)).await
+    }
+
+    fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Envelope<Signal>, Gap>>> {
+        ready!(turn::proceed(cx));
+        self.0.poll_next(cx)
     }
 
     /// How many signals wait to be read.
@@ -100,7 +105,7 @@ impl Stream for SignalSubscription {
     type Item = Result<Envelope<Signal>, Gap>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next(cx)
+        self.poll_signal(cx)
     }
 }
 

@@ -16,7 +16,7 @@ use peak_alloc::PeakAlloc;
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// What a case may hold more: less than one byte for each cycle. Keys with more digits take a few bytes, and where
-/// somebody stays who never reads, the log keeps up to a segment of 32 events more or less for it.
+/// somebody stays who never reads, the log keeps up to a segment of 64 events more or less for it.
 const BOUND: usize = 4 * 1024;
 
 /// Something that is done again and again.

@@ -38,7 +38,7 @@ const ROUTED: [(&str, &[u8]); 12] = [
 ];
 
 #[test]
-fn rabbitmq_s_own_table_of_bindings_and_keys() {
+fn it_selects_as_rabbitmq_s_own_table_says() {
     // By text: neither the empty pattern nor the empty key has a type, and `#.#` would be joined.
     let mut index = Index::default();
     for (number, binding) in BINDINGS {

@@ -8,6 +8,7 @@ use crate::{
     local::{
         inbox::Inbox,
         sync::{Ordering, lock},
+        waking::wake_each,
     },
 };
 
@@ -60,16 +61,17 @@ impl<E: Event> Addressees<E> {
     /// Puts the event into each. How many took it.
     pub(super) fn put(&self, envelope: &Envelope<E>) -> u64 {
         let mut taken = 0;
-        let (mut typed, mut erased) = (Vec::new(), Vec::new());
+        let (mut typed, mut erased, mut wakers) = (Vec::new(), Vec::new(), Vec::new());
         for inbox in self.typed() {
-            taken += u64::from(inbox.put(envelope.clone(), &mut typed));
+            taken += u64::from(inbox.put(envelope.clone(), &mut typed, &mut wakers));
         }
         if let Some(patterns) = &self.patterns {
             let envelope = envelope.erase();
             for inbox in patterns.iter() {
-                taken += u64::from(inbox.put(envelope.clone(), &mut erased));
+                taken += u64::from(inbox.put(envelope.clone(), &mut erased, &mut wakers));
             }
         }
+        wake_each(wakers);
         taken
     }
 

@@ -2,7 +2,7 @@ use algedonic_transport::{EventId, Metadata};
 
 use crate::event::{Envelope, Event};
 
-/// What is to be published: an event, or where it comes from.
+/// What is to be published: an event, or a [`Supply`] of it.
 pub(crate) struct Draft<S> {
     pub(crate) event: S,
     /// All of its metadata, where something was said beyond the event.

@@ -87,8 +87,8 @@ impl<E: Event> Follower<E> {
         Arc::clone(&self.tally)
     }
 
-    /// How many events wait to be read, after the next `lent`. Those may be more than the capacity:
-    /// what is in its segment it can read, however far publishers have come meanwhile.
+    /// How many events wait to be read, after the next `lent` ones. That many may be lent even beyond the
+    /// capacity: what is in its segment it can read, however far publishers have come meanwhile.
     pub(crate) fn unread_after(&self, lent: u64) -> u64 {
         let lag = self.reader.lag() - lent;
         let own = u64::from(self.told && lent == 0);
@@ -249,7 +249,7 @@ impl<E: Event> Follower<E> {
         }
     }
 
-    /// Counts an entry that was passed because its time was over.
+    /// Counts an entry that is passed because its time is over.
     pub(crate) fn count_expired(&self) {
         let expired = self.tally.expired.load(Ordering::Relaxed);
         self.tally.expired.store(expired + 1, Ordering::Relaxed);

@@ -47,7 +47,7 @@ pub(crate) struct Lane<E> {
     /// How many publishers wait for the log. Both sides change it by read-modify-write: a reader
     /// after it has moved its cursor, a publisher before it looks at the cursors; so one of them sees the other.
     waiting: OwnLines<AtomicUsize>,
-    /// How many subscribers there are: a hint, so that an event nobody hears costs nothing.
+    /// How many subscribers there are: a hint, so that an event that nobody hears costs little.
     heard: AtomicUsize,
     /// How many of them have an inbox: few lanes have any.
     inboxed: AtomicUsize,
@@ -58,8 +58,8 @@ pub(crate) struct Lane<E> {
 /// In this order: what each publish needs lies on one cache line, with the lock.
 #[repr(C)]
 struct State<E> {
-    /// Below this number the log takes an entry without a look at anything: all have room, nobody
-    /// sleeps, the lane is open, and its segment is not full.
+    /// Below this number the log takes an entry without a look at anything: somebody follows it, all who do
+    /// have room, nobody sleeps, the lane is open, and the last segment is not full.
     clear: u64,
     clock: Clock,
     log: Log<Arc<Origin>, Sealed<E>>,
@@ -108,7 +108,7 @@ enum Phase {
 }
 
 impl Phase {
-    /// Whether one may publish, who waits already or does not.
+    /// Whether a publisher may publish that waits already, or that does not.
     #[inline]
     fn lets_in(self, waits: bool) -> bool {
         match self {
@@ -195,7 +195,7 @@ impl<E: Event> Lane<E> {
         (inbox, state.retained.clone())
     }
 
-    /// Parts with an inbox. What was unread goes to the reader, if it takes it.
+    /// Parts with an inbox. What was unread is given to the reader if it takes that along.
     pub(super) fn remove_inbox(
         &self,
         inbox: &Arc<Inbox<Envelope<E>>>,
@@ -223,8 +223,8 @@ impl<E: Event> Lane<E> {
 }
 
 impl<E: Event> State<E> {
-    /// Works out below which number there is nothing to look at. After a change of any of these, or it would be
-    /// passed by.
+    /// Works out `clear` again. To be called after a change of anything that it is made of, or publishes
+    /// would not see that change.
     fn reclear(&mut self) {
         let clear = self.phase == Phase::Open && self.sleepers.is_empty() && self.log.readers() > 0;
         self.clear = if clear {
@@ -366,13 +366,5 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
             subscribers: followers.chain(inboxes).collect(),
             departed: state.departed(),
         }
-    }
-}
-
-impl<E> std::fmt::Debug for Lane<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lane")
-            .field("name", &self.origin.name)
-            .finish_non_exhaustive()
     }
 }

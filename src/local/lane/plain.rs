@@ -11,8 +11,9 @@ use crate::{
 };
 
 impl<E: Event> Lane<E> {
-    /// Publishes an event of which nothing was said, if everybody who hears it follows the log and
-    /// that has room. Leaves it where it is otherwise.
+    /// Publishes an event about which nothing is said but itself, if everybody who hears it follows the log
+    /// and that has room: gives its id, and how many subscribers have it. Otherwise leaves it where it is,
+    /// and gives None; so it does when the lane has ended.
     #[inline]
     pub(crate) fn publish_plain(&self, event: &mut Option<E>) -> Option<(EventId, u64)> {
         let others = self.inboxed.load(Ordering::Relaxed) > 0 || !self.patterns.is_empty();
@@ -36,7 +37,7 @@ impl<E: Event> Lane<E> {
         self.publish_heard(event, ticks)
     }
 
-    /// The same, where a segment is full, or somebody sleeps.
+    /// The same, where the last segment is full, or somebody sleeps.
     fn publish_heard(&self, event: &mut Option<E>, ticks: Ticks) -> Option<(EventId, u64)> {
         let mut state = lock(&self.state);
         let readers = state.log.readers();
@@ -51,7 +52,7 @@ impl<E: Event> Lane<E> {
         let alarm = state.sleepers.take();
         state.reclear();
         drop(state);
-        // First, since the drop of an event may panic.
+        // The alarm first, since the drop of an event may panic.
         if let Some(alarm) = alarm {
             self.wake(alarm);
         }
@@ -59,9 +60,11 @@ impl<E: Event> Lane<E> {
         Some((id, readers as u64))
     }
 
-    /// The same, where nobody listens.
+    /// The same, where nobody subscribes. The time in the id is that of the clock's last reading: nobody
+    /// has the event, so it is not worth another.
     #[inline]
     fn publish_unheard(&self, event: &mut Option<E>) -> Option<(EventId, u64)> {
+        let ticks = Ticks::now();
         let mut state = lock(&self.state);
         if state.log.readers() > 0 || state.phase != Phase::Open {
             return None;
@@ -69,11 +72,12 @@ impl<E: Event> Lane<E> {
         // Dropped after the lock.
         let _event = event.take()?;
         state.besides = state.besides.wrapping_add(1);
-        let last = state.clock.last();
+        let nanos = state.clock.at(ticks);
         drop(state);
-        Some((id_at(last), 0))
+        Some((id_at(nanos), 0))
     }
 
+    /// Wakes those that slept. Not under the lock.
     pub(super) fn wake(&self, mut alarm: Alarm) {
         alarm.ring();
         lock(&self.state).sleepers.reuse(alarm);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event::{Envelope, Event, Sealed},
-    local::{log::Ticks, sync::lock},
+    local::{log::Ticks, sleepers::Alarm, sync::lock},
 };
 
 /// One publish under way: nobody has the event before everybody can have it. Dropped, it has not
@@ -73,7 +73,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             let place = match addressees.reserve() {
                 Ok(()) => match self.commit(&addressees) {
                     Ok(committed) => {
-                        // Not through a wake-up that is to be passed on: it was used.
+                        // If it was woken for this room, it has used it: there is nothing to pass on.
                         self.wait = None;
                         return Poll::Ready(Ok(committed));
                     }
@@ -144,10 +144,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         }
         let unheard = readers == 0 && to.is_nobody() && !self.keep && E::RETAINED == 0;
         if unheard {
-            let last = state.clock.last();
+            let nanos = state.clock.at(ticks);
             drop(state);
             let id = match &draft.full {
-                None => id_at(last),
+                None => id_at(nanos),
                 Some(metadata) => metadata.id,
             };
             return Ok(Committed {
@@ -182,15 +182,15 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let alarm = state.sleepers.take();
         state.reclear();
         drop(state);
-        if let Some(alarm) = alarm {
-            lane.wake(alarm);
-        }
+        // Woken whatever happens to the others: a waker may panic.
+        let waking = Waking(lane, alarm);
         let mut subscribers = readers as u64;
         if let Some(envelope) = &envelope
             && !to.is_nobody()
         {
             subscribers += to.put(envelope);
         }
+        drop(waking);
         // Last, since the drop of an event may panic.
         drop((garbage, outdated));
         Ok(Committed {
@@ -198,6 +198,17 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             subscribers,
             envelope,
         })
+    }
+}
+
+/// Those who sleep; dropped, it wakes them.
+struct Waking<'a, E: Event>(&'a Lane<E>, Option<Alarm>);
+
+impl<E: Event> Drop for Waking<'_, E> {
+    fn drop(&mut self) {
+        if let Some(alarm) = self.1.take() {
+            self.0.wake(alarm);
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl<E: Event, S: Supply<E>> Publication<'_, E, S> {
 }
 
 impl<E: Event, S> Publication<'_, E, S> {
-    /// Ends the wait, if there is one. If it was ended by a wake-up, says where.
+    /// Ends the wait, if there is one. If a wake-up had ended it already, says where.
     pub(super) fn stop_waiting(&mut self) -> Option<Place<E>> {
         let wait = self.wait.as_mut()?;
         let place = std::mem::replace(&mut wait.place, Place::Nowhere);

@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
-/// The system's time, read again only when the processor's cycle counter has moved on: reading
-/// that one takes a fraction of the time.
+/// The system's time, read again only when the processor's cycle counter has moved on: to read the
+/// counter takes a fraction of the time that the system's clock takes.
 ///
 /// What it says is at most 10,000 cycles old: 10 µs where the counter runs at 1 GHz, which is slow, 3 µs at 3 GHz. On
 /// other processors than x86-64 it is never old.
@@ -28,7 +28,7 @@ impl Ticks {
         Self(unsafe { std::arch::x86_64::_rdtsc() })
     }
 
-    /// The time now, where it is not what it was at `last`.
+    /// The time now, if what was read at `last` is too old.
     #[inline]
     fn after(self, last: Self) -> Option<SystemTime> {
         const OLD: u64 = 10_000;
@@ -67,11 +67,6 @@ impl Clock {
             self.ticks = ticks;
             self.nanos = since_epoch(time);
         }
-        self.nanos
-    }
-
-    /// The time that was read last.
-    pub(crate) fn last(&self) -> u64 {
         self.nanos
     }
 }

@@ -1,22 +1,24 @@
 //! One append-only log that many readers follow, each at its own pace, with no copy of an entry.
 //!
 //! The log itself is plain data: whoever appends, subscribes or lets go holds the lane's lock
-//! (`&mut Log`). A [`Reader`] reads without a lock. All of the crate's `unsafe` is in this folder; it rests
-//! on these invariants:
+//! (`&mut Log`). A [`Reader`] reads without a lock. All of the crate's `unsafe` is in this folder; but for the
+//! one instruction by which the [`Clock`] is read, it rests on these invariants:
 //!
-//! 1. **Written before read.** Only [`Log::append`] writes a slot, the one numbered `next`, once; then
-//!    it stores `next` into the tail (Release). A reader reads only numbers below a tail that it has loaded
-//!    (Acquire).
+//! 1. **Written before read.** Only [`Log::push`] writes a slot of a segment, the one numbered `next`, once;
+//!    then it stores the number behind it into the tail (Release). A reader reads only numbers below a tail
+//!    that it has loaded (Acquire).
 //! 2. **Alive while read.** The log owns every entry until it lets go of it; it lets go explicitly only of
 //!    numbers below the cursor of *every* reader, and a reader's cursor (stored with Release, loaded
-//!    with Acquire before that) never exceeds what it still borrows, never what is appended, and never goes back. A
-//!    segment that is dropped as a whole because the lossy readers on it are too far behind stays alive by
-//!    their references to it; of its entries only those are let go of that every reader has passed.
+//!    with Acquire before that) never exceeds what it still borrows, never what is appended, and never goes back.
+//!    Without readers it may let go of all below `next`, where the next reader begins. A segment that is
+//!    dropped as a whole because the lossy readers on it are too far behind stays alive by their references to
+//!    it; of its entries only those are let go of that every reader has passed.
 //! 3. **Dropped once.** Each slot counts its owners: the log, and every [`Shared`]. The last one drops the
-//!    value; what the log has not let go of is dropped with the segment.
+//!    value; what the log has not let go of is dropped with the segment. A new owner comes by an owner that is
+//!    one throughout: a [`Shared`], or the log, by whose ownership its readers share what they have not passed.
 //!
 //! None of it relies on who calls: what a caller could get wrong (a reader of another log, one that goes beyond
-//! its run, or back, an owner of what was let go of) panics.
+//! its run, or back, an entry beyond a full segment, an owner of what was let go of) panics.
 //!
 //! Nothing of a user's runs inside: what is let go of, also what a reader gives up under the lock, is handed
 //! out as [`Garbage`], to be dropped after the lock. Where the drop of an event panics, those behind it
@@ -46,11 +48,11 @@ use super::sync::{Arc, AtomicU64, Ordering};
 pub(super) struct Log<H, T> {
     /// The number of the next entry.
     next: u64,
-    /// The number at which the tip is full; `next` where there is none.
+    /// The number at which the tip is full; `next` where there is no tip.
     end: u64,
     /// The last segment, which takes what is appended.
     tip: Option<Arc<Slab<H, T>>>,
-    /// `next`, for readers.
+    /// `next`, for readers to see without the lock.
     tail: Arc<Line>,
     cursors: Vec<Arc<Cursor>>,
     /// Consecutive.
@@ -156,7 +158,7 @@ impl<H: Clone, T> Log<H, T> {
         self.end
     }
 
-    /// Adds an entry.
+    /// Adds an entry. Where that takes a new segment, gives what was let go of, in a box, since that is rare.
     pub(super) fn append(&mut self, value: T) -> Option<Box<Garbage<H, T>>> {
         let full = self.next == self.end;
         let garbage = full.then(|| Box::new(self.grow()));
@@ -178,14 +180,15 @@ impl<H: Clone, T> Log<H, T> {
         assert!(self.next < self.end, "room in the last segment");
         let at = Self::SEGMENT - (self.end - self.next);
         let segment = self.tip.as_ref().expect("where there is room");
-        // SAFETY: `next` grows with each write, so this slot has not been written; no reader looks at it
-        // before the tail says so (invariant 1).
+        // SAFETY: `tip` has the numbers from `end - SEGMENT` to `end`, so this is the slot numbered `next`.
+        // `next` grows with each write, so it has not been written; nobody else writes (`&mut self`), and no
+        // reader looks at it before the tail says so (invariant 1).
         unsafe { segment.write(index(at), value) };
         self.next += 1;
         self.tail.0.store(self.next, Ordering::Release);
     }
 
-    /// A new segment, and an end to those that nobody needs.
+    /// A new segment, where the last one is full, and an end to those that nobody needs.
     #[cold]
     fn grow(&mut self) -> Garbage<H, T> {
         let mut garbage = Garbage::default();
@@ -246,7 +249,7 @@ impl<H: Clone, T> Log<H, T> {
             self.released = self.released.max(self.first);
         }
         if self.segments.is_empty() {
-            // It was full: `end` is `next`.
+            // The last one was full, for nobody needs more than is appended: `end` is `next`.
             self.tip = None;
         }
     }
@@ -255,7 +258,7 @@ impl<H: Clone, T> Log<H, T> {
     ///
     /// # Panics
     ///
-    /// When the reader is another log's, would go back, or the log has not that entry.
+    /// When the reader is another log's, would go back, or the log does not have that entry.
     pub(super) fn seek(&self, reader: &mut Reader<H, T>, at: u64) -> Garbage<H, T> {
         assert!(reader.follows(&self.tail), "a reader of this log");
         let has = self.first <= at && at < self.next;
@@ -276,7 +279,8 @@ impl<H: Clone, T> Log<H, T> {
         assert!(self.released < self.next, "the newest entry is the log's");
         let at = (self.next - 1 - self.first) % Self::SEGMENT;
         let segment = self.segments.back().expect("an entry was appended");
-        // SAFETY: written, and the log is its owner: it has not let go of that number.
+        // SAFETY: written, and the log is an owner of it: it has not let go of that number, nor can it
+        // meanwhile, since that takes `&mut self`.
         unsafe { Slab::share(segment, index(at)) }
     }
 }
@@ -290,7 +294,8 @@ const fn index(offset: u64) -> usize {
     offset as usize
 }
 
-/// Entries that the log was an owner of, and references to segments. To be dropped without the lock, since that drops events.
+/// Entries that the log was an owner of, and references to segments. To be dropped without the lock, since
+/// that drops events.
 #[must_use = "to be dropped after the lock"]
 pub(super) struct Garbage<H, T> {
     one: Option<Run<H, T>>,
@@ -339,12 +344,14 @@ impl<H, T> Default for Garbage<H, T> {
 impl<H, T> Drop for Run<H, T> {
     fn drop(&mut self) {
         if Arc::get_mut(&mut self.segment).is_some() {
-            // Nobody else has an entry of it: what the log still owned goes with the segment.
+            // This was the last reference to it, so no reader is on it and nobody else owns an entry: what the
+            // log still owned, in this run or not, goes with the segment, once.
             return;
         }
         for slot in self.slots.clone() {
             // SAFETY: the log was an owner of these slots and has passed that on to this run, once:
-            // `released` only grows. Every reader has passed them (invariant 2).
+            // `released` only grows, and the segment is not dropped while this run holds it. Every reader has
+            // passed them, so none shares them by the log's ownership any more (invariants 2 and 3).
             unsafe { self.segment.release(index(slot)) };
         }
     }

@@ -14,9 +14,9 @@ pub(crate) struct Reader<H, T> {
     known: u64,
     /// Entries from `at` on and below this are written, and in the segment.
     ready: u64,
-    /// Where the next entry is; none at a boundary.
+    /// Where the next entry is; none at the end of a segment, until it seeks.
     segment: Option<Arc<Slab<H, T>>>,
-    /// The numbers of the segment.
+    /// The numbers of the segment: from `base` on, below `end`.
     base: u64,
     end: u64,
 }
@@ -54,8 +54,8 @@ impl<H, T> Reader<H, T> {
         self.segment.take()
     }
 
-    /// Goes to an entry, in a segment whose first entry has the number `base`. Gives the segment that
-    /// it held before.
+    /// Goes to an entry, in a segment of `len` entries whose first has the number `base`. Gives the segment
+    /// that it held before.
     pub(super) fn enter(
         &mut self,
         at: u64,
@@ -139,7 +139,8 @@ impl<H, T> Reader<H, T> {
     #[inline]
     pub(crate) fn share_at(&self, at: u64) -> Shared<H, T> {
         let segment = self.own(at);
-        // SAFETY: as in `get_at`.
+        // SAFETY: as in `get_at`. The log releases it after it has seen the cursor beyond it (Acquire), which
+        // is stored after this call (Release).
         unsafe { Slab::share(segment, index(at - self.base)) }
     }
 

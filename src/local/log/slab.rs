@@ -37,7 +37,8 @@ impl<H, T> Slab<H, T> {
     ///
     /// # Safety
     ///
-    /// The slot has not been written before, and nobody else writes or reads it meanwhile.
+    /// The slot has not been written before, nobody else ever writes it, and nobody reads it unless this write
+    /// happened before.
     #[inline]
     pub(super) unsafe fn write(&self, at: usize, value: T) {
         let slot = &self.slots[at];
@@ -64,7 +65,8 @@ impl<H, T> Slab<H, T> {
     ///
     /// # Safety
     ///
-    /// As [`get`](Self::get), for the time of the call.
+    /// As [`get`](Self::get), for the time of the call: this is a share by the ownership that remains, whose
+    /// [`release`](Self::release) it happens before.
     #[inline]
     pub(super) unsafe fn share(this: &Arc<Self>, at: usize) -> Shared<H, T> {
         this.slots[at].owners.fetch_add(1, Ordering::Relaxed);
@@ -79,15 +81,20 @@ impl<H, T> Slab<H, T> {
     ///
     /// # Safety
     ///
-    /// The caller is an owner, and is none afterwards.
+    /// The caller is an owner, and is none afterwards. Every [`share`](Self::share) and every look at the value
+    /// by its ownership happened before.
     pub(super) unsafe fn release(&self, at: usize) {
         let slot = &self.slots[at];
-        // The only owner needs no read-modify-write: no other can come, since only an owner can share.
+        // The only owner needs no read-modify-write. Where this reads 1, only this ownership is counted. One
+        // that is counted later would be shared by this one, since only an owner can share; but each such share
+        // happened before, so there is none. What former owners did with the value comes before its drop by the
+        // fence below.
         let only = slot.owners.load(Ordering::Relaxed) == 1;
         if only {
             slot.owners.store(0, Ordering::Relaxed);
         }
-        // Release: what this owner did with the value comes before its drop by another.
+        // Release: what this owner did with the value comes before its drop by another; the fence is that
+        // other's side of it.
         if only || slot.owners.fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
             // SAFETY: written once, and the last owner has gone: nobody reads it any more.
@@ -133,7 +140,8 @@ impl<H, T> Shared<H, T> {
 
 impl<H, T> Clone for Shared<H, T> {
     fn clone(&self) -> Self {
-        // SAFETY: `self` is an owner, so the slot is written and not dropped.
+        // SAFETY: `self` is an owner, so the slot is written and not dropped; it ends by `&mut`, so not before
+        // this call has.
         unsafe { Slab::share(&self.slab, self.at) }
     }
 }
@@ -150,7 +158,7 @@ impl<H, T> Deref for Shared<H, T> {
 
 impl<H, T> Drop for Shared<H, T> {
     fn drop(&mut self) {
-        // SAFETY: `self` is an owner, and ends here.
+        // SAFETY: `self` is an owner, and ends here; `&mut self` says that no clone of it is being made.
         unsafe { self.slab.release(self.at) };
     }
 }

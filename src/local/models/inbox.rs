@@ -5,7 +5,7 @@ use std::{future::poll_fn, task::Poll};
 use loom::{sync::Arc, thread};
 
 use super::{Buffer, Lag, block_on, check};
-use crate::local::inbox::Inbox;
+use crate::local::{inbox::Inbox, waking::wake_each};
 
 /// Puts as a publisher does; it may find the reader gone. `ticket` is the item.
 fn put(inbox: &Inbox<u64>, ticket: u64) -> bool {
@@ -16,9 +16,16 @@ fn put(inbox: &Inbox<u64>, ticket: u64) -> bool {
                 return Poll::Pending;
             }
         }
-        let mut leftovers = Vec::new();
-        Poll::Ready(inbox.put(ticket, &mut leftovers))
+        Poll::Ready(put_promised(inbox, ticket))
     }))
+}
+
+/// Puts what was promised to be taken, and wakes the reader.
+fn put_promised(inbox: &Inbox<u64>, item: u64) -> bool {
+    let mut wakers = Vec::new();
+    let taken = inbox.put(item, &mut Vec::new(), &mut wakers);
+    wake_each(wakers);
+    taken
 }
 
 fn take(inbox: &Inbox<u64>) -> Option<u64> {
@@ -27,7 +34,7 @@ fn take(inbox: &Inbox<u64>) -> Option<u64> {
 }
 
 #[test]
-fn two_publishers_and_a_reader() {
+fn what_two_publishers_put_a_reader_takes() {
     check(3, || {
         let inbox = Arc::new(Inbox::new(Buffer::block(1), None));
         let publishers = [1, 2].map(|item| {
@@ -70,7 +77,7 @@ fn room_that_is_given_back_goes_to_who_waits() {
         assert!(inbox.reserve());
         let publisher = thread::spawn({
             let inbox = Arc::clone(&inbox);
-            move || assert!(put(&inbox, 1))
+            move || assert!(put_promised(&inbox, 1))
         });
         inbox.unreserve();
         publisher.join().expect("no panic");
@@ -88,7 +95,7 @@ fn the_end_waits_for_what_was_promised() {
                 let inbox = Arc::clone(&inbox);
                 move || {
                     if kept {
-                        assert!(inbox.put(1, &mut Vec::new()));
+                        assert!(put_promised(&inbox, 1));
                     } else {
                         inbox.unreserve();
                     }
@@ -116,7 +123,7 @@ fn every_item_is_taken_or_told_as_missing() {
                 move || {
                     for item in 0..3 {
                         assert!(inbox.reserve());
-                        inbox.put(item, &mut Vec::new());
+                        put_promised(&inbox, item);
                     }
                     inbox.close();
                 }

@@ -107,7 +107,7 @@ async fn publish<E: Event>(lane: &Lane<E>, event: E) -> Result<u64, Refused> {
     }
 }
 
-/// One that waits for every subscriber that has room for it or not.
+/// One that waits for every subscriber who would have a publisher wait or fail.
 fn publication<E: Event>(lane: &Lane<E>, event: E) -> Publication<'_, E> {
     Publication::new(lane, Draft { event, full: None }).patient()
 }

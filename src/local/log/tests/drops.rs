@@ -5,7 +5,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::*;
+use super::{
+    super::{index, segment_len},
+    *,
+};
 
 #[test]
 fn what_is_never_read_is_dropped_with_the_log() {
@@ -143,26 +146,37 @@ struct Angry(bool, Drops, u64);
 
 impl Drop for Angry {
     fn drop(&mut self) {
-        self.1.0.lock().expect("no panic")[crate::local::log::index(self.2)] += 1;
+        self.1.0.lock().expect("no panic")[index(self.2)] += 1;
         assert!(!self.0, "angry");
     }
 }
 
-fn angry_log(drops: &Drops, angry: u64) -> Log<(), Angry> {
+/// How many of those are in a segment.
+const SEGMENT: u64 = segment_len::<Angry>() as u64;
+
+/// How many there are in the log: in two segments.
+const ALL: u64 = SEGMENT + 8;
+
+fn angry_log(drops: &Drops, angry: Option<u64>) -> Log<(), Angry> {
     let mut log = Log::new(());
-    for number in 0..40 {
-        drops.expect(number);
-        drop(log.append(Angry(number == angry, drops.clone(), number)));
-    }
+    append_all(&mut log, drops, angry);
     log
+}
+
+fn append_all(log: &mut Log<(), Angry>, drops: &Drops, angry: Option<u64>) {
+    for number in 0..ALL {
+        drops.expect(number);
+        let is_angry = Some(number) == angry;
+        drop(log.append(Angry(is_angry, drops.clone(), number)));
+    }
 }
 
 #[test]
 fn a_drop_that_panics_leaves_out_no_other() {
-    for angry in [0, 7, 31, 32, 39] {
+    for angry in [0, 7, SEGMENT - 1, SEGMENT, ALL - 1] {
         let drops = Drops::default();
         // Where the log is dropped.
-        let mut log = angry_log(&drops, 100);
+        let mut log = angry_log(&drops, None);
         let reader = log.subscribe(u64::MAX, u64::MAX);
         drop((log, reader));
         drops.assert_each_once();
@@ -171,10 +185,7 @@ fn a_drop_that_panics_leaves_out_no_other() {
         let drops = Drops::default();
         let mut log = Log::new(());
         let mut reader = log.subscribe(u64::MAX, u64::MAX);
-        for number in 0..40 {
-            drops.expect(number);
-            drop(log.append(Angry(number == angry, drops.clone(), number)));
-        }
+        append_all(&mut log, &drops, Some(angry));
         while read(&log, &mut reader, u64::MAX, |at, value| {
             assert_eq!(value.2, at);
         })
@@ -187,9 +198,9 @@ fn a_drop_that_panics_leaves_out_no_other() {
         drop((reader, log));
         drops.assert_each_once();
 
-        // Where the log is dropped with it unread.
+        // Where the log is dropped with it unread: in the last segment, the only one without readers.
         let drops = Drops::default();
-        let log = angry_log(&drops, angry.max(32));
+        let log = angry_log(&drops, Some(angry.max(SEGMENT)));
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(log)));
         assert!(dropped.is_err());
         drops.assert_each_once();
@@ -199,11 +210,11 @@ fn a_drop_that_panics_leaves_out_no_other() {
 #[test]
 fn a_last_owner_whose_drop_panics_is_gone() {
     let drops = Drops::default();
-    let mut log = angry_log(&drops, 39);
+    let mut log = angry_log(&drops, Some(ALL - 1));
     let shared = log.share_newest();
     let mut reader = log.subscribe(u64::MAX, u64::MAX);
     drop(log.release_read());
-    assert_eq!(drops.sum(), 39);
+    assert_eq!(drops.sum(), index(ALL - 1));
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(shared)));
     assert!(dropped.is_err());
     drop(log.unsubscribe(&mut reader));

@@ -31,7 +31,7 @@ fn assert_panics(wrong: impl FnOnce(&mut Log<(), Wide>, &mut Reader<(), Wide>)) 
 }
 
 #[test]
-fn an_entry_that_was_passed() {
+fn an_entry_that_was_passed_is_not_lent() {
     assert_panics(|_, reader| {
         reader.advance(1);
         reader.get_at(0);
@@ -43,7 +43,7 @@ fn an_entry_that_was_passed() {
 }
 
 #[test]
-fn an_entry_beyond_the_run() {
+fn an_entry_beyond_the_run_is_not_lent() {
     assert_panics(|_, reader| drop(reader.share_at(4)));
     assert_panics(|_, reader| _ = reader.get_at(4));
     assert_panics(|_, reader| _ = reader.get_at(6));
@@ -51,7 +51,7 @@ fn an_entry_beyond_the_run() {
 }
 
 #[test]
-fn an_entry_that_the_reader_has_not_looked_for() {
+fn an_entry_that_the_reader_has_not_looked_for_is_not_lent() {
     let drops = Drops::default();
     let (mut log, mut reader) = two_segments(&drops);
     drop(log.seek(&mut reader, 5));
@@ -63,7 +63,7 @@ fn an_entry_that_the_reader_has_not_looked_for() {
 }
 
 #[test]
-fn an_entry_without_a_segment() {
+fn an_entry_whose_segment_the_reader_has_not_is_not_lent() {
     assert_panics(|_, reader| {
         reader.advance(4);
         reader.get_at(4);
@@ -71,7 +71,7 @@ fn an_entry_without_a_segment() {
 }
 
 #[test]
-fn going_beyond_the_run() {
+fn no_reader_goes_beyond_the_run() {
     assert_panics(|_, reader| reader.advance(5));
     assert_panics(|_, reader| reader.advance(u64::MAX));
     assert_panics(|_, reader| {
@@ -81,7 +81,7 @@ fn going_beyond_the_run() {
 }
 
 #[test]
-fn seeking_back_or_beyond() {
+fn no_reader_seeks_back_or_beyond_the_newest() {
     assert_panics(|log, reader| {
         reader.advance(3);
         drop(log.seek(reader, 2));
@@ -91,7 +91,7 @@ fn seeking_back_or_beyond() {
 }
 
 #[test]
-fn seeking_what_the_log_has_let_go_of() {
+fn no_reader_seeks_what_the_log_has_let_go_of() {
     let drops = Drops::default();
     let mut log = Log::<(), Wide>::new(());
     let mut lossy = log.subscribe(1, u64::MAX);
@@ -104,7 +104,7 @@ fn seeking_what_the_log_has_let_go_of() {
 }
 
 #[test]
-fn a_reader_of_another_log() {
+fn a_reader_of_another_log_is_refused() {
     let drops = Drops::default();
     assert_panics(|log, _| {
         let (_other, mut reader) = two_segments(&drops);
@@ -136,7 +136,7 @@ fn a_reader_that_was_sent_away_by_another_log_goes_on() {
 type Call = fn(&Log<(), Wide>, &mut Reader<(), Wide>);
 
 #[test]
-fn a_reader_that_unsubscribed() {
+fn a_reader_that_unsubscribed_is_lent_nothing() {
     let drops = Drops::default();
     let (mut log, mut reader) = two_segments(&drops);
     drop(log.unsubscribe(&mut reader));
@@ -152,13 +152,13 @@ fn a_reader_that_unsubscribed() {
 }
 
 #[test]
-fn sharing_the_newest_of_nothing() {
+fn the_newest_of_nothing_is_not_shared() {
     let log = Log::<(), u64>::new(());
     assert!(catch_unwind(AssertUnwindSafe(|| drop(log.share_newest()))).is_err());
 }
 
 #[test]
-fn sharing_the_newest_when_it_is_gone() {
+fn the_newest_is_not_shared_once_it_is_gone() {
     let drops = Drops::default();
     let (mut log, mut reader) = two_segments(&drops);
     assert_eq!(read_all(&log, &mut reader, u64::MAX), 6);

@@ -216,7 +216,7 @@ proptest! {
     })]
 
     #[test]
-    fn any_sequence_of_calls(steps in steps()) {
+    fn any_sequence_of_calls_does_what_queues_would(steps in steps()) {
         let mut world = World::new();
         for step in &steps {
             world.step(step);

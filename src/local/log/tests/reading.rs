@@ -60,7 +60,7 @@ fn every_entry_is_read_over_many_segments() {
 }
 
 #[test]
-fn an_event_of_no_size() {
+fn events_of_no_size_are_each_read() {
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     struct Nothing;
     let mut log = Log::new(());

@@ -1,9 +1,13 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Wake},
+};
 
 use algedonic::{Buffer, Bus};
 use futures_util::FutureExt;
 
-use crate::last_words::LastWords;
+use crate::{last_words::LastWords, wakers::Held};
 
 /// Does something in which an event may be dropped. Whether it panicked.
 fn panics(act: impl FnOnce()) -> bool {
@@ -112,5 +116,56 @@ fn an_event_whose_drop_panics_harms_no_other() {
             panicked += u32::from(panics(|| drop(bus)));
             assert_eq!(panicked, 1, "{buffer:?}, pattern {pattern}, {bad}");
         }
+    }
+}
+
+/// Somebody's waker.
+struct Planted;
+
+impl Wake for Planted {
+    fn wake(self: Arc<Self>) {
+        panic!("the waker's own");
+    }
+}
+
+/// A waker that panics, of somebody who sleeps: the others are woken, and get theirs, with all of their
+/// room.
+#[test]
+fn a_waker_that_panics_harms_no_other() {
+    for (buffer, pattern) in [
+        (Buffer::block(8), false),
+        (Buffer::drop_oldest(8), false),
+        (Buffer::error(8), false),
+        (Buffer::error(8), true),
+    ] {
+        let bus = Bus::local();
+        let planted = Arc::new(Planted).into();
+        let mut cx = Context::from_waker(&planted);
+        let mut first = Reader::new(&bus, buffer, pattern);
+        let sleeps = match &mut first {
+            Reader::Type(first) => Box::pin(first.recv()).poll_unpin(&mut cx).is_pending(),
+            Reader::Pattern(first) => Box::pin(first.recv()).poll_unpin(&mut cx).is_pending(),
+        };
+        assert!(sleeps);
+        let mut same = bus.subscribe_with::<LastWords>(buffer);
+        let mut same = Held::new(same.recv());
+        assert!(same.poll().is_none());
+        let mut full = bus.subscribe_with::<LastWords>(Buffer::error(1));
+        let mut any = Reader::new(&bus, Buffer::error(1), true);
+        for number in 0..2 {
+            panics(|| publish(&bus, LastWords::silent(number)));
+            if number == 0 {
+                assert!(same.is_woken(), "{buffer:?}, pattern {pattern}");
+            }
+            let next = full.recv().now_or_never().expect("got").expect("open");
+            assert_eq!(next.expect("no gap").number, number);
+            let mut seen = Vec::new();
+            any.read(&mut seen);
+            assert_eq!(seen, [number]);
+        }
+        let mut seen = Vec::new();
+        first.read(&mut seen);
+        assert_eq!(seen, [0, 1]);
+        bus.books().assert_balanced();
     }
 }

@@ -23,6 +23,15 @@ impl<E: Event> Addressees<E> {
         self.typed.is_none() && self.patterns.is_none()
     }
 
+    /// Whether these are the inboxes of the type.
+    pub(super) fn has(&self, inboxes: Option<&Inboxes<E>>) -> bool {
+        match (&self.typed, inboxes) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
+    }
+
     /// Gets room in all of them, or says which one is full.
     #[inline]
     pub(super) fn reserve(&self) -> Result<(), Place<E>> {

@@ -77,6 +77,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
                         self.wait = None;
                         return Poll::Ready(Ok(committed));
                     }
+                    Err(Some(Place::Nowhere)) => {
+                        addressees.unreserve();
+                        continue;
+                    }
                     Err(None) => {
                         addressees.unreserve();
                         self.pass_on(woken.take());
@@ -113,8 +117,8 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         !phase.lets_in(self.wait.is_some())
     }
 
-    /// Publishes, unless the log is full (`Some` place to wait at), or the lane closed or the event
-    /// not there any more (`None`).
+    /// Publishes, unless the log is full (`Some` place to wait at), others are to get it by now
+    /// (`Nowhere`), or the lane closed or the event not there any more (`None`).
     #[inline]
     fn commit(&mut self, to: &Addressees<E>) -> Result<Committed<E>, Option<Place<E>>> {
         let lane = self.lane;
@@ -122,6 +126,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let mut state = lock(&lane.state);
         if !state.phase.lets_in(self.wait.is_some()) {
             return Err(None);
+        }
+        // One that came meanwhile has got what was retained then: this one would be missing behind it.
+        if E::RETAINED > 0 && !to.has(state.inboxes.as_ref()) {
+            return Err(Some(Place::Nowhere));
         }
         if state.log.next() >= state.limit {
             state.limit = state.log.limit();

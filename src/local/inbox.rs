@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Buffer, Gap, Lag,
-    sync::{Mutex, lock},
+    sync::{Mutex, lock, wake},
     waiters::{Ticket, Waiters},
 };
 use crate::observe::{Account, Settled};
@@ -98,8 +98,8 @@ impl<T> Inbox<T> {
             let reader = if ended { state.reader.take() } else { None };
             (reader, state.waiters.pop())
         };
-        wake(reader);
-        wake(waker);
+        reader.into_iter().for_each(wake);
+        waker.into_iter().for_each(wake);
     }
 
     /// Waits for room. False if there is some now.
@@ -133,7 +133,7 @@ impl<T> Inbox<T> {
                 state.waiters.pop()
             }
         };
-        wake(waker);
+        waker.into_iter().for_each(wake);
     }
 
     /// Adds an item, for which room was [reserved](Self::reserve). False if it is not taken. What is
@@ -146,7 +146,7 @@ impl<T> Inbox<T> {
         };
         let waker = if taken { state.reader.take() } else { None };
         drop(state);
-        wake(waker);
+        waker.into_iter().for_each(wake);
         leftovers.extend(leftover);
         taken
     }
@@ -182,7 +182,7 @@ impl<T> Inbox<T> {
             }
         };
         drop(state);
-        wake(waker);
+        waker.into_iter().for_each(wake);
         Poll::Ready(Some(result))
     }
 
@@ -198,8 +198,8 @@ impl<T> Inbox<T> {
             state.closed = true;
             (state.reader.take(), state.waiters.pop_up_to(u64::MAX))
         };
-        wake(reader);
-        waiters.into_iter().for_each(Waker::wake);
+        reader.into_iter().for_each(wake);
+        waiters.into_iter().for_each(wake);
     }
 
     /// The reader goes: nothing is put any more, and who waits is let go. What was unread is its own
@@ -215,7 +215,7 @@ impl<T> Inbox<T> {
             let reader = state.reader.take();
             (queue, state.waiters.pop_up_to(u64::MAX), reader)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
         let missed = queue.iter().map(|entry| entry.missed).sum();
         Rest {
             items: queue.into_iter().map(|entry| entry.item).collect(),
@@ -298,11 +298,5 @@ impl<T> State<T> {
             delivered: offered - dropped - expired - abandoned - in_flight,
             ..self.account
         }
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

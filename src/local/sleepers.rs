@@ -1,5 +1,7 @@
 use std::{mem, task::Waker};
 
+use super::sync::wake;
+
 /// Readers of one lane that have read everything and wait for more. All of them wait for the same
 /// event, the next one; so it wakes all, and costs those nothing that are awake.
 #[derive(Default)]
@@ -83,7 +85,7 @@ impl Alarm {
     /// Wakes them all. What is left is an empty list with its room.
     pub(super) fn ring(&mut self) {
         for (_, waker) in self.0.drain(..) {
-            waker.wake();
+            wake(waker);
         }
     }
 }

@@ -73,10 +73,13 @@ impl<'a, E: Event> Publish<'a, E> {
             }
             return done;
         }
-        let waiting = self.waiting.as_mut().expect("polled after its end");
-        let receipt = ready!(waiting.poll(self.shared, cx));
-        self.waiting = None;
-        Poll::Ready(receipt)
+        // Taken out: at its end, or where something panics, it waits no more, whoever keeps this.
+        let mut waiting = self.waiting.take().expect("polled after its end");
+        let done = waiting.poll(self.shared, cx);
+        if done.is_pending() {
+            self.waiting = Some(waiting);
+        }
+        done
     }
 }
 

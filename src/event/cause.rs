@@ -14,8 +14,8 @@ tokio::task_local! {
 }
 
 thread_local! {
-    /// Whether one is set: every publish asks, and this is quicker to look at.
-    static SCOPED: Cell<bool> = const { Cell::new(false) };
+    /// In how many scopes we are: every publish asks, and this is quicker to look at.
+    static SCOPES: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Why an event is published: the event being handled, and the conversation both belong to.
@@ -47,7 +47,7 @@ impl Cause {
     /// Whether one holds here.
     #[inline]
     pub(crate) fn is_set() -> bool {
-        SCOPED.get()
+        SCOPES.get() > 0
     }
 
     /// The event that is the cause.
@@ -66,29 +66,52 @@ impl Cause {
 
     /// Runs `future` with this as its cause.
     pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
-        Scoped(CURRENT.scope(self, future))
+        Scoped {
+            _enter: Enter,
+            future: CURRENT.scope(self, future),
+            _leave: Leave,
+        }
     }
 }
 
 /// A future that runs with a [`Cause`]; made by [`Cause::scope`].
+///
+/// Where it is dropped before its end, what is dropped with it is in the scope as well.
 #[pin_project]
-pub struct Scoped<F>(#[pin] TaskLocalFuture<Cause, F>);
+pub struct Scoped<F> {
+    /// Dropped first.
+    _enter: Enter,
+    #[pin]
+    future: TaskLocalFuture<Cause, F>,
+    /// Dropped last.
+    _leave: Leave,
+}
 
 impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _scope = Scope(SCOPED.replace(true));
-        self.project().0.poll(cx)
+        drop(Enter);
+        let _leave = Leave;
+        self.project().future.poll(cx)
     }
 }
 
-/// While it lives, a cause is set; then it is as before.
-struct Scope(bool);
+/// Dropped, it enters a scope.
+struct Enter;
 
-impl Drop for Scope {
+impl Drop for Enter {
     fn drop(&mut self) {
-        SCOPED.set(self.0);
+        SCOPES.set(SCOPES.get() + 1);
+    }
+}
+
+/// Dropped, it leaves a scope.
+struct Leave;
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        SCOPES.set(SCOPES.get() - 1);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Buffer, Gap, Lag,
-    sync::{Mutex, lock},
+    sync::{Mutex, lock, wake},
     waiters::{Ticket, Waiters},
 };
 use crate::observe::{Account, Settled};
@@ -98,8 +98,8 @@ impl<T> Inbox<T> {
             let reader = if ended { state.reader.take() } else { None };
             (reader, state.waiters.pop())
         };
-        wake(reader);
-        wake(waker);
+        reader.into_iter().for_each(wake);
+        waker.into_iter().for_each(wake);
     }
 
     /// Waits for room. False if there is some now.
@@ -133,13 +133,12 @@ impl<T> Inbox<T> {
                 state.waiters.pop()
             }
         };
-        wake(waker);
+        waker.into_iter().for_each(wake);
     }
 
     /// Adds an item that was [promised](Self::reserve) to be taken. False if it is not taken. What is not
-    /// kept is to be dropped later, and the reader to be woken later: either may panic, and others are still to
-    /// get theirs.
-    pub(super) fn put(&self, item: T, leftovers: &mut Vec<T>, wakers: &mut Vec<Waker>) -> bool {
+    /// kept is to be dropped later: that may panic, and others are still to get theirs.
+    pub(super) fn put(&self, item: T, leftovers: &mut Vec<T>) -> bool {
         let mut state = lock(&self.state);
         let (taken, leftover) = match state.put(self.buffer, item) {
             Ok(displaced) => (true, displaced),
@@ -147,8 +146,8 @@ impl<T> Inbox<T> {
         };
         let waker = if taken { state.reader.take() } else { None };
         drop(state);
+        waker.into_iter().for_each(wake);
         leftovers.extend(leftover);
-        wakers.extend(waker);
         taken
     }
 
@@ -183,11 +182,11 @@ impl<T> Inbox<T> {
             }
         };
         drop(state);
-        wake(waker);
+        waker.into_iter().for_each(wake);
         Poll::Ready(Some(result))
     }
 
-    /// Counts an item that was taken and then left out, because its time had passed.
+    /// Counts items that were taken and then left out, because their time had passed.
     pub(crate) fn expired(&self) {
         lock(&self.state).account.expired += 1;
     }
@@ -199,8 +198,8 @@ impl<T> Inbox<T> {
             state.closed = true;
             (state.reader.take(), state.waiters.pop_up_to(u64::MAX))
         };
-        wake(reader);
-        waiters.into_iter().for_each(Waker::wake);
+        reader.into_iter().for_each(wake);
+        waiters.into_iter().for_each(wake);
     }
 
     /// The reader goes: nothing is put any more, and who waits is let go. What was unread it takes along;
@@ -216,7 +215,7 @@ impl<T> Inbox<T> {
             let reader = state.reader.take();
             (queue, state.waiters.pop_up_to(u64::MAX), reader)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
         let missed = queue.iter().map(|entry| entry.missed).sum();
         Rest {
             items: queue.into_iter().map(|entry| entry.item).collect(),
@@ -251,7 +250,7 @@ impl<T> State<T> {
         !self.gone && self.queue.len() + self.reserved >= buffer.capacity.get()
     }
 
-    /// Gives the item that made room for this one, if one had to; an error, with this one, if it is not kept.
+    /// The item that made room, or the error of one that found none.
     fn put(&mut self, buffer: Buffer, item: T) -> Result<Option<T>, T> {
         self.reserved -= 1;
         if self.gone {
@@ -299,11 +298,5 @@ impl<T> State<T> {
             delivered: offered - dropped - expired - abandoned - in_flight,
             ..self.account
         }
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

@@ -15,7 +15,6 @@ mod sleepers;
 mod subscription;
 mod sync;
 mod waiters;
-mod waking;
 
 use std::{
     future::poll_fn,

@@ -1,6 +1,6 @@
 use std::{mem, task::Waker};
 
-use super::waking::wake_each;
+use super::sync::wake;
 
 /// Readers of one lane that have read everything and wait for more. All of them wait for the same
 /// event, the next one; so it wakes all, and costs those nothing that are awake.
@@ -84,6 +84,8 @@ impl Sleepers {
 impl Alarm {
     /// Wakes them all. What is left is an empty list with its room.
     pub(super) fn ring(&mut self) {
-        wake_each(self.0.drain(..).map(|(_, waker)| waker));
+        for (_, waker) in self.0.drain(..) {
+            wake(waker);
+        }
     }
 }

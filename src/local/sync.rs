@@ -9,11 +9,15 @@ pub(super) use loom::{
         atomic::{AtomicU64, AtomicUsize, Ordering, fence},
     },
 };
-use std::sync::PoisonError;
 #[cfg(not(all(test, algedonic_loom)))]
 pub(super) use std::sync::{
     Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::PoisonError,
+    task::Waker,
 };
 #[cfg(not(all(test, algedonic_loom)))]
 pub(super) use tokio::sync::Notify;
@@ -22,6 +26,16 @@ pub(super) use tokio::sync::Notify;
 /// the engine's locks, so what they guard is whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes somebody. What panics there stays there: others are yet to be woken, and to get theirs.
+pub(super) fn wake(waker: Waker) {
+    // Loom's panics are for loom.
+    if cfg!(all(test, algedonic_loom)) {
+        waker.wake();
+    } else {
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
 }
 
 /// std's cell with loom's interface.

@@ -1,9 +1,16 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
 
 use algedonic::{
-    Buffer, Bus, CorrelationId, ErrorKind, Event, Key, KeyError, LocalOnly, PublishOptions, Remote,
+    Buffer, Bus, CorrelationId, ErrorKind, Event, EventId, Key, KeyError, LocalOnly,
+    PublishOptions, Remote,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::events::{StateChange, Tick};
@@ -256,4 +263,92 @@ async fn coming_and_going_disturbs_nobody() {
         seen += 1;
     }
     assert_eq!(seen, publisher.await.expect("no panic"));
+}
+
+/// One that comes late, and asks for the last events, while others publish: behind those it gets the
+/// next, whatever its policy.
+#[test]
+fn nothing_is_missing_between_the_retained_events_and_the_next() {
+    struct Kept(u64);
+
+    impl Event for Kept {
+        const NAME: &'static str = "test.kept";
+        const RETAINED: usize = 4;
+    }
+
+    for buffer in [
+        Buffer::block(1 << 16),
+        Buffer::drop_oldest(1 << 16),
+        Buffer::drop_newest(1 << 16),
+        Buffer::error(1 << 16),
+    ] {
+        let bus = Bus::local();
+        let stop = AtomicBool::new(false);
+        let holes = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let numbers = (0..).take_while(|_| !stop.load(SeqCst));
+                for number in numbers {
+                    // A full one is left soon.
+                    while !matches!(bus.publish(Kept(number)).now_or_never(), Some(Ok(_))) {}
+                }
+            });
+            let start = Instant::now();
+            let mut holes = 0;
+            while start.elapsed() < Duration::from_millis(200) {
+                let mut late = bus.subscribe_retained::<Kept>(buffer);
+                let mut seen = Vec::new();
+                while seen.len() < 8 && start.elapsed() < Duration::from_secs(10) {
+                    if let Some(item) = late.recv().now_or_never() {
+                        seen.extend(item.expect("open").map(|event| event.0));
+                    }
+                }
+                holes += seen.windows(2).filter(|two| two[1] != two[0] + 1).count();
+            }
+            stop.store(true, SeqCst);
+            holes
+        });
+        assert_eq!(holes, 0, "{buffer:?}");
+        bus.books().assert_balanced();
+    }
+}
+
+/// An id says when it was made, also that of an event that nobody got.
+#[test]
+fn the_id_of_an_unheard_event_is_of_its_time() {
+    let bus = Bus::local();
+    let publish = || bus.publish(Tick::new(0)).now_or_never();
+    publish().expect("ready").expect("open");
+    std::thread::sleep(Duration::from_millis(50));
+    let before = EventId::new();
+    std::thread::sleep(Duration::from_millis(2));
+    let receipt = publish().expect("ready").expect("open");
+    assert!(
+        receipt.id() > before,
+        "ids sort by the time of their making"
+    );
+}
+
+/// A task that never waits, and publishes now with tokio's budget and now without, gives way to others.
+#[tokio::test]
+async fn a_task_that_is_unconstrained_in_part_gives_way() {
+    let bus = Bus::local();
+    let turns = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            tokio::task::yield_now().await;
+            counted.fetch_add(1, SeqCst);
+        }
+    });
+    let busy = tokio::spawn(async move {
+        for number in 0..50_000 {
+            let publish = bus.publish(Tick::new(number));
+            publish.await.expect("open");
+            let publish = tokio::task::unconstrained(bus.publish(Tick::new(number)));
+            publish.await.expect("open");
+        }
+    });
+    busy.await.expect("no panic");
+    other.abort();
+    assert!(turns.load(SeqCst) > 10);
 }

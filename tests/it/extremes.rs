@@ -123,3 +123,95 @@ fn one_slow_subscriber_of_many_costs_the_publisher_no_poll() {
         drop((typed, by_pattern));
     }
 }
+
+/// An event on pages of its own.
+#[repr(align(4096))]
+struct Page(u8, #[expect(dead_code, reason = "counted")] Arc<()>);
+
+impl Event for Page {
+    const NAME: &'static str = "test.page";
+}
+
+/// An event lies where its type wants it, in the log and beside it, and is dropped once.
+#[test]
+fn an_event_may_want_a_page_of_its_own() {
+    let bus = Bus::local();
+    let token = Arc::new(());
+    let mut log = bus.subscribe_with::<Page>(Buffer::block(200));
+    let mut inbox = bus.subscribe_with::<Page>(Buffer::error(200));
+    for number in 0..200 {
+        let publish = bus.publish(Page(number, Arc::clone(&token)));
+        publish.now_or_never().expect("room").expect("open");
+    }
+    for number in 0..200 {
+        let own = log.recv().now_or_never().expect("ready").expect("open");
+        let own = own.expect("no gap");
+        let lent = inbox.recv_ref().now_or_never().expect("ready");
+        let lent = lent.expect("open").expect("no gap");
+        for page in [&*own, lent.get()] {
+            assert_eq!(
+                (page.0, std::ptr::from_ref(page).addr() % 4096),
+                (number, 0)
+            );
+        }
+    }
+    drop((log, inbox));
+    assert_eq!(Arc::strong_count(&token), 1);
+}
+
+/// One of many types, all of one name.
+struct Nth<const A: usize, const B: usize>(usize);
+
+impl<const A: usize, const B: usize> Event for Nth<A, B> {
+    const NAME: &'static str = "test.nth";
+}
+
+/// Reads what it has, which is one event.
+type ReadOne = Box<dyn FnMut() -> usize + Send>;
+
+fn subscribe_nth<const A: usize, const B: usize>(bus: &Bus) -> ReadOne {
+    let mut nth = bus.subscribe_with::<Nth<A, B>>(Buffer::block(2));
+    Box::new(move || {
+        let event = nth.recv().now_or_never().expect("ready").expect("open");
+        event.expect("no gap").0
+    })
+}
+
+fn publish_nth<const A: usize, const B: usize>(bus: &Bus) {
+    let publish = bus.publish(Nth::<A, B>(A * 16 + B)).now_or_never();
+    publish.expect("room").expect("open");
+}
+
+macro_rules! for_each_nth {
+    ($does:ident($bus:expr)) => {
+        for_each_nth!(@rows $does $bus; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@rows $does:ident $bus:expr; $($a:literal)*) => {
+        [$(for_each_nth!(@row $does $bus; $a; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)),*]
+    };
+    (@row $does:ident $bus:expr; $a:literal; $($b:literal)*) => {
+        [$($does::<$a, $b>($bus)),*]
+    };
+}
+
+/// Many types, of one name, whose lanes several threads make at once: each has one of its own.
+#[test]
+fn types_are_told_apart_not_names() {
+    let bus = Bus::local();
+    let mut readers = std::thread::scope(|scope| {
+        let subscribe = || for_each_nth!(subscribe_nth(&bus));
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(subscribe)).collect();
+        let done = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        done.collect::<Result<Vec<_>, _>>().expect("no panic")
+    });
+    let _ = for_each_nth!(publish_nth(&bus));
+    for of_one in &mut readers {
+        let seen = of_one.iter_mut().flatten().map(|read| read());
+        assert!(seen.eq(0..256));
+    }
+    let books = bus.books();
+    assert_eq!(books.types.len(), 256);
+    let each = |one: &algedonic::TypeBooks| (one.published, one.subscribers.len()) == (1, 3);
+    assert!(books.types.iter().all(each));
+    books.assert_balanced();
+}

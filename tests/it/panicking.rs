@@ -1,9 +1,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::Arc,
-    task::{Context, Wake, Waker},
-    time::Duration,
+    task::{Context, Wake},
 };
 
 use algedonic::{Buffer, Bus};
@@ -121,75 +119,53 @@ fn an_event_whose_drop_panics_harms_no_other() {
     }
 }
 
-/// A waker that panics.
-struct Angry;
+/// Somebody's waker.
+struct Planted;
 
-impl Wake for Angry {
+impl Wake for Planted {
     fn wake(self: Arc<Self>) {
-        panic!("a planted panic");
+        panic!("the waker's own");
     }
 }
 
-/// Begins to wait, to be woken by one that panics.
-fn wait_angrily(subscription: &mut algedonic::Subscription<LastWords>) {
-    let waker = Waker::from(Arc::new(Angry));
-    let mut next = pin!(subscription.recv());
-    let poll = next.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(poll.is_pending());
-}
-
-#[tokio::test]
-async fn a_waker_that_panics_costs_nobody_an_event_or_the_end() {
-    for angry in [Buffer::block(4), Buffer::drop_newest(4)] {
+/// A waker that panics, of somebody who sleeps: the others are woken, and get theirs, with all of their
+/// room.
+#[test]
+fn a_waker_that_panics_harms_no_other() {
+    for (buffer, pattern) in [
+        (Buffer::block(8), false),
+        (Buffer::drop_oldest(8), false),
+        (Buffer::error(8), false),
+        (Buffer::error(8), true),
+    ] {
         let bus = Bus::local();
-        let mut first = bus.subscribe_with::<LastWords>(angry);
-        let others = [Buffer::error(4), Buffer::drop_newest(4), Buffer::block(4)];
-        let mut others = others.map(|buffer| bus.subscribe_with::<LastWords>(buffer));
-        let mut held: Vec<_> = others
-            .iter_mut()
-            .map(|other| Held::new(other.recv()))
-            .collect();
-        assert!(
-            held.iter_mut().all(|held| held.poll().is_none()),
-            "nothing yet"
-        );
-        wait_angrily(&mut first);
-        assert!(panics(|| publish(&bus, LastWords::silent(7))), "{angry:?}");
-        for held in &mut held {
-            assert!(held.is_woken(), "{angry:?}");
-            let event = held.poll().expect("it is there").expect("open");
-            assert_eq!(event.expect("no gap").number, 7);
+        let planted = Arc::new(Planted).into();
+        let mut cx = Context::from_waker(&planted);
+        let mut first = Reader::new(&bus, buffer, pattern);
+        let sleeps = match &mut first {
+            Reader::Type(first) => Box::pin(first.recv()).poll_unpin(&mut cx).is_pending(),
+            Reader::Pattern(first) => Box::pin(first.recv()).poll_unpin(&mut cx).is_pending(),
+        };
+        assert!(sleeps);
+        let mut same = bus.subscribe_with::<LastWords>(buffer);
+        let mut same = Held::new(same.recv());
+        assert!(same.poll().is_none());
+        let mut full = bus.subscribe_with::<LastWords>(Buffer::error(1));
+        let mut any = Reader::new(&bus, Buffer::error(1), true);
+        for number in 0..2 {
+            panics(|| publish(&bus, LastWords::silent(number)));
+            if number == 0 {
+                assert!(same.is_woken(), "{buffer:?}, pattern {pattern}");
+            }
+            let next = full.recv().now_or_never().expect("got").expect("open");
+            assert_eq!(next.expect("no gap").number, number);
+            let mut seen = Vec::new();
+            any.read(&mut seen);
+            assert_eq!(seen, [number]);
         }
-        drop(held);
-        bus.shutdown(Duration::ZERO).await;
-        for other in &mut others {
-            assert!(other.recv().await.is_none());
-        }
+        let mut seen = Vec::new();
+        first.read(&mut seen);
+        assert_eq!(seen, [0, 1]);
         bus.books().assert_balanced();
     }
-}
-
-#[test]
-fn a_publish_that_is_polled_after_its_end_panics_and_leaves_nothing_behind() {
-    let bus = Bus::local();
-    let mut full = bus.subscribe_with::<LastWords>(Buffer::block(1));
-    let mut other = bus.subscribe_with::<LastWords>(Buffer::error(4));
-    publish(&bus, LastWords::silent(0));
-    let mut waits = Held::new(bus.publish(LastWords::silent(1)));
-    assert!(waits.poll().is_none(), "no room");
-    full.recv()
-        .now_or_never()
-        .expect("one")
-        .expect("open")
-        .expect("no gap");
-    waits.poll().expect("room").expect("open");
-    assert!(panics(|| drop(waits.poll())));
-    drop(waits);
-    drop(bus);
-    let mut left = 0;
-    while let Some(item) = other.recv().now_or_never().expect("it ends") {
-        item.expect("no gap");
-        left += 1;
-    }
-    assert_eq!(left, 2);
 }

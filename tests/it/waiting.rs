@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use algedonic::{Buffer, Bus, ErrorKind};
 use futures_util::FutureExt;
@@ -148,4 +151,52 @@ impl algedonic::Event for Keyed {
     fn key(&self) -> Result<algedonic::Key, algedonic::KeyError> {
         algedonic::Key::new(self.0)
     }
+}
+
+/// A publish that had to wait, polled once more after its end: the fault is the caller's, and nobody
+/// else loses room, or the end.
+#[test]
+fn a_publish_polled_after_its_end_takes_no_room() {
+    let bus = Bus::local();
+    let mut slow = bus.subscribe_with::<Tick>(Buffer::block(1));
+    let mut other = bus.subscribe_with::<Tick>(Buffer::error(4));
+    fill(&bus);
+    let mut waits = wait(&bus, 1);
+    slow.recv().now_or_never().expect("one is there");
+    waits.poll().expect("room").expect("open");
+    for _ in 0..4 {
+        let again = catch_unwind(AssertUnwindSafe(|| waits.poll()));
+        assert!(again.is_err(), "it has ended");
+    }
+    drop((waits, slow));
+    while other.recv().now_or_never().is_some() {}
+    (0..4).for_each(|_| fill(&bus));
+    drop(bus);
+    for _ in 0..4 {
+        assert!(other.recv().now_or_never().expect("there").is_some());
+    }
+    assert!(other.recv().now_or_never().expect("the end").is_none());
+}
+
+/// A publish that waited and was then refused, kept by its owner: the end of the bus does not wait
+/// for it.
+#[tokio::test(start_paused = true)]
+async fn a_refused_publish_that_is_kept_holds_up_no_shutdown() {
+    let bus = Bus::local();
+    let mut slow = bus.subscribe_with::<Tick>(Buffer::block(1));
+    let _full = bus.subscribe_with::<Tick>(Buffer::error(2));
+    fill(&bus);
+    let mut waits = wait(&bus, 1);
+    slow.recv().now_or_never().expect("one is there");
+    // Another is faster, and the last that has room in both.
+    fill(&bus);
+    let refused = waits.poll().expect("at once").expect_err("full");
+    assert_eq!(refused.kind(), ErrorKind::Busy);
+    slow.recv().now_or_never().expect("one is there");
+    let start = tokio::time::Instant::now();
+    bus.shutdown(Duration::from_secs(10)).await;
+    assert!(start.elapsed() < Duration::from_secs(10));
+    let books = bus.books();
+    books.assert_balanced();
+    drop(waits);
 }

@@ -8,7 +8,6 @@ use crate::{
     local::{
         inbox::Inbox,
         sync::{Ordering, lock},
-        waking::wake_each,
     },
 };
 
@@ -22,6 +21,15 @@ impl<E: Event> Addressees<E> {
     #[inline]
     pub(super) fn is_nobody(&self) -> bool {
         self.typed.is_none() && self.patterns.is_none()
+    }
+
+    /// Whether these are the inboxes of the type.
+    pub(super) fn has(&self, inboxes: Option<&Inboxes<E>>) -> bool {
+        match (&self.typed, inboxes) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
     }
 
     /// Gets room in all of them, or says which one is full.
@@ -61,17 +69,16 @@ impl<E: Event> Addressees<E> {
     /// Puts the event into each. How many took it.
     pub(super) fn put(&self, envelope: &Envelope<E>) -> u64 {
         let mut taken = 0;
-        let (mut typed, mut erased, mut wakers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut typed, mut erased) = (Vec::new(), Vec::new());
         for inbox in self.typed() {
-            taken += u64::from(inbox.put(envelope.clone(), &mut typed, &mut wakers));
+            taken += u64::from(inbox.put(envelope.clone(), &mut typed));
         }
         if let Some(patterns) = &self.patterns {
             let envelope = envelope.erase();
             for inbox in patterns.iter() {
-                taken += u64::from(inbox.put(envelope.clone(), &mut erased, &mut wakers));
+                taken += u64::from(inbox.put(envelope.clone(), &mut erased));
             }
         }
-        wake_each(wakers);
         taken
     }
 

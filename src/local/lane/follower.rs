@@ -1,7 +1,7 @@
 use std::{
     collections::VecDeque,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use super::{Lane, Phase, State};
@@ -12,7 +12,7 @@ use crate::{
         inbox::Rest,
         log::{Garbage, Mark, Reader},
         sleepers::Bed,
-        sync::{AtomicU64, Ordering, lock},
+        sync::{AtomicU64, Ordering, lock, wake},
     },
     observe::{Account, Settled},
 };
@@ -194,7 +194,7 @@ impl<E: Event> Follower<E> {
         let garbage =
             (state.sleepers.count() == state.log.readers()).then(|| state.log.release_read());
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
         drop((garbage, replaced));
         Poll::Pending
     }
@@ -328,7 +328,7 @@ impl<E: Event> Follower<E> {
             (garbage, wakers, own)
         };
         self.lane.heard.fetch_sub(1, Ordering::Relaxed);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
         drop((garbage, own));
         rest
     }

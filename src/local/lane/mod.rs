@@ -22,7 +22,7 @@ use super::{
     log::{Clock, Garbage, Log, Reader},
     patterns::Patterns,
     sleepers::{Bed, Sleepers},
-    sync::{AtomicUsize, Mutex, Ordering, lock},
+    sync::{AtomicUsize, Mutex, Ordering, lock, wake},
     waiters::Waiters,
 };
 use crate::{
@@ -218,7 +218,7 @@ impl<E: Event> Lane<E> {
     /// Lets in the publishers that wait for the log, as many as there is room for.
     fn make_room(&self) {
         let wakers = lock(&self.state).admit();
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
     }
 }
 
@@ -333,7 +333,7 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
         if let Some(mut alarm) = alarm {
             alarm.ring();
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
         for inbox in inboxes.iter().flat_map(|inboxes| inboxes.iter()) {
             inbox.close();
         }

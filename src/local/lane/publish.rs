@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event::{Envelope, Event, Sealed},
-    local::{log::Ticks, sleepers::Alarm, sync::lock},
+    local::{log::Ticks, sync::lock},
 };
 
 /// One publish under way: nobody has the event before everybody can have it. Dropped, it has not
@@ -77,6 +77,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
                         self.wait = None;
                         return Poll::Ready(Ok(committed));
                     }
+                    Err(Some(Place::Nowhere)) => {
+                        addressees.unreserve();
+                        continue;
+                    }
                     Err(None) => {
                         addressees.unreserve();
                         self.pass_on(woken.take());
@@ -113,8 +117,8 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         !phase.lets_in(self.wait.is_some())
     }
 
-    /// Publishes, unless the log is full (`Some` place to wait at), or the lane closed or the event
-    /// not there any more (`None`).
+    /// Publishes, unless the log is full (`Some` place to wait at), others are to get it by now
+    /// (`Nowhere`), or the lane closed or the event not there any more (`None`).
     #[inline]
     fn commit(&mut self, to: &Addressees<E>) -> Result<Committed<E>, Option<Place<E>>> {
         let lane = self.lane;
@@ -122,6 +126,10 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let mut state = lock(&lane.state);
         if !state.phase.lets_in(self.wait.is_some()) {
             return Err(None);
+        }
+        // One that came meanwhile has got what was retained then: this one would be missing behind it.
+        if E::RETAINED > 0 && !to.has(state.inboxes.as_ref()) {
+            return Err(Some(Place::Nowhere));
         }
         if state.log.next() >= state.limit {
             state.limit = state.log.limit();
@@ -182,15 +190,15 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let alarm = state.sleepers.take();
         state.reclear();
         drop(state);
-        // Woken whatever happens to the others: a waker may panic.
-        let waking = Waking(lane, alarm);
+        if let Some(alarm) = alarm {
+            lane.wake(alarm);
+        }
         let mut subscribers = readers as u64;
         if let Some(envelope) = &envelope
             && !to.is_nobody()
         {
             subscribers += to.put(envelope);
         }
-        drop(waking);
         // Last, since the drop of an event may panic.
         drop((garbage, outdated));
         Ok(Committed {
@@ -198,17 +206,6 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             subscribers,
             envelope,
         })
-    }
-}
-
-/// Those who sleep; dropped, it wakes them.
-struct Waking<'a, E: Event>(&'a Lane<E>, Option<Alarm>);
-
-impl<E: Event> Drop for Waking<'_, E> {
-    fn drop(&mut self) {
-        if let Some(alarm) = self.1.take() {
-            self.0.wake(alarm);
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{future::poll_fn, task::Poll};
 use loom::{sync::Arc, thread};
 
 use super::{Buffer, Lag, block_on, check};
-use crate::local::{inbox::Inbox, waking::wake_each};
+use crate::local::inbox::Inbox;
 
 /// Puts as a publisher does; it may find the reader gone. `ticket` is the item.
 fn put(inbox: &Inbox<u64>, ticket: u64) -> bool {
@@ -16,16 +16,8 @@ fn put(inbox: &Inbox<u64>, ticket: u64) -> bool {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(put_promised(inbox, ticket))
+        Poll::Ready(inbox.put(ticket, &mut Vec::new()))
     }))
-}
-
-/// Puts what was promised to be taken, and wakes the reader.
-fn put_promised(inbox: &Inbox<u64>, item: u64) -> bool {
-    let mut wakers = Vec::new();
-    let taken = inbox.put(item, &mut Vec::new(), &mut wakers);
-    wake_each(wakers);
-    taken
 }
 
 fn take(inbox: &Inbox<u64>) -> Option<u64> {
@@ -77,7 +69,7 @@ fn room_that_is_given_back_goes_to_who_waits() {
         assert!(inbox.reserve());
         let publisher = thread::spawn({
             let inbox = Arc::clone(&inbox);
-            move || assert!(put_promised(&inbox, 1))
+            move || assert!(inbox.put(1, &mut Vec::new()))
         });
         inbox.unreserve();
         publisher.join().expect("no panic");
@@ -95,7 +87,7 @@ fn the_end_waits_for_what_was_promised() {
                 let inbox = Arc::clone(&inbox);
                 move || {
                     if kept {
-                        assert!(put_promised(&inbox, 1));
+                        assert!(inbox.put(1, &mut Vec::new()));
                     } else {
                         inbox.unreserve();
                     }
@@ -123,7 +115,7 @@ fn every_item_is_taken_or_told_as_missing() {
                 move || {
                     for item in 0..3 {
                         assert!(inbox.reserve());
-                        put_promised(&inbox, item);
+                        inbox.put(item, &mut Vec::new());
                     }
                     inbox.close();
                 }

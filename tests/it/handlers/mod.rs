@@ -19,6 +19,7 @@ mod services;
 use std::{io, time::Duration};
 
 use algedonic::{Bus, Event};
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::{events::Tick, patience::within};
@@ -141,4 +142,36 @@ async fn a_dropped_guard_unsubscribes_and_a_detached_one_does_not() {
     while handled.try_recv().is_ok() {}
     bus.publish(Tick::new(1)).await.expect("open");
     assert_eq!(handled.recv().await, Some("detached"));
+}
+
+/// What is dropped with a future that had a cause, before its end, had it, too.
+#[tokio::test]
+async fn what_is_published_by_the_drop_of_a_scope_carries_the_cause() {
+    /// Publishes when it is dropped.
+    struct Goodbye(Bus);
+
+    impl Drop for Goodbye {
+        fn drop(&mut self) {
+            let publish = self.0.publish(Tick::new(1)).now_or_never();
+            publish.expect("room").expect("open");
+        }
+    }
+
+    let bus = Bus::local();
+    let mut ticks = bus.subscribe::<Tick>();
+    bus.publish(Tick::new(0)).await.expect("open");
+    let first = ticks.recv().await.expect("open").expect("no gap");
+    let goodbye = Goodbye(bus.clone());
+    let mut scoped = Box::pin(first.cause().scope(async move {
+        let _goodbye = goodbye;
+        std::future::pending::<()>().await;
+    }));
+    assert!(scoped.as_mut().now_or_never().is_none());
+    drop(scoped);
+    let second = ticks.recv().await.expect("open").expect("no gap");
+    assert_eq!(second.metadata().causation, Some(first.id()));
+    // Outside there is no cause again.
+    bus.publish(Tick::new(2)).await.expect("open");
+    let third = ticks.recv().await.expect("open").expect("no gap");
+    assert_eq!(third.metadata().causation, None);
 }

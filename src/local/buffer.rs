@@ -17,10 +17,10 @@ pub enum Lag {
     /// The publisher waits for room: nothing is lost, and the slowest such subscriber sets the pace,
     /// also of what arrives from other processes.
     ///
-    /// A publisher that waits is let in again when the subscriber has read a thirty-second of its
-    /// capacity, at least one event, or has read all, so that the two do not wake each other for every
-    /// event. One that reads fewer and then stops leaves it waiting, though there is some room. A subscriber
-    /// of a pattern lets one in for each event that it reads.
+    /// A publisher that waits is let in again when the subscriber has read for some 10 µs, or a quarter of
+    /// its capacity, or all, so that the two do not wake each other for every event; a slow subscriber, one
+    /// with a capacity below 64, and one of a pattern let one in for each event that they read. One that was
+    /// quick, and stops before a quarter, leaves it waiting, though there is some room.
     ///
     /// A task that both publishes and reads waits for itself when the buffer is full and nobody else reads
     /// it: let two tasks do that, or use [`Publisher::try_publish`](crate::Publisher::try_publish). What is

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Lane, Phase, State};
+use super::{Lane, Phase, State, pace::Pace};
 use crate::{
     event::{Envelope, Event, Origin, Sealed},
     local::{
@@ -23,10 +23,8 @@ pub(crate) struct Follower<E: Event> {
     lane: Arc<Lane<E>>,
     reader: Reader<Arc<Origin>, Sealed<E>>,
     bed: Bed,
-    /// How many entries it reads before it looks whether publishers wait for it.
-    step: u64,
-    /// The number of the entry before which it looks.
-    look: u64,
+    /// When it looks whether publishers wait for it.
+    pace: Pace,
     /// Entries below this can be read without a look at anything but their expiry.
     plain: u64,
     /// It has just been told of a gap: the next entry is its own, however fast others publish.
@@ -60,11 +58,7 @@ impl<E: Event> Follower<E> {
     ) -> Self {
         let capacity = buffer.capacity.get() as u64;
         Self {
-            step: match buffer.lag {
-                Lag::Block => (capacity / 32).max(1),
-                _ => u64::MAX,
-            },
-            look: 0,
+            pace: Pace::new(reader.at(), (buffer.lag == Lag::Block).then_some(capacity)),
             plain: 0,
             told: false,
             tally: Arc::new(Tally {
@@ -113,7 +107,7 @@ impl<E: Event> Follower<E> {
                     return Poll::Ready(Some(Err(gap)));
                 }
                 if self.tally.buffer.lag == Lag::Block {
-                    self.plain = self.reader.ready().min(self.look);
+                    self.plain = self.reader.ready().min(self.pace.next());
                 }
                 return Poll::Ready(Some(Ok(())));
             }
@@ -185,7 +179,7 @@ impl<E: Event> Follower<E> {
         }
         let replaced = state.sleepers.lie_down(&mut self.bed, cx.waker());
         state.reclear();
-        self.look = self.reader.at().saturating_add(self.step);
+        self.pace.rest(self.reader.at());
         let wakers = if self.lane.waiting.load(Ordering::Relaxed) > 0 {
             state.admit()
         } else {
@@ -240,8 +234,8 @@ impl<E: Event> Follower<E> {
         self.told = false;
         self.keep(0);
         self.reader.advance(entries);
-        if self.reader.at() >= self.look {
-            self.look = self.reader.at().saturating_add(self.step);
+        if self.reader.at() >= self.pace.next() {
+            self.pace.look(self.reader.at());
             // Also when nobody waits it must be a write, to be ordered with the publisher's.
             if self.lane.waiting.fetch_add(0, Ordering::AcqRel) > 0 {
                 self.lane.make_room();

@@ -3,6 +3,7 @@
 mod addressees;
 mod draft;
 mod follower;
+mod pace;
 mod plain;
 mod publish;
 mod wait;

@@ -28,6 +28,11 @@ impl Ticks {
         Self(unsafe { std::arch::x86_64::_rdtsc() })
     }
 
+    /// How long after an earlier look: in cycles of the counter, on other processors in nanoseconds.
+    pub(crate) fn since(self, earlier: Self) -> u64 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
     /// The time now, if what was read at `last` is too old.
     #[inline]
     fn after(self, last: Self) -> Option<SystemTime> {
@@ -44,6 +49,12 @@ impl Ticks {
     #[inline]
     pub(crate) fn now() -> Self {
         Self(SystemTime::now())
+    }
+
+    /// How long after an earlier look, in nanoseconds.
+    pub(crate) fn since(self, earlier: Self) -> u64 {
+        let since = self.0.duration_since(earlier.0).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     #[inline]

@@ -38,15 +38,17 @@ pub(crate) fn play<L: Lane, Other: Lane>(runtime: &Runtime, noise: Noise, measur
         let (sender, receiver) = L::open(&bus);
         let published = Arc::<AtomicU64>::default();
         let count = Arc::clone(&published);
+        // The load's reader does not come to the end before it is aborted.
+        let mut _open = None;
         let load = match noise {
             Noise::None => vec![],
             Noise::SameLane => vec![tokio::spawn(noise::publish::<L>(sender.clone(), count))],
             Noise::Elsewhere => {
                 let (sender, receiver) = Other::open(&bus);
-                vec![
-                    tokio::spawn(noise::read::<Other>(receiver)),
-                    tokio::spawn(noise::publish::<Other>(sender, count)),
-                ]
+                _open = Some(sender.clone());
+                let reads = tokio::spawn(noise::read::<Other>(receiver));
+                // It ends first: what it sends is to be read.
+                vec![tokio::spawn(noise::publish::<Other>(sender, count)), reads]
             }
         };
         let start = Instant::now();

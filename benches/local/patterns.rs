@@ -6,7 +6,6 @@ use std::{hint::black_box, time::Instant};
 
 use algedonic::{Buffer, Bus, PatternSubscription};
 use criterion::{Criterion, Throughput};
-use futures_util::FutureExt;
 use tokio::runtime::Runtime;
 
 use crate::load::{self, Reading, ours};
@@ -51,7 +50,7 @@ pub(crate) fn bench(criterion: &mut Criterion, runtime: &Runtime) {
                 unread += 1;
                 if unread == TURN || number == events - 1 {
                     for subscription in &mut matching {
-                        read(subscription, unread);
+                        read(subscription, unread).await;
                     }
                     unread = 0;
                 }
@@ -76,9 +75,9 @@ fn other(number: usize) -> String {
 }
 
 /// Reads what there must be.
-fn read(subscription: &mut PatternSubscription, events: u32) {
+async fn read(subscription: &mut PatternSubscription, events: u32) {
     for _ in 0..events {
-        let next = subscription.recv().now_or_never().expect("it is there");
+        let next = subscription.recv().await;
         let event = next.expect("open").expect("no gap");
         let reading = event.downcast::<Reading>().expect("a reading");
         black_box(reading.read());

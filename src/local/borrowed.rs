@@ -1,8 +1,14 @@
-use std::{fmt, ops::Deref, time::SystemTime};
+use std::{
+    fmt,
+    ops::Deref,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::SystemTime,
+};
 
 use algedonic_transport::{EventId, Key, Metadata};
 
-use super::Subscription;
+use super::{Gap, Subscription};
 use crate::event::{Cause, Envelope, Event, Sealed};
 
 /// An event that a [`Subscription`] lends, with its metadata; derefs to the event. Made by
@@ -114,5 +120,28 @@ impl<'a, E: Event> Batch<'a, E> {
 impl<E: Event> fmt::Debug for Batch<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").field("len", &self.len()).finish()
+    }
+}
+
+/// Lends events, and gives them a form: one, or a batch.
+pub(super) struct Lend<'a, E: Event, F> {
+    /// None at the end.
+    pub(super) subscription: Option<&'a mut Subscription<E>>,
+    pub(super) limit: u64,
+    pub(super) form: F,
+}
+
+impl<'a, E: Event, T, F: Fn(&'a Subscription<E>) -> T + Unpin> Future for Lend<'a, E, F> {
+    type Output = Option<Result<T, Gap>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let limit = self.limit;
+        let subscription = self.subscription.as_mut().expect("polled after its end");
+        let lent = ready!(subscription.poll_lend(cx, limit));
+        let subscription = self.subscription.take();
+        Poll::Ready(
+            lent.map(|lent| lent.map(|()| (self.form)(subscription.expect("it was there")))),
+        )
     }
 }

@@ -11,6 +11,7 @@ use futures_core::Stream;
 
 use super::{
     Batch, Buffer, EventRef, Gap, Lag,
+    borrowed::Lend,
     inbox::{Inbox, Rest},
     lane::{Follower, Lane},
 };
@@ -206,7 +207,11 @@ impl<E: Event> Subscription<E> {
 
     /// Lends at least one event and at most `limit`.
     #[inline]
-    fn poll_lend(&mut self, cx: &mut Context<'_>, limit: u64) -> Poll<Option<Result<(), Gap>>> {
+    pub(super) fn poll_lend(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: u64,
+    ) -> Poll<Option<Result<(), Gap>>> {
         if limit == 1 && self.plain().is_some() {
             ready!(turn::proceed(cx));
             self.lent = Lent::Log(1);
@@ -313,29 +318,6 @@ impl<E: Event> Subscription<E> {
 
     pub(super) fn lane(&self) -> &Lane<E> {
         &self.lane
-    }
-}
-
-/// Lends events, and gives them a form: one, or a batch.
-struct Lend<'a, E: Event, F> {
-    /// None at the end.
-    subscription: Option<&'a mut Subscription<E>>,
-    limit: u64,
-    form: F,
-}
-
-impl<'a, E: Event, T, F: Fn(&'a Subscription<E>) -> T + Unpin> Future for Lend<'a, E, F> {
-    type Output = Option<Result<T, Gap>>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let limit = self.limit;
-        let subscription = self.subscription.as_mut().expect("polled after its end");
-        let lent = ready!(subscription.poll_lend(cx, limit));
-        let subscription = self.subscription.take();
-        Poll::Ready(
-            lent.map(|lent| lent.map(|()| (self.form)(subscription.expect("it was there")))),
-        )
     }
 }
 

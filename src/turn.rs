@@ -10,7 +10,7 @@ use tokio::task::coop;
 /// How many events cost one unit of tokio's budget, of which a task has 128 in one turn: an event takes a
 /// fraction of what tokio's own channels take for a message. A prime, so that it does not fall into step with
 /// a task that does every second thing, or every fourth, outside of the budget.
-const EVENTS: u8 = 11;
+const EVENTS: u8 = 23;
 
 /// Counts, for this thread, an event that can be published or read without waiting. Pending when it is time
 /// for others; the task is woken again at once.

@@ -1,12 +1,12 @@
 use algedonic_transport::EventId;
 
-use super::{Lane, Phase, id_at};
+use super::{Lane, Phase, State, id_at};
 use crate::{
     event::{Event, Sealed},
     local::{
         log::Ticks,
         sleepers::Alarm,
-        sync::{Ordering, lock},
+        sync::{MutexGuard, Ordering, lock},
     },
 };
 
@@ -26,28 +26,32 @@ impl<E: Event> Lane<E> {
         // Before the lock.
         let ticks = Ticks::now();
         let mut state = lock(&self.state);
+        let nanos = state.clock.at(ticks);
+        let id = id_at(nanos);
         if state.log.next() < state.clear {
             let event = event.take()?;
-            let nanos = state.clock.at(ticks);
-            let id = id_at(nanos);
             state.log.push(Sealed::new(id, nanos, None, event));
             return Some((id, state.log.readers() as u64));
         }
-        drop(state);
-        self.publish_heard(event, ticks)
+        let readers = self.publish_heard(state, event, (id, nanos))?;
+        Some((id, readers))
     }
 
-    /// The same, where the last segment is full, or somebody sleeps.
-    fn publish_heard(&self, event: &mut Option<E>, ticks: Ticks) -> Option<(EventId, u64)> {
-        let mut state = lock(&self.state);
+    /// The same, where the last segment is full, or somebody sleeps. It gives no more than fits in
+    /// registers, so that the quick way above keeps all of its own there.
+    #[inline(never)]
+    fn publish_heard(
+        &self,
+        mut state: MutexGuard<'_, State<E>>,
+        event: &mut Option<E>,
+        (id, nanos): (EventId, u64),
+    ) -> Option<u64> {
         let readers = state.log.readers();
         let room = state.log.next() < state.limit;
         if readers == 0 || !room || state.phase != Phase::Open {
             return None;
         }
         let event = event.take()?;
-        let nanos = state.clock.at(ticks);
-        let id = id_at(nanos);
         let garbage = state.log.append(Sealed::new(id, nanos, None, event));
         let alarm = state.sleepers.take();
         state.reclear();
@@ -57,7 +61,7 @@ impl<E: Event> Lane<E> {
             self.wake(alarm);
         }
         drop(garbage);
-        Some((id, readers as u64))
+        Some(readers as u64)
     }
 
     /// The same, where nobody subscribes. The time in the id is that of the clock's last reading: nobody
@@ -79,7 +83,8 @@ impl<E: Event> Lane<E> {
 
     /// Wakes those that slept. Not under the lock.
     pub(super) fn wake(&self, mut alarm: Alarm) {
-        alarm.ring();
-        lock(&self.state).sleepers.reuse(alarm);
+        if alarm.ring() {
+            lock(&self.state).sleepers.reuse(alarm);
+        }
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, interval, timeout, timeout_at};
 use crate::{
     AmqpConfig,
     error::{During, classify, lost, timed_out, unreachable},
-    link::Part,
+    part::{Part, Way},
     socket::{Cutter, dial},
 };
 
@@ -133,10 +133,7 @@ impl Session {
             Err(_) => Err(timed_out(During::Connect, &subject, deadline)),
             Ok(Err(error)) => Err(error),
             Ok(Ok((connection, cutter))) => {
-                let during = match part {
-                    Part::Publish => During::Publish,
-                    Part::Consume => During::Consume,
-                };
+                let during = part.during();
                 let subject = format!("{}:{}", uri.host, uri.port);
                 let changes = Changes {
                     events: Box::pin(connection.events_listener()),
@@ -153,6 +150,10 @@ impl Session {
                 Ok((session, changes))
             }
         }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.status().connected()
     }
 
     /// A new channel.
@@ -191,12 +192,7 @@ async fn open(
     let (stream, cutter) = dial(&uri.host, uri.port, 2 * config.heartbeat)
         .await
         .map_err(|error| unreachable(subject, error))?;
-    let name = format!(
-        "algedonic {}.{} {}",
-        config.prefix,
-        config.queue,
-        part.as_str()
-    );
+    let name = format!("algedonic {}.{} {part}", config.prefix, config.queue);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let runtime = lapin::runtime::default_runtime()
         .map_err(|error| classify(During::Connect, subject, &error))?;
@@ -247,9 +243,9 @@ fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {
     let uri = &config.uri;
     // lapin keeps 64 buffers of this size for each connection, so less is better; but the properties of
     // a message come in one frame, and a publisher elsewhere may have agreed on the broker's 128 KiB.
-    let frame_max = match part {
-        Part::Publish => 32 * 1024,
-        Part::Consume => 128 * 1024,
+    let frame_max = match part.way {
+        Way::Publish => 32 * 1024,
+        Way::Consume => 128 * 1024,
     };
     AMQPUri {
         scheme: if uri.tls {

@@ -39,8 +39,8 @@ const GATHER: Duration = Duration::from_millis(5);
 /// Why a consumer ended.
 pub(crate) enum End {
     /// The application does not want the lane any more, or is closing the transport.
-    Unwanted(Lane),
-    Lost(Lane, Error),
+    Unwanted,
+    Lost(Error),
 }
 
 /// One generation of the consumer of one lane.
@@ -136,7 +136,7 @@ impl Attached {
                 // The queue was deleted, or the broker cancelled us.
                 Step::Delivery(None) => {
                     let error = lost(During::Consume, "the broker ended the subscription");
-                    return End::Lost(self.lane, error);
+                    return End::Lost(error);
                 }
             };
             let done = match done {
@@ -235,7 +235,7 @@ impl Attached {
     fn lost(&self, error: &lapin::Error) -> End {
         let queue = topology::queue(&self.config, self.lane);
         let error = classify(During::Consume, &format!("queue {queue}"), error);
-        End::Lost(self.lane, error)
+        End::Lost(error)
     }
 
     /// Cancels the subscription, and tells the broker what was settled by now. What was not comes
@@ -263,7 +263,7 @@ impl Attached {
                 Err(_) => tracing::debug!("consumer not cancelled in time"),
             }
         }
-        End::Unwanted(self.lane)
+        End::Unwanted
     }
 }
 

@@ -10,23 +10,9 @@ use algedonic_transport::{BoxFuture, Error, Link, LinkState};
 use futures_core::Stream;
 use tokio::sync::watch;
 
-/// One of the two connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Publish,
-    Consume,
-}
+use crate::part::Part;
 
-impl Part {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Publish => "publish",
-            Self::Consume => "consume",
-        }
-    }
-}
-
-/// The states of both connections, and the one link that the bus sees.
+/// The states of all connections, and the one link that the bus sees.
 #[derive(Debug)]
 pub(crate) struct Board {
     parts: Mutex<Parts>,
@@ -35,9 +21,8 @@ pub(crate) struct Board {
 
 #[derive(Debug)]
 struct Parts {
-    publish: Status,
-    /// None while nothing is to be received.
-    consume: Option<Status>,
+    /// The publishing ones first; a consuming one for each lane that is received.
+    all: Vec<(Part, Status)>,
     closed: bool,
 }
 
@@ -55,11 +40,11 @@ const STARTING: Status = Status {
 };
 
 impl Board {
-    pub(crate) fn new() -> Self {
+    /// That many connections are about to be made.
+    pub(crate) fn new(parts: impl IntoIterator<Item = Part>) -> Self {
         Self {
             parts: Mutex::new(Parts {
-                publish: STARTING,
-                consume: None,
+                all: parts.into_iter().map(|part| (part, STARTING)).collect(),
                 closed: false,
             }),
             link: watch::Sender::new(Link::new()),
@@ -106,19 +91,14 @@ impl Board {
         });
     }
 
-    /// Something is to be received that was not before.
-    pub(crate) fn consumers_wanted(&self) {
-        self.change(|parts| {
-            let status = parts.consume.get_or_insert(STARTING);
-            if status.state == LinkState::Up {
-                *status = STARTING;
-            }
-        });
+    /// One more connection is wanted.
+    pub(crate) fn wanted(&self, part: Part) {
+        self.change(|parts| parts.all.push((part, STARTING)));
     }
 
-    /// Nothing is to be received any more.
-    pub(crate) fn no_consumers(&self) {
-        self.change(|parts| parts.consume = None);
+    /// That connection is not wanted any more.
+    pub(crate) fn unwanted(&self, part: Part) {
+        self.change(|parts| parts.all.retain(|(one, _)| *one != part));
     }
 
     pub(crate) fn closed(&self) {
@@ -126,9 +106,10 @@ impl Board {
     }
 
     fn update(&self, part: Part, update: impl FnOnce(&mut Status)) {
-        self.change(|parts| match part {
-            Part::Publish => update(&mut parts.publish),
-            Part::Consume => update(parts.consume.get_or_insert(STARTING)),
+        self.change(|parts| {
+            if let Some((_, status)) = parts.all.iter_mut().find(|(one, _)| *one == part) {
+                update(status);
+            }
         });
     }
 
@@ -154,7 +135,7 @@ fn words(link: &Link) -> Option<String> {
     link.error.as_ref().map(ToString::to_string)
 }
 
-/// The link is as good as the worse of its parts.
+/// The link is as good as the worst of its parts.
 fn combine(parts: &Parts, before: &Link) -> Link {
     let rank = |status: &&Status| match status.state {
         LinkState::Closed | LinkState::Down => 3,
@@ -162,18 +143,14 @@ fn combine(parts: &Parts, before: &Link) -> Link {
         LinkState::Blocked => 1,
         _ => 0,
     };
-    let all = [Some(&parts.publish), parts.consume.as_ref()];
+    let statuses = || parts.all.iter().map(|(_, status)| status);
     let mut link = before.clone();
-    // The first of equals, and so the publishing one, speaks for both.
-    if let Some(worst) = all.into_iter().flatten().rev().max_by_key(rank) {
+    // The first of equals, and so a publishing one, speaks for all.
+    if let Some(worst) = statuses().rev().max_by_key(rank) {
         link.state = worst.state;
         link.error.clone_from(&worst.error);
     }
-    link.attempts = all
-        .into_iter()
-        .flatten()
-        .map(|status| status.attempts)
-        .sum();
+    link.attempts = statuses().map(|status| status.attempts).sum();
     if parts.closed {
         link.state = LinkState::Closed;
         link.error = None;
@@ -233,37 +210,48 @@ impl Stream for Links {
 
 #[cfg(test)]
 mod tests {
-    use algedonic_transport::ErrorKind;
+    use algedonic_transport::{ErrorKind, Lane};
     use futures_util::{FutureExt, StreamExt};
 
     use super::*;
+
+    fn parts() -> (Part, Part) {
+        (Part::publish(Lane::Event, 0), Part::consume(Lane::Event))
+    }
 
     fn error() -> Error {
         Error::transient(ErrorKind::Unavailable, "test")
     }
 
     #[test]
-    fn the_link_is_as_good_as_its_worse_part() {
-        let board = Board::new();
+    fn the_link_is_as_good_as_its_worst_part() {
+        let (publish, consume) = parts();
+        let board = Board::new([publish]);
         assert_eq!(board.link().state, LinkState::Connecting);
-        board.up(Part::Publish);
+        board.up(publish);
         assert!(board.link().is_up());
-        board.consumers_wanted();
+        board.wanted(consume);
         assert_eq!(board.link().state, LinkState::Connecting);
-        board.down(Part::Consume, error());
+        board.down(consume, error());
         assert_eq!(board.link().state, LinkState::Down);
-        board.blocked(Part::Publish, error());
+        board.blocked(publish, error());
         assert_eq!(board.link().state, LinkState::Down);
-        board.up(Part::Consume);
+        board.up(consume);
         assert_eq!(board.link().state, LinkState::Blocked);
-        board.up(Part::Publish);
+        board.up(publish);
         assert!(board.link().is_up() && board.link().error.is_none());
         assert_eq!(board.link().connects, 1, "{:?}", board.link());
+        board.down(consume, error());
+        board.unwanted(consume);
+        assert!(board.link().is_up());
+        board.down(consume, error());
+        assert!(board.link().is_up(), "it is nobody's concern any more");
     }
 
     #[test]
     fn the_stream_begins_with_the_state_and_ends_with_closed() {
-        let board = Board::new();
+        let (publish, _) = parts();
+        let board = Board::new([publish]);
         let mut links = board.links();
         let mut next = || links.next().now_or_never();
         assert_eq!(
@@ -271,9 +259,9 @@ mod tests {
             Some(LinkState::Connecting)
         );
         assert!(next().is_none());
-        board.up(Part::Publish);
+        board.up(publish);
         board.closed();
-        board.down(Part::Publish, error());
+        board.down(publish, error());
         assert_eq!(
             next().flatten().map(|link| link.state),
             Some(LinkState::Closed)

@@ -1,6 +1,10 @@
 //! How far is the transport on its way to its end?
 
+use std::time::Duration;
+
 use tokio::{sync::watch, time::Instant};
+
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The steps of closing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +37,17 @@ impl Phases {
             .await;
     }
 
+    /// How long the goodbye to the broker may take: one that was lost is not waited for long.
+    pub(crate) fn goodbye(&self, in_order: bool) -> Duration {
+        if in_order {
+            GOODBYE.min(self.until().saturating_duration_since(Instant::now()))
+        } else {
+            GOODBYE / 10
+        }
+    }
+
     /// When the transport must have ended.
-    pub(crate) fn until(&self) -> Instant {
+    fn until(&self) -> Instant {
         match *self.0.borrow() {
             Phase::Open => Instant::now(),
             Phase::Draining { until } | Phase::Leaving { until } => until,

@@ -4,12 +4,15 @@
 //! on every connection. It is declared on a channel of its own: an error closes that channel, and
 //! would take with it whatever else was on it.
 
+use std::time::Duration;
+
 use algedonic_transport::{Error, Lane, Pattern};
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
+use tokio::time::sleep;
 
 use crate::{
     AmqpConfig, QueueType,
@@ -72,6 +75,37 @@ pub(crate) async fn declare_lane(
         topology.binding(pattern).await?;
     }
     topology.finish().await
+}
+
+/// How often is looked whether it is all still there: who deletes an exchange also deletes the bindings
+/// to it of everybody, and nobody is told.
+const CHECK: Duration = Duration::from_secs(30);
+
+/// Declares the exchange of `lane` again and again, until that fails.
+pub(crate) async fn keep_exchange(session: &Session, config: &AmqpConfig, lane: Lane) -> Error {
+    loop {
+        sleep(CHECK).await;
+        let deadline = Deadline::within(config.connect_timeout);
+        if let Err(error) = declare_exchange(session, config, lane, deadline).await {
+            return error;
+        }
+    }
+}
+
+/// Declares what `lane` needs to receive again and again, until that fails.
+pub(crate) async fn keep_lane(
+    session: &Session,
+    config: &AmqpConfig,
+    lane: Lane,
+    interest: &[Pattern],
+) -> Error {
+    loop {
+        sleep(CHECK).await;
+        let deadline = Deadline::within(config.connect_timeout);
+        if let Err(error) = declare_lane(session, config, lane, interest, deadline).await {
+            return error;
+        }
+    }
 }
 
 /// The declaration of what one lane has, on a channel of its own.

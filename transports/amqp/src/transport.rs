@@ -3,17 +3,21 @@
 use std::{
     fmt,
     future::ready,
-    sync::{Arc, Mutex, PoisonError},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use algedonic_transport::{
-    Arrival, BoxFuture, BoxStream, Capabilities, Closed, Error, ErrorKind, Lane, Link, Message,
-    Outcome, Pattern, Transport,
+    Arrival, BoxFuture, BoxStream, Capabilities, Closed, Error, ErrorKind, Key, Lane, Link,
+    Message, Outcome, Pattern, Transport,
 };
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, TryAcquireError, mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -21,11 +25,11 @@ use tokio::{
 use crate::{
     AmqpConfig,
     arrivals::{Arrivals, Interest},
-    lanes::index,
+    consuming,
     link::Board,
+    part::Part,
     phase::Phase,
-    publisher::{self, Job},
-    supervisor::{self, Shared, Side},
+    publishing::{Parcel, Publishing},
     tally::{Tally, Ticket},
     wire,
 };
@@ -37,31 +41,54 @@ use crate::{
 pub struct Amqp {
     shared: Arc<Shared>,
     tally: Arc<Tally>,
-    lanes: [LaneDoor; 2],
-    received: Mutex<[bool; 2]>,
+    events: Entrance,
+    signals: Entrance,
     runtime: Handle,
     /// None once closing has begun.
     tasks: Mutex<Option<Tasks>>,
     closed: watch::Sender<Option<Closed>>,
 }
 
+/// What the tasks and the handle of one transport have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Arc<AmqpConfig>,
+    pub(crate) board: Board,
+    pub(crate) phase: watch::Sender<Phase>,
+}
+
 /// Where messages of one lane enter.
-struct LaneDoor {
-    jobs: mpsc::Sender<Job>,
+struct Entrance {
+    doors: Vec<Door>,
     window: Arc<Semaphore>,
+    /// Of the bodies, in units of 1 KiB.
+    room: Arc<Semaphore>,
+}
+
+/// To one of the lane's connections.
+struct Door {
+    jobs: mpsc::Sender<Parcel>,
+    /// Open while messages can leave.
+    gate: Arc<AtomicBool>,
 }
 
 /// The tasks of a transport; dropped, they end.
+#[derive(Default)]
 struct Tasks {
-    supervisors: [JoinHandle<()>; 2],
-    lanes: [JoinHandle<()>; 2],
+    publishing: Vec<JoinHandle<()>>,
+    consuming: Vec<(Lane, JoinHandle<()>)>,
+}
+
+impl Tasks {
+    fn all(&mut self) -> impl Iterator<Item = &mut JoinHandle<()>> {
+        let consuming = self.consuming.iter_mut().map(|(_, task)| task);
+        self.publishing.iter_mut().chain(consuming)
+    }
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        for task in self.supervisors.iter().chain(&self.lanes) {
-            task.abort();
-        }
+        self.all().for_each(|task| task.abort());
     }
 }
 
@@ -80,26 +107,21 @@ impl Amqp {
                 .with_advice("call it from inside of one")
                 .with_source(error)
         })?;
+        let connections = config.publish_connections;
+        let events = (0..connections).map(|number| Part::publish(Lane::Event, number));
+        let signals = Part::publish(Lane::Signal, 0);
         let shared = Arc::new(Shared {
             config: Arc::new(config),
-            board: Board::new(),
-            gates: Default::default(),
+            board: Board::new(events.clone().chain([signals])),
             phase: watch::Sender::new(Phase::Open),
-            interests: watch::Sender::new([None, None]),
         });
-        let (events, events_attach, events_task) = open_lane(&shared, &runtime);
-        let (signals, signals_attach, signals_task) = open_lane(&shared, &runtime);
-        let publish = Side::Publish([events_attach, signals_attach]);
-        let tasks = Tasks {
-            supervisors: [publish, Side::Consume]
-                .map(|side| runtime.spawn(supervisor::run(shared.clone(), side))),
-            lanes: [events_task, signals_task],
-        };
+        let mut tasks = Tasks::default();
+        let mut enter = |parts: Vec<Part>| Entrance::open(&shared, &runtime, parts, &mut tasks);
         Ok(Self {
+            events: enter(events.collect()),
+            signals: enter(vec![signals]),
             shared,
             tally: Arc::default(),
-            lanes: [events, signals],
-            received: Mutex::default(),
             runtime,
             tasks: Mutex::new(Some(tasks)),
             closed: watch::Sender::new(None),
@@ -119,48 +141,71 @@ impl Amqp {
                 )),
             );
         }
-        let lane = index(message.lane);
-        let door = &self.lanes[lane];
-        let encoded = wire::encode(message)?;
-        if !self.shared.gates[lane].is_open() {
+        let entrance = match message.lane {
+            Lane::Event => &self.events,
+            Lane::Signal => &self.signals,
+        };
+        let encoded = wire::encode(message.clone())?;
+        let door = entrance.door(&message.metadata.key);
+        if !door.gate.load(Ordering::SeqCst) {
             return Err(self.tally.refusal());
         }
-        let permit = door
-            .window
-            .clone()
-            .try_acquire_owned()
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => send_error(Error::transient, ErrorKind::Busy)
-                    .with_detail(format!("{} await their outcome", self.shared.config.window)),
-                TryAcquireError::Closed => self.tally.refusal(),
-            })?;
+        let permits = entrance.places(message.body.len())?;
         let (ticket, answer) = Ticket::new(&self.tally);
-        let deadline = Instant::now() + self.shared.config.confirm_timeout;
-        // The queue has as many places as there are permits. If the lane has ended, the ticket
+        // The queue has as many places as there are permits. If its task has ended, the ticket
         // refuses as it is dropped.
-        let _ = door.jobs.try_send(Job {
-            encoded,
-            ticket,
-            permit,
-            deadline,
+        let _ = door.jobs.try_send(Parcel {
+            encoded: Some(encoded),
+            message,
+            ticket: Some(ticket),
+            permits,
+            deadline: Instant::now() + self.shared.config.confirm_timeout,
         });
         Ok(answer)
     }
 }
 
-fn open_lane(
-    shared: &Shared,
-    runtime: &Handle,
-) -> (LaneDoor, mpsc::Sender<publisher::Attach>, JoinHandle<()>) {
-    let config = &shared.config;
-    let (jobs, queue) = mpsc::channel(config.window);
-    let (attach, attachments) = mpsc::channel(1);
-    // When not one confirm came in this time, those that are owed are overdue: nothing is lost by
-    // making a new connection, and it is said sooner than the heartbeat would.
-    let silence = config.confirm_timeout;
-    let task = runtime.spawn(publisher::run(queue, attachments, silence));
-    let window = Arc::new(Semaphore::new(config.window));
-    (LaneDoor { jobs, window }, attach, task)
+impl Entrance {
+    fn open(shared: &Arc<Shared>, runtime: &Handle, parts: Vec<Part>, tasks: &mut Tasks) -> Self {
+        let config = &shared.config;
+        let mut door = |part| {
+            let (jobs, queue) = mpsc::channel(config.window);
+            let gate = Arc::<AtomicBool>::default();
+            let publishing = Publishing::new(shared.clone(), part, gate.clone(), queue);
+            tasks.publishing.push(runtime.spawn(publishing.run()));
+            Door { jobs, gate }
+        };
+        Self {
+            doors: parts.into_iter().map(&mut door).collect(),
+            window: Arc::new(Semaphore::new(config.window)),
+            room: Arc::new(Semaphore::new(config.max_unconfirmed_bytes / 1024 + 1)),
+        }
+    }
+
+    /// Always the same for one key, since the order of a key is that of its connection.
+    fn door(&self, key: &Key) -> &Door {
+        if let [door] = &self.doors[..] {
+            return door;
+        }
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let hash = usize::try_from(hasher.finish() & 0xFFFF).unwrap_or_default();
+        &self.doors[hash % self.doors.len()]
+    }
+
+    /// A place in the window, and room for a body of this size.
+    fn places(&self, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], Error> {
+        let busy = |what: &str| {
+            send_error(Error::transient, ErrorKind::Busy)
+                .with_detail(format!("too many {what} await their outcome"))
+        };
+        let window = Arc::clone(&self.window).try_acquire_owned();
+        let window = window.map_err(|_| busy("messages"))?;
+        // At most 16 MiB.
+        let units = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(units);
+        Ok([window, room.map_err(|_| busy("bytes"))?])
+    }
 }
 
 fn send_error(make: fn(ErrorKind, &'static str) -> Error, kind: ErrorKind) -> Error {
@@ -198,22 +243,26 @@ impl Transport for Amqp {
 
     fn receive(&self, lane: Lane, interest: Vec<Pattern>) -> Result<BoxStream<Arrival>, Error> {
         let operation = "receive messages from RabbitMQ";
-        if self.tally.is_closed() {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(tasks) = tasks.as_mut() else {
             return Err(Error::permanent(ErrorKind::Closed, operation));
-        }
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut received[index(lane)], true) {
+        };
+        if tasks
+            .consuming
+            .iter()
+            .any(|(received, _)| *received == lane)
+        {
             return Err(Error::permanent(ErrorKind::Misconfigured, operation)
                 .with_detail(format!("the lane {lane} is received already")));
         }
         let (arrivals, stream) = mpsc::channel(self.shared.config.prefetch.into());
-        self.shared.want(
-            lane,
-            Interest {
-                patterns: interest.into(),
-                arrivals,
-            },
-        );
+        let interest = Interest {
+            patterns: interest.into(),
+            arrivals,
+        };
+        self.shared.board.wanted(Part::consume(lane));
+        let consuming = consuming::run(self.shared.clone(), lane, interest);
+        tasks.consuming.push((lane, self.runtime.spawn(consuming)));
         Ok(Box::pin(Arrivals(stream)))
     }
 
@@ -263,7 +312,6 @@ struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.shared.interests.send_replace([None, None]);
         self.shared.board.closed();
         self.closed.send_replace(Some(self.result));
     }
@@ -278,12 +326,12 @@ async fn end(mut ending: Ending, tally: Arc<Tally>, mut tasks: Tasks, deadline: 
     let _ = timeout_at(until - reserve, tally.settled()).await;
     ending.result = Closed::new(tally.waiting());
     phase.send_replace(Phase::Leaving { until });
-    let supervisors = async {
-        for task in &mut tasks.supervisors {
+    let left = async {
+        for task in tasks.all() {
             let _ = task.await;
         }
     };
-    let _ = timeout_at(until, supervisors).await;
+    let _ = timeout_at(until, left).await;
     drop(tasks);
 }
 

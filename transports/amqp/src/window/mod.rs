@@ -109,6 +109,11 @@ impl<T> Window<T> {
         self.order.is_empty() && self.undecided.is_empty()
     }
 
+    /// How many have no answer yet, or none that decides.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.slots.len() - self.free.len() + self.undecided.len()
+    }
+
     /// Polls `publish` once, which takes its place in the order of the channel, and keeps it.
     /// To be followed by [`drain`](Self::drain).
     pub(crate) fn push(&mut self, id: EventId, deadline: Instant, publish: Publish, value: T) {

@@ -1,0 +1,261 @@
+//! How do the messages of one lane reach the broker, and their outcomes the senders?
+//!
+//! One task for each publishing connection: it connects, publishes on a confirm channel, and begins
+//! again after every loss. What had no answer by then goes first on the next channel, in order and
+//! under the same ids, for as long as its sender waits.
+
+mod confirm;
+mod parcel;
+mod pipeline;
+mod unconfirmed;
+
+use std::{
+    future::pending,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use algedonic_transport::{Error, ErrorKind};
+use lapin::{Channel, options::ConfirmSelectOptions};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until},
+};
+
+pub(crate) use self::parcel::Parcel;
+use self::{confirm::Fault, pipeline::Pipeline, unconfirmed::Unconfirmed};
+use crate::{
+    backoff::Backoff,
+    connect::{Change, Changes, Deadline, Session},
+    error::{During, lost},
+    part::Part,
+    phase::Phases,
+    topology,
+    transport::Shared,
+};
+
+/// How many messages are handed over before confirms are looked at again.
+const BATCH: usize = 64;
+
+/// How many messages in a row may cost a channel each before the lane itself is at fault.
+const REFUSALS: u32 = 3;
+
+/// One publishing connection of one lane, over all its losses.
+pub(crate) struct Publishing {
+    shared: Arc<Shared>,
+    part: Part,
+    /// Open while messages can leave.
+    gate: Arc<AtomicBool>,
+    jobs: mpsc::Receiver<Parcel>,
+    phases: Phases,
+    unconfirmed: Unconfirmed,
+}
+
+/// Why there is nothing more to do.
+#[derive(Debug)]
+enum End {
+    /// The transport is closing, or was dropped.
+    Left,
+    Lost(Error),
+}
+
+impl Publishing {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        part: Part,
+        gate: Arc<AtomicBool>,
+        jobs: mpsc::Receiver<Parcel>,
+    ) -> Self {
+        Self {
+            phases: Phases::new(&shared.phase),
+            shared,
+            part,
+            gate,
+            jobs,
+            unconfirmed: Unconfirmed::default(),
+        }
+    }
+
+    /// Runs until the transport closes.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new(&self.shared.config.reconnect);
+        loop {
+            self.shared.board.attempt(self.part);
+            let shared = self.shared.clone();
+            let Some(opened) = self
+                .meanwhile(Session::open(&shared.config, self.part))
+                .await
+            else {
+                return;
+            };
+            let (end, worked) = match opened {
+                Err(error) => (End::Lost(error), Duration::ZERO),
+                Ok((session, changes)) => self.serve(session, changes).await,
+            };
+            let End::Lost(error) = end else { return };
+            let pause = backoff.after(&error, worked);
+            tracing::debug!(connection = %self.part, %error, ?pause, "next attempt after a pause");
+            self.shared.board.down(self.part, error);
+            if self.meanwhile(sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Awaits `step` while nothing can be published. None: the transport is closing.
+    async fn meanwhile<T>(&mut self, step: impl Future<Output = T>) -> Option<T> {
+        let mut step = pin!(step);
+        loop {
+            let deadline = self.unconfirmed.deadline();
+            tokio::select! {
+                biased;
+                done = &mut step => return Some(done),
+                () = self.phases.leaving() => return None,
+                job = self.jobs.recv() => job?.refuse(),
+                () = at(deadline) => self.unconfirmed.expire(Instant::now()),
+            }
+        }
+    }
+
+    /// Publishes on one connection until that is lost; says how long it worked.
+    async fn serve(&mut self, session: Session, mut changes: Changes) -> (End, Duration) {
+        let mut since = None;
+        let mut refusals = 0;
+        let end = loop {
+            let shared = self.shared.clone();
+            let opening = open(&shared, &session, self.part);
+            let channel = match self.meanwhile(opening).await {
+                None => break End::Left,
+                Some(Err(error)) => break End::Lost(error),
+                Some(Ok(channel)) => channel,
+            };
+            since.get_or_insert_with(Instant::now);
+            let exchange = topology::exchange(&shared.config, self.part.lane);
+            let mut pipeline = Pipeline::new(channel, exchange);
+            let end = self.publish(&session, &mut changes, &mut pipeline).await;
+            self.gate.store(false, Ordering::SeqCst);
+            let (reason, left) = match end {
+                End::Left => (lost(During::Publish, "the transport was closed"), true),
+                End::Lost(error) => (error, false),
+            };
+            refusals = if pipeline.answered() > 0 { 0 } else { refusals };
+            let Fault { error, blames } = pipeline.end(reason, &mut self.unconfirmed);
+            if left {
+                break End::Left;
+            }
+            refusals += u32::from(blames);
+            if !blames || refusals > REFUSALS || !session.is_connected() {
+                break End::Lost(error);
+            }
+        };
+        self.gate.store(false, Ordering::SeqCst);
+        session
+            .close(self.phases.goodbye(matches!(end, End::Left)))
+            .await;
+        (end, since.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    /// Publishes on one channel until that fails, or the connection does.
+    async fn publish(
+        &mut self,
+        session: &Session,
+        changes: &mut Changes,
+        pipeline: &mut Pipeline,
+    ) -> End {
+        let shared = self.shared.clone();
+        let config = &shared.config;
+        self.gate.store(true, Ordering::SeqCst);
+        shared.board.up(self.part);
+        let mut blocked = false;
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut check = pin!(topology::keep_exchange(session, config, self.part.lane));
+        loop {
+            let open = !blocked && pipeline.is_open();
+            // What is to be published again goes first.
+            while open && let Some(parcel) = self.unconfirmed.next(pipeline.in_flight()) {
+                pipeline.publish(parcel);
+            }
+            let silence = (!blocked).then_some(config.confirm_timeout);
+            let deadlines = [pipeline.deadline(silence), self.unconfirmed.deadline()];
+            let next = open && self.unconfirmed.is_empty();
+            tokio::select! {
+                biased;
+                () = self.phases.leaving() => return End::Left,
+                change = changes.next() => match change {
+                    Change::Lost(error) => return End::Lost(error),
+                    Change::Blocked(reason) => {
+                        blocked = true;
+                        self.gate.store(false, Ordering::SeqCst);
+                        shared.board.blocked(self.part, silenced(&reason));
+                    }
+                    Change::Unblocked => {
+                        blocked = false;
+                        self.gate.store(true, Ordering::SeqCst);
+                        shared.board.up(self.part);
+                    }
+                },
+                () = pipeline.woken() => {}
+                count = self.jobs.recv_many(&mut batch, BATCH), if next || !open => if count == 0 {
+                    return End::Left;
+                },
+                () = at(deadlines.into_iter().flatten().min()) => {}
+                error = &mut check, if !blocked => return End::Lost(error),
+            }
+            // Confirms that come without a pause must not keep messages waiting.
+            while next
+                && batch.len() < BATCH
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            for job in batch.drain(..) {
+                // A broker that blocks takes nothing.
+                if blocked || !pipeline.is_open() {
+                    job.refuse();
+                } else {
+                    pipeline.publish(job);
+                }
+            }
+            let lives = pipeline.settle();
+            let now = Instant::now();
+            self.unconfirmed.expire(now);
+            if let Err(error) = pipeline.expire(now, silence) {
+                return End::Lost(error);
+            }
+            if !lives || (pipeline.in_flight() == 0 && !pipeline.is_open()) {
+                return End::Lost(lost(During::Publish, "the channel was closed"));
+            }
+        }
+    }
+}
+
+/// Declares what the lane needs, and opens a confirm channel.
+async fn open(shared: &Shared, session: &Session, part: Part) -> Result<Channel, Error> {
+    let config = &shared.config;
+    let deadline = Deadline::within(config.connect_timeout);
+    topology::declare_exchange(session, config, part.lane, deadline).await?;
+    let channel = session.channel(deadline).await?;
+    let confirm = channel.confirm_select(ConfirmSelectOptions::default());
+    session.step(deadline, confirm).await?;
+    Ok(channel)
+}
+
+fn silenced(reason: &str) -> Error {
+    Error::transient(ErrorKind::Unavailable, "publish to RabbitMQ")
+        .with_detail(format!(
+            "the broker has blocked publishing: {}",
+            reason.escape_debug()
+        ))
+        .with_advice("free memory or disk on the broker")
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,62 @@
+//! What is kept of a message until its outcome is known?
+
+use std::sync::Arc;
+
+use algedonic_transport::{Message, Outcome};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+
+use crate::{tally::Ticket, window::Fate, wire::Encoded};
+
+/// A message on its way to the broker.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    /// As it is published, for the first time.
+    pub(crate) encoded: Option<Encoded>,
+    /// To be published again.
+    pub(crate) message: Message,
+    /// Its places in the lane's window, kept until lapin has let go of the message. Before the ticket: who is
+    /// told an outcome may take the places at once.
+    pub(crate) permits: [OwnedSemaphorePermit; 2],
+    /// None once its outcome was told.
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) deadline: Instant,
+}
+
+impl Parcel {
+    /// It has not left the process, and will not. What has may not be refused.
+    pub(super) fn refuse(mut self) {
+        drop(self.permits);
+        if let Some(ticket) = self.ticket.take() {
+            ticket.refuse();
+        }
+    }
+
+    /// Its time is over; what is kept of it stays until its answer, or its channel's end.
+    pub(super) fn expire(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.resolve(Outcome::unknown("no confirm within the deadline"));
+        }
+    }
+
+    pub(super) fn resolve(self, fate: Fate) {
+        self.tell(match fate {
+            Fate::Confirmed => Outcome::Confirmed,
+            Fate::NotRouted => Outcome::NotRouted,
+            Fate::Rejected => Outcome::rejected("the broker answered with a nack"),
+            Fate::Unknown(reason) => Outcome::unknown(reason),
+        });
+    }
+
+    /// The broker closed a channel because of it.
+    pub(super) fn reject(self, reason: impl Into<Arc<str>>) {
+        self.tell(Outcome::rejected(reason));
+    }
+
+    fn tell(mut self, outcome: Outcome) {
+        // Before the outcome is told: who knows of it may take the place at once.
+        drop(self.permits);
+        if let Some(ticket) = self.ticket.take() {
+            ticket.resolve(outcome);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How do messages get through one confirm channel, many at a time?
+//!
+//! One task owns the channel: two that publish on one would swap each other's confirms inside lapin.
+
+use std::sync::{Arc, OnceLock};
+
+use algedonic_transport::Error;
+use lapin::{Channel, types::ShortString};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    confirm::{Fault, confirmed},
+    parcel::Parcel,
+    unconfirmed::Unconfirmed,
+};
+use crate::{
+    error::{During, lost},
+    window::{Fate, Window},
+    wire,
+};
+
+/// One confirm channel with what is in flight on it.
+pub(super) struct Pipeline {
+    channel: Channel,
+    exchange: ShortString,
+    window: Window<(u64, Parcel)>,
+    /// The number of the next message on this channel.
+    next: u64,
+    /// What got no answer, since the channel has failed.
+    failed: Vec<(u64, Parcel)>,
+    fault: Arc<OnceLock<Fault>>,
+    /// When the broker last answered, or owed nothing.
+    progress: Instant,
+    /// How many were confirmed, or refused by themselves, on this channel.
+    answered: u64,
+}
+
+impl Pipeline {
+    pub(super) fn new(channel: Channel, exchange: ShortString) -> Self {
+        Self {
+            channel,
+            exchange,
+            window: Window::new(),
+            next: 0,
+            failed: Vec::new(),
+            fault: Arc::default(),
+            progress: Instant::now(),
+            answered: 0,
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.window.in_flight()
+    }
+
+    pub(super) fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Whether lapin still takes messages on it.
+    pub(super) fn is_open(&self) -> bool {
+        self.channel.status().connected()
+    }
+
+    /// Puts a message on the channel.
+    pub(super) fn publish(&mut self, mut parcel: Parcel) {
+        let encoded = match parcel.encoded.take() {
+            Some(encoded) => encoded,
+            None => match wire::encode(parcel.message.clone()) {
+                Ok(encoded) => encoded,
+                // It was encoded once, by the same rules.
+                Err(error) => return parcel.reject(error.to_string()),
+            },
+        };
+        if let Some(ticket) = &mut parcel.ticket {
+            ticket.hand_over();
+        }
+        if self.window.is_empty() {
+            self.progress = Instant::now();
+        }
+        let (id, deadline) = (encoded.id, parcel.deadline);
+        let (channel, exchange) = (self.channel.clone(), self.exchange.clone());
+        let publish = confirmed(channel, exchange, encoded, self.fault.clone());
+        self.window.push(id, deadline, publish, (self.next, parcel));
+        self.next += 1;
+    }
+
+    /// Completes when there may be something to [`settle`](Self::settle).
+    pub(super) fn woken(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.window.woken()
+    }
+
+    /// Tells the outcomes that are known by now. False: the channel has failed.
+    pub(super) fn settle(&mut self) -> bool {
+        for ((number, parcel), fate) in self.window.drain() {
+            self.progress = Instant::now();
+            if let Fate::Unknown(_) = fate {
+                self.failed.push((number, parcel));
+            } else {
+                self.answered += 1;
+                parcel.resolve(fate);
+            }
+        }
+        self.failed.is_empty()
+    }
+
+    /// When [`expire`](Self::expire) will next have something to do; `silence` is how long the broker may
+    /// owe an answer.
+    pub(super) fn deadline(&self, silence: Option<Duration>) -> Option<Instant> {
+        let overdue = silence.filter(|_| !self.window.is_empty());
+        let overdue = overdue.map(|silence| self.progress + silence);
+        self.window.deadline().into_iter().chain(overdue).min()
+    }
+
+    /// Tells those whose time is over. An error: the broker owes answers, and sends none.
+    pub(super) fn expire(&mut self, now: Instant, silence: Option<Duration>) -> Result<(), Error> {
+        self.window.expire(now, |(_, parcel)| parcel.expire());
+        match silence {
+            // Nothing can be said of a broker that has asked for silence.
+            None => self.progress = now,
+            Some(silence) if !self.window.is_empty() && now >= self.progress + silence => {
+                return Err(lost(
+                    During::Publish,
+                    "the broker owes confirms, and sends none",
+                ));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Ends it, for this reason or the one that it knows better: what has no answer by now is to be
+    /// published again. Unless the broker closed the channel and there is only one: it was that one, and the
+    /// broker has refused it.
+    pub(super) fn end(mut self, reason: Error, unconfirmed: &mut Unconfirmed) -> Fault {
+        let words: Arc<str> = reason.to_string().into();
+        let mut ended = std::mem::take(&mut self.failed);
+        for (parcel, fate) in self.window.finish(&words) {
+            if let Fate::Unknown(_) = fate {
+                ended.push(parcel);
+            } else {
+                parcel.1.resolve(fate);
+            }
+        }
+        let fault = self.fault.get().cloned().unwrap_or(Fault {
+            error: reason,
+            blames: false,
+        });
+        ended.sort_unstable_by_key(|(number, _)| *number);
+        let mut ended: Vec<_> = ended.into_iter().map(|(_, parcel)| parcel).collect();
+        if fault.blames
+            && ended.len() == 1
+            && let Some(parcel) = ended.pop()
+        {
+            tracing::warn!(id = %parcel.message.metadata.id, error = %fault.error, "the broker refuses a message");
+            parcel.reject(fault.error.to_string());
+        }
+        ended.retain(|parcel| parcel.ticket.is_some());
+        unconfirmed.put_back(ended, fault.blames);
+        fault
+    }
+}

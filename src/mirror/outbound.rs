@@ -44,17 +44,24 @@ pub(super) struct Outgoing {
 pub(super) struct Pump {
     lane: Lane,
     service: Fallback<Stack>,
-    window: usize,
+    window: Window,
     pub(super) timeout: Duration,
     in_doubt: Arc<InDoubt>,
     pub(super) in_flight: Arc<AtomicUsize>,
+}
+
+/// What may await its outcome at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
 }
 
 impl Pump {
     pub(super) fn new(
         lane: Lane,
         stack: Stack,
-        window: usize,
+        window: Window,
         timeout: Duration,
         in_doubt: Arc<InDoubt>,
     ) -> Self {
@@ -71,12 +78,16 @@ impl Pump {
     /// Runs until the queue is drained. Aborted earlier, every reply still resolves.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Item>) {
         let mut outcomes = FuturesUnordered::new();
+        let mut bytes = 0_usize;
         loop {
             self.in_flight.store(outcomes.len(), Ordering::Relaxed);
             let item = tokio::select! {
                 biased;
-                Some(()) = outcomes.next(), if !outcomes.is_empty() => continue,
-                item = queue.recv(), if outcomes.len() < self.window => item,
+                Some(done) = outcomes.next(), if !outcomes.is_empty() => {
+                    bytes -= done;
+                    continue;
+                }
+                item = queue.recv(), if outcomes.len() < self.window.messages => item,
             };
             let Some(Item::Send(outgoing)) = item else {
                 break;
@@ -85,11 +96,23 @@ impl Pump {
             let Some((message, mut reply)) = encode(outgoing, self.lane) else {
                 continue;
             };
+            let size = message.body.len();
+            while bytes.saturating_add(size) > self.window.bytes
+                && let Some(done) = outcomes.next().await
+            {
+                bytes -= done;
+            }
             // Answers go on coming in while a layer makes us wait.
+            let answers = async {
+                while let Some(done) = outcomes.next().await {
+                    bytes -= done;
+                }
+                std::future::pending::<()>().await;
+            };
             let ready = tokio::select! {
                 biased;
                 ready = ready(&mut self.service, due) => ready,
-                () = async { while outcomes.next().await.is_some() {} std::future::pending().await } => false,
+                () = answers => false,
             };
             if !ready || Instant::now() >= due {
                 let late = Error::transient(ErrorKind::TimedOut, "send")
@@ -102,7 +125,9 @@ impl Pump {
             // The place in the order is taken by the call.
             match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
                 Ok(outcome) => {
-                    outcomes.push(settle(outcome, id, due, reply, Arc::clone(&self.in_doubt)));
+                    bytes += size;
+                    let settled = settle(outcome, id, due, reply, Arc::clone(&self.in_doubt));
+                    outcomes.push(settled.map(move |()| size));
                 }
                 Err(_) => reply.send(panicked()),
             }

@@ -8,8 +8,8 @@ use tokio::{runtime::Handle, sync::watch, time::Instant};
 use tower::{ServiceExt, util::BoxCloneService};
 
 use super::{
-    Encode, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outbound::Pump, outlet::Outlet,
-    seen::Seen, service::TransportService,
+    Encode, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outbound::Pump, outbound::Window,
+    outlet::Outlet, seen::Seen, service::TransportService,
 };
 use crate::{
     event::{AnyEnvelope, Envelope, codec},
@@ -56,7 +56,11 @@ impl Running {
             in_doubt,
             mistake: _,
         } = mirror;
-        let window = transport.capabilities().window.max(1);
+        let capabilities = transport.capabilities();
+        let window = Window {
+            messages: capabilities.window.max(1),
+            bytes: capabilities.window_bytes,
+        };
         let outlet = |lane, stack| {
             let pump = Pump::new(lane, stack, window, timeout, Arc::clone(&in_doubt));
             Outlet::open(&runtime, pump, outbound_capacity)

@@ -336,3 +336,26 @@ async fn after_the_password_is_set_right_mirroring_begins_by_itself_fault() {
         .await
         .expect("ended");
 }
+
+/// Large events wait for room among the bytes that await their outcome; none is turned away.
+#[tokio::test]
+async fn events_larger_together_than_the_window_of_bytes_all_get_through() {
+    let prefix = unique("it");
+    let config = config(&shared_url(), &prefix, "here")
+        .max_body_bytes(100 * 1024)
+        .max_unconfirmed_bytes(256 * 1024);
+    let here = bus(config);
+    link_is(&here, LinkState::Up).await;
+    let mut receipts = Vec::new();
+    for number in 0..60 {
+        let change = StateChange {
+            new_state: format!("{number}{}", "x".repeat(90 * 1024)),
+            ..StateChange::of("s3")
+        };
+        receipts.push(here.publish(change).await.expect("open"));
+    }
+    for receipt in receipts {
+        let remote = within("an outcome", receipt.remote()).await;
+        assert!(remote.is_confirmed(), "{remote:?}");
+    }
+}

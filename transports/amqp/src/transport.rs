@@ -220,6 +220,7 @@ impl Transport for Amqp {
     fn capabilities(&self) -> Capabilities {
         let config = &self.shared.config;
         let mut capabilities = Capabilities::new(config.max_body_bytes, config.window);
+        capabilities.window_bytes = config.max_unconfirmed_bytes;
         capabilities.confirms = true;
         capabilities.reports_unroutable = true;
         capabilities.ordered = true;

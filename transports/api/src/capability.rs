@@ -24,6 +24,9 @@ pub struct Capabilities {
     /// How many messages may await their outcome at once on each lane; more are refused as
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
     pub window: usize,
+    /// How many bytes of bodies may await their outcome at once on each lane; more are refused as
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy). No less than `max_body_bytes`.
+    pub window_bytes: usize,
 }
 
 impl Capabilities {
@@ -38,6 +41,7 @@ impl Capabilities {
             dead_letters: false,
             max_body_bytes,
             window,
+            window_bytes: usize::MAX,
         }
     }
 }

@@ -105,7 +105,8 @@ async fn dropped_without_closing_it_leaves_no_connection_on_the_broker() {
     let amqp = Amqp::new(config_of(&node)).expect("started");
     let arrivals = receive(&amqp);
     up(&amqp).await;
-    eventually("two connections", async || connections().await == 2).await;
+    // Events out, signals out, events in.
+    eventually("three connections", async || connections().await == 3).await;
     drop(amqp);
     eventually("no connection", async || connections().await == 0).await;
     drop(arrivals);
@@ -173,7 +174,7 @@ async fn threads_come_and_go() {
     }
     up(&amqp).await;
     eventually("one thread for each connection", async || {
-        lapin_threads() == 2
+        lapin_threads() == 3
     })
     .await;
     drop(amqp);

@@ -159,7 +159,7 @@ async fn connections_closed_under_load_lose_nothing_that_was_confirmed() {
         confirmed.len()
     );
     assert_eq!(confirmed.len() + unknown + refused, sent as usize);
-    assert!(unknown + refused > 0, "it was under load");
+    assert_eq!(unknown, 0, "what was under way is published again");
     up(&amqp).await;
     let last = crate::support::confirmed(&amqp, message("last")).await;
     let arrived = soon("the last", reader).await.expect("no panic");

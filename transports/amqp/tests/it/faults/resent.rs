@@ -1,0 +1,132 @@
+//! What had no answer when its channel ended is published again.
+
+use std::{collections::HashSet, time::Duration};
+
+use algedonic_amqp::Amqp;
+use algedonic_transport::{Outcome, Transport};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use crate::{
+    proxy::behind_a_proxy,
+    support::{config_of, ctl, message, next, node, prefix_of, receive, soon, up},
+};
+
+/// Cut again and again while it publishes, a broker that comes back in time gets every message, and every
+/// receiver who leaves out repetitions has them in the order of their sending.
+#[tokio::test(flavor = "multi_thread")]
+async fn cuts_leave_no_outcome_unknown_and_keep_the_order() {
+    const MESSAGES: usize = 3000;
+    let (config, mut proxy) = behind_a_proxy().await;
+    let amqp = Amqp::new(config.queue("q").prefetch(1000)).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    let mut sent = Vec::new();
+    let mut outcomes = FuturesUnordered::new();
+    let mut cuts = 0;
+    for number in 0..MESSAGES {
+        let message = message("a");
+        let id = message.metadata.id;
+        let outcome = amqp.send(message);
+        outcomes.push(async move { (id, outcome.await) });
+        sent.push(id);
+        if number % 500 == 250 {
+            // Many are under way now.
+            proxy.cut();
+            proxy.open().await;
+            cuts += 1;
+            up(&amqp).await;
+        }
+        while outcomes.len() > 200 {
+            let (id, outcome) = soon("an outcome", outcomes.next()).await.expect("some");
+            keep(&mut sent, id, outcome);
+        }
+    }
+    while let Some((id, outcome)) = soon("an outcome", outcomes.next()).await {
+        keep(&mut sent, id, outcome);
+    }
+    assert_eq!(cuts, 6);
+    let mut seen = HashSet::new();
+    let mut arrived = Vec::new();
+    while seen.len() < sent.len() {
+        let delivery = next(&mut arrivals).await;
+        let id = delivery.message().metadata.id;
+        if seen.insert(id) {
+            arrived.push(id);
+        }
+        delivery.ack();
+    }
+    let refused = MESSAGES - sent.len();
+    println!(
+        "{} confirmed, {refused} refused over {cuts} cuts",
+        sent.len()
+    );
+    assert!(sent.len() > MESSAGES / 2);
+    assert!(arrived == sent, "the order is another one");
+}
+
+/// Confirmed, or not sent at all: then it is not expected.
+fn keep<T>(
+    sent: &mut Vec<algedonic_transport::EventId>,
+    id: algedonic_transport::EventId,
+    outcome: Result<Outcome, T>,
+) {
+    match outcome {
+        Ok(outcome) => assert_eq!(outcome, Outcome::Confirmed),
+        Err(_) => sent.retain(|one| *one != id),
+    }
+}
+
+/// The broker closes the channel over a message that this user may not send. Its neighbours do not feel it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_broker_refuses_costs_its_neighbours_nothing() {
+    let node = node().await;
+    let config = config_of(&node);
+    let exchange = format!("{}.events", prefix_of(&config));
+    let amqp = Amqp::new(config.queue("q")).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    let arguments = ["set_topic_permissions", "-p", "/", "guest"];
+    ctl(
+        &node,
+        &[&arguments[..], &[&exchange, "^good", ".*"]].concat(),
+    )
+    .await;
+    // The broker asks no more about what it has allowed on a channel before.
+    ctl(&node, &["close_all_connections", "test"]).await;
+    soon("up again", async {
+        while !amqp.link().is_up() || amqp.link().connects < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let mut outcomes = Vec::new();
+    for number in 0..200 {
+        let bad = number % 50 == 20;
+        let message = message(if bad { "bad" } else { "good" });
+        let id = message.metadata.id;
+        outcomes.push((bad, id, amqp.send(message)));
+    }
+    let mut good = Vec::new();
+    for (bad, id, outcome) in outcomes {
+        let outcome = soon("an outcome", outcome).await.expect("handed over");
+        if bad {
+            let told = matches!(&outcome, Outcome::Rejected { reason } if reason.contains("ACCESS_REFUSED"));
+            assert!(told, "{outcome}");
+        } else {
+            assert_eq!(outcome, Outcome::Confirmed);
+            good.push(id);
+        }
+    }
+    let mut seen = HashSet::new();
+    let mut arrived = Vec::new();
+    while arrived.len() < good.len() {
+        let delivery = next(&mut arrivals).await;
+        let id = delivery.message().metadata.id;
+        if seen.insert(id) {
+            arrived.push(id);
+        }
+        delivery.ack();
+    }
+    assert!(arrived == good, "the order is another one");
+    assert!(amqp.link().is_up(), "{}", amqp.link());
+}

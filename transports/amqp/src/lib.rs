@@ -109,13 +109,16 @@ mod consumer;
 mod env;
 mod error;
 mod gate;
+mod greeting;
 mod lanes;
 mod link;
 mod phase;
 mod publisher;
 mod socket;
+mod stream;
 mod supervisor;
 mod tally;
+mod tls;
 mod topology;
 mod transport;
 mod uri;
@@ -123,6 +126,8 @@ mod window;
 mod wire;
 
 pub use self::{
-    config::{AmqpConfig, QueueType},
+    config::{AmqpConfig, QueueType, TopologyMode},
+    tls::Tls,
+    topology::Purpose,
     transport::Amqp,
 };

@@ -2,25 +2,32 @@
 
 use std::{
     future::poll_fn,
+    net::SocketAddr,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use algedonic_transport::Error;
+use algedonic_transport::{Error, ErrorKind};
 use async_compat::CompatExt;
 use futures_core::Stream;
 use lapin::{
     AsyncTcpStream, Channel, Connection, ConnectionProperties, ConnectionStatus, Event,
-    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
+    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism},
 };
-use tokio::time::{Instant, interval, timeout, timeout_at};
+use tokio::{
+    net::lookup_host,
+    time::{Instant, interval, timeout, timeout_at},
+};
 
 use crate::{
     AmqpConfig,
-    error::{During, classify, lost, timed_out, unreachable},
+    config::Address,
+    error::{During, all_failed, classify, lost, misdirected, timed_out, unreachable, unresolved},
+    greeting::Version,
     part::{Part, Way},
     socket::{Cutter, dial},
+    stream::{Clear, Overheard, runtime},
 };
 
 /// A connection. Dropped, it is cut.
@@ -28,6 +35,7 @@ pub(crate) struct Session {
     connection: Connection,
     during: During,
     subject: String,
+    version: Option<Version>,
     _cutter: Cutter,
 }
 
@@ -52,6 +60,17 @@ impl Deadline {
         Self {
             at: Instant::now() + allowed,
             allowed,
+        }
+    }
+
+    /// What one of `parts` may take that come one after the other, when `done` of them are over: an
+    /// equal part, and what those have left over.
+    fn share(self, parts: usize, done: usize) -> Self {
+        let of = |parts: usize| u32::try_from(parts.max(1)).unwrap_or(u32::MAX);
+        let left = self.at.saturating_duration_since(Instant::now());
+        Self {
+            at: Instant::now() + left / of(parts - done),
+            allowed: self.allowed / of(parts),
         }
     }
 
@@ -118,38 +137,82 @@ impl Changes {
 
 impl Session {
     /// Connects within the configured deadline, which covers name resolution, TCP, TLS and the
-    /// handshake. Cancelled or late, it leaves neither socket nor thread behind.
+    /// handshake, at every address together. Cancelled or late, it leaves neither socket nor thread
+    /// behind.
     pub(crate) async fn open(config: &AmqpConfig, part: Part) -> Result<(Self, Changes), Error> {
-        let uri = &config.uri;
-        let subject = format!(
-            "user {} at {}:{}, vhost {}",
-            uri.username.escape_debug(),
-            uri.host,
-            uri.port,
-            uri.vhost.escape_debug()
-        );
-        let deadline = config.connect_timeout;
-        match timeout(deadline, open(config, part, &subject)).await {
-            Err(_) => Err(timed_out(During::Connect, &subject, deadline)),
-            Ok(Err(error)) => Err(error),
-            Ok(Ok((connection, cutter))) => {
-                let during = part.during();
-                let subject = format!("{}:{}", uri.host, uri.port);
-                let changes = Changes {
-                    events: Box::pin(connection.events_listener()),
-                    status: connection.status().clone(),
-                    during,
-                    subject: subject.clone(),
-                };
-                let session = Self {
-                    connection,
-                    during,
-                    subject,
-                    _cutter: cutter,
-                };
-                Ok((session, changes))
+        let addresses = config.addresses()?;
+        let deadline = Deadline::within(config.connect_timeout);
+        let mut errors = Vec::new();
+        for (done, address) in addresses.iter().enumerate() {
+            let share = deadline.share(addresses.len(), done);
+            match Self::open_at(config, part, address, share).await {
+                // All of a cluster know the same users.
+                Err(error) if error.kind() == ErrorKind::Denied => return Err(error),
+                Err(error) => errors.push(error),
+                opened => return opened,
             }
         }
+        Err(all_failed(errors))
+    }
+
+    /// Connects to one address by its name, which may stand for several by number.
+    async fn open_at(
+        config: &AmqpConfig,
+        part: Part,
+        address: &Address,
+        deadline: Deadline,
+    ) -> Result<(Self, Changes), Error> {
+        let subject = subject(config, &address.to_string());
+        let host = address.host.as_str();
+        let found = deadline
+            .await_step(During::Connect, &subject, lookup_host((host, address.port)))
+            .await?
+            .map_err(|error| unresolved(&subject, host, error))?;
+        let found: Vec<SocketAddr> = found.collect();
+        let mut errors = Vec::new();
+        for (done, at) in found.iter().enumerate() {
+            let subject = match found.len() {
+                1 => subject.clone(),
+                _ => self::subject(config, &format!("{address} ({})", at.ip())),
+            };
+            let share = deadline.share(found.len(), done);
+            let opening = open(config, part, (host, *at), &subject);
+            let opened = share.await_step(During::Connect, &subject, opening).await;
+            match opened.flatten() {
+                Err(error) if error.kind() == ErrorKind::Denied => return Err(error),
+                Err(error) => errors.push(error),
+                Ok(opened) => return Ok(Self::new(opened, part, address)),
+            }
+        }
+        Err(all_failed(errors))
+    }
+
+    fn new(
+        (connection, cutter, version): Opened,
+        part: Part,
+        address: &Address,
+    ) -> (Self, Changes) {
+        let during = part.during();
+        let subject = address.to_string();
+        let changes = Changes {
+            events: Box::pin(connection.events_listener()),
+            status: connection.status().clone(),
+            during,
+            subject: subject.clone(),
+        };
+        let session = Self {
+            connection,
+            during,
+            subject,
+            version,
+            _cutter: cutter,
+        };
+        (session, changes)
+    }
+
+    /// Which RabbitMQ is at the other end, if it has said so.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.version
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -183,59 +246,102 @@ impl Session {
     }
 }
 
+type Opened = (Connection, Cutter, Option<Version>);
+
+fn subject(config: &AmqpConfig, at: &str) -> String {
+    let user = match &config.tls {
+        Some(tls) if tls.external => "user of the certificate".to_owned(),
+        _ => format!("user {}", config.uri.username.escape_debug()),
+    };
+    format!("{user} at {at}, vhost {}", config.uri.vhost.escape_debug())
+}
+
 async fn open(
     config: &AmqpConfig,
     part: Part,
+    (host, at): (&str, SocketAddr),
     subject: &str,
-) -> Result<(Connection, Cutter), Error> {
-    let uri = &config.uri;
-    let (stream, cutter) = dial(&uri.host, uri.port, 2 * config.heartbeat)
+) -> Result<Opened, Error> {
+    let in_the_clear = !config.uri.tls && !at.ip().to_canonical().is_loopback();
+    if in_the_clear && !config.allow_plaintext_login {
+        return Err(misdirected(subject, at));
+    }
+    let cipher = Cipher::new(config, host, subject).await?;
+    let (stream, cutter) = dial(at, 2 * config.heartbeat)
         .await
         .map_err(|error| unreachable(subject, error))?;
     let name = format!("algedonic {}.{} {part}", config.prefix, config.queue);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let runtime = lapin::runtime::default_runtime()
-        .map_err(|error| classify(During::Connect, subject, &error))?;
+    let version = Arc::new(OnceLock::new());
+    let said = version.clone();
     let stream = Mutex::new(Some(stream));
     let connection = Connection::connector(
         lapin_uri(config, part),
-        runtime,
-        async move |uri, _| {
+        runtime(),
+        async move |_, _| {
             // Asked for a second stream, lapin is reconnecting; that is our business.
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
             let stream = stream.ok_or(lapin::ErrorKind::FutureCompleted)?;
-            let stream = AsyncTcpStream::Plain(stream.compat());
-            encrypt(stream, &uri).await
+            let stream = cipher
+                .encrypt(AsyncTcpStream::Plain(stream.compat()))
+                .await?;
+            Ok(AsyncTcpStream::Plain(Overheard::new(stream, said.clone())))
         },
         properties,
     )
     .await
     .map_err(|error| classify(During::Connect, subject, &error))?;
-    Ok((connection, cutter))
+    Ok((connection, cutter, version.get().copied()))
 }
 
-type Socket = AsyncTcpStream<async_compat::Compat<tokio::net::TcpStream>>;
+/// What encrypts a connection, or does not.
+enum Cipher {
+    None,
+    #[cfg(feature = "tls")]
+    Tls(lapin::tcp::RustlsConnector, String),
+}
 
 #[cfg(feature = "tls")]
-async fn encrypt(stream: Socket, uri: &AMQPUri) -> lapin::Result<Socket> {
-    match uri.scheme {
-        AMQPScheme::AMQP => Ok(stream),
-        AMQPScheme::AMQPS => {
-            let config = lapin::tcp::OwnedTLSConfig::default();
-            Ok(stream
-                .into_tls(&uri.authority.host, config.as_ref())
-                .await?)
+impl Cipher {
+    async fn new(config: &AmqpConfig, host: &str, subject: &str) -> Result<Self, Error> {
+        if !config.uri.tls {
+            return Ok(Self::None);
+        }
+        let tls = config.tls.clone().unwrap_or_default();
+        // Made anew each time: it reads files, which may have been renewed.
+        let connector = tokio::task::spawn_blocking(move || tls.connector()).await;
+        let connector = connector
+            .map_err(|error| lost(During::Connect, format!("{subject}: {error}")))
+            .flatten()?;
+        Ok(Self::Tls(connector, host.to_owned()))
+    }
+
+    async fn encrypt(&self, stream: Clear) -> lapin::Result<Clear> {
+        match self {
+            Self::None => Ok(stream),
+            Self::Tls(connector, host) => Ok(stream.into_rustls(connector, host).await?),
         }
     }
 }
 
 #[cfg(not(feature = "tls"))]
 #[expect(clippy::unused_async, reason = "it has the shape of the one with TLS")]
-async fn encrypt(stream: Socket, uri: &AMQPUri) -> lapin::Result<Socket> {
-    match uri.scheme {
-        AMQPScheme::AMQP => Ok(stream),
+impl Cipher {
+    async fn new(config: &AmqpConfig, _: &str, subject: &str) -> Result<Self, Error> {
         // The configuration refuses it; never fall through to speaking in the clear.
-        AMQPScheme::AMQPS => Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into()),
+        if config.uri.tls {
+            return Err(
+                Error::permanent(ErrorKind::Unsupported, "connect to RabbitMQ")
+                    .with_detail(format!("{subject}: this build has no TLS")),
+            );
+        }
+        Ok(Self::None)
+    }
+
+    async fn encrypt(&self, stream: Clear) -> lapin::Result<Clear> {
+        match self {
+            Self::None => Ok(stream),
+        }
     }
 }
 
@@ -247,6 +353,7 @@ fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {
         Way::Publish => 32 * 1024,
         Way::Consume => 128 * 1024,
     };
+    let external = config.tls.as_ref().is_some_and(|tls| tls.external);
     AMQPUri {
         scheme: if uri.tls {
             AMQPScheme::AMQPS
@@ -254,9 +361,16 @@ fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {
             AMQPScheme::AMQP
         },
         authority: AMQPAuthority {
-            userinfo: AMQPUserInfo {
-                username: uri.username.clone(),
-                password: uri.password.clone(),
+            userinfo: if external {
+                AMQPUserInfo {
+                    username: String::new(),
+                    password: String::new(),
+                }
+            } else {
+                AMQPUserInfo {
+                    username: uri.username.clone(),
+                    password: uri.password.clone(),
+                }
             },
             host: uri.host.clone(),
             port: uri.port,
@@ -265,6 +379,7 @@ fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {
         query: AMQPQueryString {
             frame_max: Some(uri.frame_max.unwrap_or(frame_max)),
             channel_max: uri.channel_max,
+            auth_mechanism: external.then_some(SASLMechanism::External),
             heartbeat: Some(u16::try_from(config.heartbeat.as_secs()).unwrap_or(u16::MAX)),
             ..AMQPQueryString::default()
         },

@@ -109,12 +109,15 @@ mod consumer;
 mod consuming;
 mod env;
 mod error;
+mod greeting;
 mod link;
 mod part;
 mod phase;
 mod publishing;
 mod socket;
+mod stream;
 mod tally;
+mod tls;
 mod topology;
 mod transport;
 mod uri;
@@ -122,6 +125,8 @@ mod window;
 mod wire;
 
 pub use self::{
-    config::{AmqpConfig, QueueType},
+    config::{AmqpConfig, QueueType, TopologyMode},
+    tls::Tls,
+    topology::Purpose,
     transport::Amqp,
 };

@@ -1,6 +1,10 @@
 //! How is the TCP connection opened, and how is it cut?
 
-use std::{io, net::Shutdown, time::Duration};
+use std::{
+    io,
+    net::{Shutdown, SocketAddr},
+    time::Duration,
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -17,14 +21,10 @@ impl Drop for Cutter {
     }
 }
 
-/// Connects to any address of the host. `silence` is how long the peer's system may leave data
-/// unacknowledged before the connection counts as dead.
-pub(crate) async fn dial(
-    host: &str,
-    port: u16,
-    silence: Duration,
-) -> io::Result<(TcpStream, Cutter)> {
-    let stream = TcpStream::connect((host, port)).await?;
+/// Connects to this address. `silence` is how long the peer's system may leave data unacknowledged
+/// before the connection counts as dead.
+pub(crate) async fn dial(to: SocketAddr, silence: Duration) -> io::Result<(TcpStream, Cutter)> {
+    let stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     // The system counts in whole seconds, and refuses zero.

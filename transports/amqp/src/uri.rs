@@ -127,7 +127,8 @@ fn refuse(rule: impl Into<std::borrow::Cow<'static, str>>) -> Error {
         .with_detail(format!("url: {rule}"))
 }
 
-fn split_address(address: &str) -> Result<(String, Option<u16>), Error> {
+/// Takes `host`, `host:port`, `[IPv6 address]` or `[IPv6 address]:port` apart.
+pub(crate) fn split_address(address: &str) -> Result<(String, Option<u16>), Error> {
     let bad_port = |_| refuse("the port must be a number from 1 to 65535");
     let (host, port) = if let Some(rest) = address.strip_prefix('[') {
         let (host, rest) = rest

@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
-use algedonic_transport::{Error, ErrorKind, EventId, Key};
+use algedonic_transport::{Error, ErrorKind, EventId};
 
-use crate::{backoff::Pauses, uri::Uri};
+use crate::{Tls, backoff::Pauses, uri::Uri};
+
+mod addresses;
+mod queues;
+mod security;
+mod validate;
+
+pub use queues::{QueueType, TopologyMode};
+pub(crate) use {addresses::Address, security::is_loopback};
 
 /// How the transport reaches RabbitMQ, and the names and limits it uses there.
 ///
@@ -16,7 +24,14 @@ use crate::{backoff::Pauses, uri::Uri};
 /// |---|---|---|
 /// | [`prefix`](Self::prefix) | `algedonic` | a key of at most 100 bytes, not `amq` |
 /// | [`queue`](Self::queue) | anonymous | at most 100 bytes, no control characters |
+/// | [`exchange`](Self::exchange) | `{prefix}.events` … | a key of at most 100 bytes, not `amq` |
 /// | [`queue_type`](Self::queue_type) | quorum | |
+/// | [`topology_mode`](Self::topology_mode) | declare | expect needs a `queue` name |
+/// | [`message_ttl`](Self::message_ttl) | none | 1 s to 30 days |
+/// | [`max_length`](Self::max_length) | none | at least 1 |
+/// | [`fallback`](Self::fallback) | none | at most 15 addresses |
+/// | [`tls`](Self::tls) | the system's authorities | with `amqps://` only |
+/// | [`allow_plaintext_login`](Self::allow_plaintext_login) | no | |
 /// | [`connect_timeout`](Self::connect_timeout) | 5 s | 100 ms to 5 min |
 /// | [`heartbeat`](Self::heartbeat) | 10 s | whole seconds, 1 s to 1 h |
 /// | [`confirm_timeout`](Self::confirm_timeout) | 5 s | 10 ms to less than 2 heartbeats |
@@ -33,7 +48,14 @@ pub struct AmqpConfig {
     pub(crate) prefix: String,
     pub(crate) queue: String,
     pub(crate) anonymous: bool,
+    pub(crate) exchanges: [Option<String>; 3],
     pub(crate) queue_type: QueueType,
+    pub(crate) topology_mode: TopologyMode,
+    pub(crate) message_ttl: Option<Duration>,
+    pub(crate) max_length: Option<u32>,
+    pub(crate) fallbacks: Vec<String>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) allow_plaintext_login: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) confirm_timeout: Duration,
@@ -43,26 +65,6 @@ pub struct AmqpConfig {
     pub(crate) window: usize,
     pub(crate) prefetch: u16,
     pub(crate) max_body_bytes: usize,
-}
-
-/// The kind of queue that holds messages for this instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum QueueType {
-    /// Replicated where there is a cluster, and on disk before a confirm. The default.
-    #[default]
-    Quorum,
-    /// On one node; a confirm may come before the disk has the message.
-    Classic,
-}
-
-impl QueueType {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Quorum => "quorum",
-            Self::Classic => "classic",
-        }
-    }
 }
 
 impl AmqpConfig {
@@ -97,7 +99,14 @@ impl AmqpConfig {
             prefix: "algedonic".to_owned(),
             queue: EventId::new().to_string(),
             anonymous: true,
+            exchanges: [None, None, None],
             queue_type: QueueType::default(),
+            topology_mode: TopologyMode::default(),
+            message_ttl: None,
+            max_length: None,
+            fallbacks: Vec::new(),
+            tls: None,
+            allow_plaintext_login: false,
             confirm_timeout: Duration::from_secs(5),
             reconnect: Pauses::UpTo(Duration::from_secs(30)),
             publish_connections: 1,
@@ -134,12 +143,6 @@ impl AmqpConfig {
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.queue = queue.into();
         self.anonymous = false;
-        self
-    }
-
-    /// The kind of queue to declare. A queue keeps its kind: a change needs a new name.
-    pub fn queue_type(mut self, queue_type: QueueType) -> Self {
-        self.queue_type = queue_type;
         self
     }
 
@@ -218,93 +221,15 @@ impl AmqpConfig {
         self.max_body_bytes = bytes;
         self
     }
-
-    pub(crate) fn validate(&self) -> Result<(), Error> {
-        let refuse = |text: String| {
-            Err(
-                Error::permanent(ErrorKind::Misconfigured, "accept the AMQP configuration")
-                    .with_detail(text),
-            )
-        };
-        if let Err(error) = Key::new(&self.prefix) {
-            return refuse(format!("prefix: {error}"));
-        }
-        for (field, name) in [("prefix", &self.prefix), ("queue", &self.queue)] {
-            if name.is_empty() || name.len() > 100 || name.contains(char::is_control) {
-                return refuse(format!(
-                    "{field}: must be 1 to 100 bytes without control characters"
-                ));
-            }
-        }
-        if self.prefix.split('.').next() == Some("amq") {
-            return refuse("prefix: must not begin with amq, which is the broker's own".to_owned());
-        }
-        let within = |field: &str, value: Duration, least: Duration, most: Duration| {
-            if value < least || value > most {
-                refuse(format!(
-                    "{field}: must be {least:?} to {most:?}, not {value:?}"
-                ))
-            } else {
-                Ok(())
-            }
-        };
-        let millis = Duration::from_millis;
-        within(
-            "connect_timeout",
-            self.connect_timeout,
-            millis(100),
-            millis(300_000),
-        )?;
-        within("heartbeat", self.heartbeat, millis(1000), millis(3_600_000))?;
-        if self.heartbeat.subsec_nanos() != 0 {
-            return refuse("heartbeat: must be whole seconds".to_owned());
-        }
-        within(
-            "confirm_timeout",
-            self.confirm_timeout,
-            millis(10),
-            2 * self.heartbeat,
-        )?;
-        if self.confirm_timeout == 2 * self.heartbeat {
-            return refuse("confirm_timeout: must be less than 2 x heartbeat".to_owned());
-        }
-        match &self.reconnect {
-            Pauses::UpTo(cap) => within("max_backoff", *cap, millis(100), millis(3_600_000))?,
-            Pauses::Exactly(pauses) if pauses.is_empty() => {
-                return refuse("backoff_schedule: needs at least one pause".to_owned());
-            }
-            Pauses::Exactly(pauses) => pauses.iter().try_for_each(|pause| {
-                within("backoff_schedule", *pause, millis(10), millis(3_600_000))
-            })?,
-        }
-        for (field, value, most) in [
-            ("window", self.window, 4096),
-            ("prefetch", usize::from(self.prefetch), 2000),
-            ("publish_connections", self.publish_connections, 16),
-            ("max_body_bytes", self.max_body_bytes, 16 * 1024 * 1024),
-            (
-                "max_unconfirmed_bytes",
-                self.max_unconfirmed_bytes,
-                1024 * 1024 * 1024,
-            ),
-        ] {
-            if value == 0 || value > most {
-                return refuse(format!("{field}: must be 1 to {most}, not {value}"));
-            }
-        }
-        if self.max_unconfirmed_bytes < self.max_body_bytes {
-            return refuse("max_unconfirmed_bytes: must be at least max_body_bytes".to_owned());
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Purpose;
 
     fn config() -> AmqpConfig {
-        AmqpConfig::new("amqp://user:canary@host").expect("valid")
+        AmqpConfig::new("amqp://user:canary@localhost").expect("valid")
     }
 
     #[test]
@@ -323,6 +248,14 @@ mod tests {
             ("queue", config().queue("q".repeat(101))),
             ("queue", config().queue("a\u{1b}b")),
             ("queue", config().queue("")),
+            ("exchange", config().exchange(Purpose::Events, "a..b")),
+            ("exchange", config().exchange(Purpose::Signals, "amq.topic")),
+            (
+                "topology_mode",
+                config().topology_mode(TopologyMode::Expect),
+            ),
+            ("message_ttl", config().message_ttl(Some(second / 2))),
+            ("max_length", config().max_length(Some(0))),
             ("connect_timeout", config().connect_timeout(Duration::ZERO)),
             ("heartbeat", config().heartbeat(second / 2)),
             (
@@ -359,14 +292,5 @@ mod tests {
         let config = AmqpConfig::new("amqp://h?heartbeat=3&connection_timeout=250").expect("valid");
         assert_eq!(config.heartbeat, Duration::from_secs(3));
         assert_eq!(config.connect_timeout, Duration::from_millis(250));
-    }
-
-    #[test]
-    #[cfg(not(feature = "tls"))]
-    fn without_tls_amqps_is_refused_with_advice() {
-        let error = AmqpConfig::new("amqps://u:canary@h").expect_err("no TLS in this build");
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("amqp-tls"));
-        assert!(!format!("{error:?}").contains("canary"));
     }
 }

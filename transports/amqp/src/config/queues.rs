@@ -1,0 +1,69 @@
+//! What are the queues like, and to whom do they belong?
+
+use std::time::Duration;
+
+use super::AmqpConfig;
+
+/// The kind of queue that holds messages for this instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum QueueType {
+    /// Replicated where there is a cluster, and on disk before a confirm. The default.
+    #[default]
+    Quorum,
+    /// On one node; a confirm may come before the disk has the message.
+    Classic,
+}
+
+impl QueueType {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Quorum => "quorum",
+            Self::Classic => "classic",
+        }
+    }
+}
+
+/// Who makes the exchanges, the queues and the bindings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TopologyMode {
+    /// This transport declares them whenever it connects. The default.
+    #[default]
+    Declare,
+    /// Whoever runs the broker does. The transport declares nothing and needs no *configure*
+    /// permission; it looks whether exchanges and queues are there, and tells what is missing as a
+    /// permanent error. Bindings cannot be looked at over AMQP, nor can the arguments of a queue:
+    /// [`AmqpConfig::definitions`] lists all of it in the form that RabbitMQ imports. Needs a
+    /// [`queue`](AmqpConfig::queue) name.
+    Expect,
+}
+
+impl AmqpConfig {
+    /// The kind of queue to declare. A queue keeps its kind: a change needs a new name.
+    pub fn queue_type(mut self, queue_type: QueueType) -> Self {
+        self.queue_type = queue_type;
+        self
+    }
+
+    /// Who makes the exchanges, the queues and the bindings.
+    pub fn topology_mode(mut self, mode: TopologyMode) -> Self {
+        self.topology_mode = mode;
+        self
+    }
+
+    /// How long a message may wait in the queue of this instance before it is dead-lettered; `None`
+    /// for ever. Fixed when the queue is made: a change needs a new name, or a policy on the broker.
+    pub fn message_ttl(mut self, ttl: Option<Duration>) -> Self {
+        self.message_ttl = ttl;
+        self
+    }
+
+    /// How many messages may wait in the queue of this instance before the oldest are dead-lettered;
+    /// `None` for any number. Fixed when the queue is made, like
+    /// [`message_ttl`](Self::message_ttl).
+    pub fn max_length(mut self, messages: Option<u32>) -> Self {
+        self.max_length = messages;
+        self
+    }
+}

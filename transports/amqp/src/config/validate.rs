@@ -1,0 +1,193 @@
+//! Which settings cannot work, alone or together?
+
+use std::time::Duration;
+
+use algedonic_transport::{Error, ErrorKind, Key};
+
+use super::{AmqpConfig, TopologyMode, is_loopback};
+use crate::{Purpose, backoff::Pauses};
+
+/// What lapin keeps in a short string.
+const SHORT: usize = 255;
+
+pub(super) fn refusal(text: String) -> Error {
+    Error::permanent(ErrorKind::Misconfigured, "accept the AMQP configuration").with_detail(text)
+}
+
+fn refuse(text: impl Into<String>) -> Result<(), Error> {
+    Err(refusal(text.into()))
+}
+
+fn within(field: &str, value: Duration, least: Duration, most: Duration) -> Result<(), Error> {
+    if value < least || value > most {
+        return refuse(format!(
+            "{field}: must be {least:?} to {most:?}, not {value:?}"
+        ));
+    }
+    Ok(())
+}
+
+/// What begins a name on the broker, or is one.
+fn check_name(field: &str, name: &str) -> Result<(), Error> {
+    if let Err(error) = Key::new(name) {
+        return refuse(format!("{field}: {error}"));
+    }
+    check_text(field, name)?;
+    if name.split('.').next() == Some("amq") {
+        return refuse(format!(
+            "{field}: must not begin with amq, which is the broker's own"
+        ));
+    }
+    Ok(())
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), Error> {
+    if text.is_empty() || text.len() > 100 || text.contains(char::is_control) {
+        return refuse(format!(
+            "{field}: must be 1 to 100 bytes without control characters"
+        ));
+    }
+    Ok(())
+}
+
+impl AmqpConfig {
+    /// Refuses what lapin or the broker would choke on, and what would tell a secret.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        self.check_names()?;
+        self.check_login()?;
+        self.check_queues()?;
+        self.check_limits()
+    }
+
+    fn check_names(&self) -> Result<(), Error> {
+        check_name("prefix", &self.prefix)?;
+        check_text("queue", &self.queue)?;
+        for name in self.exchanges.iter().flatten() {
+            check_name("exchange", name)?;
+        }
+        // Or one lane would hear the other.
+        let [events, signals, commands] = [Purpose::Events, Purpose::Signals, Purpose::Commands]
+            .map(|purpose| self.exchange_name(purpose));
+        if events == signals || signals == commands || commands == events {
+            return refuse("exchange: events, signals and commands need one each");
+        }
+        // Longer ones make lapin panic.
+        if self.uri.vhost.is_empty()
+            || self.uri.vhost.len() > SHORT
+            || self.uri.vhost.contains(char::is_control)
+        {
+            return refuse("vhost: must be 1 to 255 bytes without control characters");
+        }
+        Ok(())
+    }
+
+    fn check_login(&self) -> Result<(), Error> {
+        let addresses = self.addresses()?;
+        if addresses.len() > 16 {
+            return refuse("fallback: at most 15 addresses");
+        }
+        for address in &addresses {
+            let named = |c: char| c.is_ascii_alphanumeric() || "-_.:%".contains(c);
+            if address.host.is_empty() || !address.host.chars().all(named) {
+                return refuse("host: must be a host name or an IP address");
+            }
+        }
+        // A NUL is what parts them when they are sent.
+        if self.uri.username.contains('\0') || self.uri.password.contains('\0') {
+            return refuse("user and password must not hold a NUL");
+        }
+        match &self.tls {
+            Some(_) if !self.uri.tls => {
+                return refuse("tls: there is none with amqp://; the URL must begin with amqps://");
+            }
+            Some(tls) if tls.external && tls.identity.is_none() => {
+                return refuse(
+                    "tls: external() logs in by a certificate, and there is no identity",
+                );
+            }
+            _ => {}
+        }
+        #[cfg(feature = "tls")]
+        if self.uri.tls {
+            self.tls.clone().unwrap_or_default().connector()?;
+        }
+        let open = addresses.iter().find(|address| !is_loopback(&address.host));
+        if let Some(address) = open
+            && !self.uri.tls
+            && !self.allow_plaintext_login
+        {
+            return Err(refusal(format!(
+                "the password would be sent to {address} in the clear"
+            ))
+            .with_advice(
+                "use amqps://, or set allow_plaintext_login for a network that is private",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_queues(&self) -> Result<(), Error> {
+        if self.topology_mode == TopologyMode::Expect && self.anonymous {
+            return refuse("topology_mode: queues that others make need a name; set queue");
+        }
+        if let Some(ttl) = self.message_ttl {
+            let day = Duration::from_secs(24 * 60 * 60);
+            within("message_ttl", ttl, Duration::from_secs(1), 30 * day)?;
+        }
+        if self.max_length == Some(0) {
+            return refuse("max_length: must be at least 1");
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), Error> {
+        let millis = Duration::from_millis;
+        within(
+            "connect_timeout",
+            self.connect_timeout,
+            millis(100),
+            millis(300_000),
+        )?;
+        within("heartbeat", self.heartbeat, millis(1000), millis(3_600_000))?;
+        if self.heartbeat.subsec_nanos() != 0 {
+            return refuse("heartbeat: must be whole seconds".to_owned());
+        }
+        within(
+            "confirm_timeout",
+            self.confirm_timeout,
+            millis(10),
+            2 * self.heartbeat,
+        )?;
+        if self.confirm_timeout == 2 * self.heartbeat {
+            return refuse("confirm_timeout: must be less than 2 x heartbeat".to_owned());
+        }
+        match &self.reconnect {
+            Pauses::UpTo(cap) => within("max_backoff", *cap, millis(100), millis(3_600_000))?,
+            Pauses::Exactly(pauses) if pauses.is_empty() => {
+                return refuse("backoff_schedule: needs at least one pause");
+            }
+            Pauses::Exactly(pauses) => pauses.iter().try_for_each(|pause| {
+                within("backoff_schedule", *pause, millis(10), millis(3_600_000))
+            })?,
+        }
+        for (field, value, most) in [
+            ("window", self.window, 4096),
+            ("prefetch", usize::from(self.prefetch), 2000),
+            ("publish_connections", self.publish_connections, 16),
+            ("max_body_bytes", self.max_body_bytes, 16 * 1024 * 1024),
+            (
+                "max_unconfirmed_bytes",
+                self.max_unconfirmed_bytes,
+                1024 * 1024 * 1024,
+            ),
+        ] {
+            if value == 0 || value > most {
+                return refuse(format!("{field}: must be 1 to {most}, not {value}"));
+            }
+        }
+        if self.max_unconfirmed_bytes < self.max_body_bytes {
+            return refuse("max_unconfirmed_bytes: must be at least max_body_bytes");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! What has to be on the broker for one lane, and does the broker's version understand it?
+//!
+//! What outlives a connection is the same on every version: a broker that is upgraded must not find
+//! that its own queues differ from what is declared. What differs from version to version is met like
+//! this:
+//!
+//! | | RabbitMQ 3.10 to 3.13 | 4.0 to 4.2 | from 4.3 | here |
+//! |---|---|---|---|---|
+//! | deliveries of one message, quorum queue | unlimited | 20 | 20 failed ones | always said: 1,000 |
+//! | queue neither durable nor exclusive | accepted | deprecated | refused | never declared: all are durable |
+//! | priorities, quorum queue | none | two classes | 0 to 31 | not relied on: a lane has its own queue |
+//! | `x-max-priority`, quorum queue | refused | | ignored | never declared |
+//! | prefetch of a whole channel | accepted | deprecated | deprecated | not used |
+//! | unknown argument | accepted silently | | | checked before it is declared |
+
+use algedonic_transport::{Error, ErrorKind, Lane, Pattern};
+
+use super::names::Purpose;
+use crate::{AmqpConfig, QueueType, error::During, greeting::Version};
+
+const MINUTE: i64 = 60_000;
+const HALF_AN_HOUR: i64 = 30 * MINUTE;
+const WEEK: i64 = 7 * 24 * 60 * MINUTE;
+/// After so many deliveries of one message a quorum queue dead-letters it. From 4.0 on that is 20 by
+/// default, and a lost connection counts as one: so many losses are a bad hour, not a bad message.
+const DELIVERY_LIMIT: i64 = 1000;
+const DEAD_LETTERS: i64 = 100_000;
+
+/// A durable queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Queue {
+    pub(super) name: String,
+    pub(super) arguments: Vec<(&'static str, Argument)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Argument {
+    Text(String),
+    Number(i64),
+}
+
+/// What one lane of an instance needs: a durable topic exchange, durable queues, and bindings of the
+/// last of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) exchange: String,
+    /// The one for dead letters first.
+    pub(super) queues: Vec<Queue>,
+    pub(super) bindings: Vec<Pattern>,
+}
+
+impl Plan {
+    /// For an instance that only publishes on `lane`.
+    pub(super) fn to_publish(config: &AmqpConfig, lane: Lane) -> Self {
+        Self {
+            exchange: config.exchange_name(lane.into()),
+            queues: Vec::new(),
+            bindings: Vec::new(),
+        }
+    }
+
+    /// For one that receives as well.
+    pub(super) fn to_receive(config: &AmqpConfig, lane: Lane, interest: &[Pattern]) -> Self {
+        let purpose = Purpose::from(lane);
+        let dead = config.dead_letter_queue_name(purpose);
+        let mut letters = arguments(config, 2 * HALF_AN_HOUR);
+        letters.push(("x-message-ttl", Argument::Number(WEEK)));
+        letters.push(("x-max-length", Argument::Number(DEAD_LETTERS)));
+        let mut arguments = arguments(config, HALF_AN_HOUR);
+        arguments.push(("x-dead-letter-exchange", Argument::Text(String::new())));
+        arguments.push(("x-dead-letter-routing-key", Argument::Text(dead.clone())));
+        if let Some(ttl) = config.message_ttl {
+            let millis = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+            arguments.push(("x-message-ttl", Argument::Number(millis)));
+        }
+        if let Some(messages) = config.max_length {
+            arguments.push(("x-max-length", Argument::Number(messages.into())));
+        }
+        Self {
+            queues: vec![
+                Queue {
+                    name: dead,
+                    arguments: letters,
+                },
+                Queue {
+                    name: config.queue_name(purpose),
+                    arguments,
+                },
+            ],
+            bindings: interest.to_vec(),
+            ..Self::to_publish(config, lane)
+        }
+    }
+
+    /// Refuses what a broker of this version would ignore without a word.
+    pub(super) fn check(&self, version: Version) -> Result<(), Error> {
+        let unsupported = |what: &str, since: Option<Version>| {
+            let error = Error::permanent(ErrorKind::Unsupported, During::Declare.operation())
+                .with_detail(format!("{what}: not on RabbitMQ {version}"));
+            match since {
+                Some(since) => {
+                    Err(error.with_advice(format!("it needs RabbitMQ {since} or later")))
+                }
+                None => Err(error),
+            }
+        };
+        for queue in &self.queues {
+            let quorum = queue
+                .arguments
+                .contains(&("x-queue-type", Argument::Text("quorum".to_owned())));
+            for (argument, _) in &queue.arguments {
+                let since = since(argument, quorum);
+                if since.is_none_or(|since| version < since) {
+                    let kind = if quorum { "quorum" } else { "classic" };
+                    let what = format!("{argument} of the {kind} queue {}", queue.name);
+                    return unsupported(&what, since);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From which version on a queue of this type takes the argument.
+fn since(argument: &str, quorum: bool) -> Option<Version> {
+    let all = Version(3, 0, 0);
+    let quorum_queues = Version(3, 8, 0);
+    match argument {
+        "x-queue-type" => Some(quorum_queues),
+        "x-message-ttl" if quorum => Some(Version(3, 10, 0)),
+        "x-delivery-limit" => quorum.then_some(quorum_queues),
+        "x-expires"
+        | "x-message-ttl"
+        | "x-max-length"
+        | "x-dead-letter-exchange"
+        | "x-dead-letter-routing-key" => Some(if quorum { quorum_queues } else { all }),
+        _ => None,
+    }
+}
+
+fn arguments(config: &AmqpConfig, expires: i64) -> Vec<(&'static str, Argument)> {
+    let kind = config.queue_type.as_str().to_owned();
+    let mut arguments = vec![("x-queue-type", Argument::Text(kind))];
+    if config.queue_type == QueueType::Quorum {
+        arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
+    }
+    if config.anonymous {
+        arguments.push(("x-expires", Argument::Number(expires)));
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn config() -> AmqpConfig {
+        let config = AmqpConfig::new("amqp://localhost").expect("valid");
+        config
+            .prefix("p")
+            .message_ttl(Some(Duration::from_secs(3600)))
+    }
+
+    fn plans() -> Vec<Plan> {
+        let mut plans = Vec::new();
+        for config in [
+            config(),
+            config().queue("q").max_length(Some(10_000)),
+            config().queue_type(QueueType::Classic),
+            config().queue("q").queue_type(QueueType::Classic),
+        ] {
+            for lane in [Lane::Event, Lane::Signal] {
+                let pattern = Pattern::new("a.#").expect("a pattern");
+                plans.push(Plan::to_publish(&config, lane));
+                plans.push(Plan::to_receive(&config, lane, &[pattern]));
+            }
+        }
+        plans
+    }
+
+    #[test]
+    fn every_plan_suits_every_version_from_3_10_on() {
+        for plan in plans() {
+            for version in [
+                Version(3, 10, 0),
+                Version(3, 13, 7),
+                Version(4, 0, 5),
+                Version(4, 2, 0),
+                Version(4, 3, 5),
+            ] {
+                plan.check(version).expect("understood");
+            }
+        }
+    }
+
+    #[test]
+    fn an_older_broker_that_would_ignore_an_argument_is_refused_by_name() {
+        let plan = Plan::to_receive(&config(), Lane::Event, &[]);
+        let error = plan
+            .check(Version(3, 9, 29))
+            .expect_err("TTL of quorum queues is of 3.10");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(!error.is_transient());
+        let text = error.to_string();
+        assert!(
+            ["x-message-ttl", "quorum", "3.9.29", "3.10.0"]
+                .iter()
+                .all(|part| text.contains(part)),
+            "{text}"
+        );
+        let mut plan = plan;
+        plan.queues[0]
+            .arguments
+            .push(("x-max-priority", Argument::Number(10)));
+        let error = plan
+            .check(Version(4, 3, 5))
+            .expect_err("ignored on quorum queues");
+        assert!(error.to_string().contains("x-max-priority"), "{error}");
+    }
+
+    #[test]
+    fn every_queue_that_takes_messages_has_one_for_its_dead_letters() {
+        for plan in plans().iter().filter(|plan| !plan.queues.is_empty()) {
+            let [letters, queue] = &plan.queues[..] else {
+                panic!("{plan:?}");
+            };
+            let route = (
+                "x-dead-letter-routing-key",
+                Argument::Text(letters.name.clone()),
+            );
+            assert!(queue.arguments.contains(&route), "{plan:?}");
+            // A queue of dead letters that has one of its own would never come to an end.
+            assert!(
+                letters
+                    .arguments
+                    .iter()
+                    .all(|(name, _)| !name.starts_with("x-dead"))
+            );
+            let bounded = |name| {
+                letters
+                    .arguments
+                    .iter()
+                    .any(|(argument, _)| *argument == name)
+            };
+            assert!(
+                bounded("x-max-length") && bounded("x-message-ttl"),
+                "{plan:?}"
+            );
+        }
+    }
+}

@@ -121,7 +121,7 @@ impl Amqp {
         }
         let lane = index(message.lane);
         let door = &self.lanes[lane];
-        let encoded = wire::encode(message)?;
+        let encoded = wire::encode(message, self.shared.config.wire_form)?;
         if !self.shared.gates[lane].is_open() {
             return Err(self.tally.refusal());
         }

@@ -48,31 +48,9 @@
 //!
 //! # On the wire
 //!
-//! For clients in other languages. The body is the event alone; `content_type` says how it is
-//! encoded. The *lane* of a message is that of the exchange it was published to.
-//!
-//! | property | holds | if it is missing |
-//! |---|---|---|
-//! | `type` | the name of the event | the message is malformed |
-//! | `message_id` | its id, a UUID of 36 characters; other text is hashed to one | a new id: repetitions are not told apart |
-//! | `content_type` | the encoding of the body, such as `application/cbor` | `application/octet-stream` |
-//! | `timestamp` | when it was published, in seconds | now |
-//! | `app_id` | who published it | `unknown` |
-//! | `correlation_id` | the conversation | the message's own id |
-//! | `priority` | 0 to 10 | 0 |
-//! | `delivery_mode` | 2: survives a restart of the broker | it does not |
-//! | `expiration` | never sent, see [Dead letters](#dead-letters); read from others: milliseconds it had left to live when it was sent | see `algedonic-expires` |
-//!
-//! | header | type | holds |
-//! |---|---|---|
-//! | `algedonic-version` | integer | the version of the event's type; absent: 1 |
-//! | `algedonic-origin` | text | the id of the bus that published it, a UUID |
-//! | `algedonic-causation` | text | the id of the event whose handling published it |
-//! | `algedonic-time` | integer | when it was published, in microseconds since 1970; finer than `timestamp` |
-//! | `algedonic-expires` | integer | when it expires, in milliseconds since 1970; it goes before `expiration`, which does not count the time on the way. Absent, and no `expiration` either: it does not expire |
-//! | `traceparent`, `tracestate` | text | W3C trace context |
-//!
-//! Integers of any AMQP type are understood. What cannot be read is dead-lettered.
+//! Any AMQP client can take part: the properties, headers and bodies are documented in [`wire`], and
+//! stay as they are there. [`AmqpConfig::wire_form`] chooses how messages are written; all forms are
+//! read. What cannot be read is dead-lettered.
 //!
 //! # Failure
 //!
@@ -122,11 +100,12 @@ mod topology;
 mod transport;
 mod uri;
 mod window;
-mod wire;
+pub mod wire;
 
 pub use self::{
     config::{AmqpConfig, QueueType, TopologyMode},
     tls::Tls,
     topology::Purpose,
     transport::Amqp,
+    wire::WireForm,
 };

@@ -145,7 +145,7 @@ impl Amqp {
             Lane::Event => &self.events,
             Lane::Signal => &self.signals,
         };
-        let encoded = wire::encode(message.clone())?;
+        let encoded = wire::encode(message.clone(), self.shared.config.wire_form)?;
         let door = entrance.door(&message.metadata.key);
         if !door.gate.load(Ordering::SeqCst) {
             return Err(self.tally.refusal());

@@ -129,6 +129,16 @@ impl BusId {
     pub fn new() -> Self {
         Self(EventId::new())
     }
+
+    /// The 128 bits.
+    pub fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
+
+    /// The id with these 128 bits.
+    pub fn from_u128(bits: u128) -> Self {
+        Self(EventId::from_u128(bits))
+    }
 }
 
 impl fmt::Display for BusId {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use algedonic_transport::{Error, ErrorKind, EventId};
 
-use crate::{Tls, backoff::Pauses, uri::Uri};
+use crate::{Tls, backoff::Pauses, uri::Uri, wire::WireForm};
 
 mod addresses;
 mod queues;
@@ -42,6 +42,7 @@ pub(crate) use {addresses::Address, security::is_loopback};
 /// | [`window`](Self::window) | 512 | 1 to 4096 |
 /// | [`prefetch`](Self::prefetch) | 100 | 1 to 2000 |
 /// | [`max_body_bytes`](Self::max_body_bytes) | 256 KiB | 1 byte to 16 MiB |
+/// | [`wire_form`](Self::wire_form) | open | |
 #[derive(Clone, Debug)]
 pub struct AmqpConfig {
     pub(crate) uri: Uri,
@@ -65,6 +66,7 @@ pub struct AmqpConfig {
     pub(crate) window: usize,
     pub(crate) prefetch: u16,
     pub(crate) max_body_bytes: usize,
+    pub(crate) wire_form: WireForm,
 }
 
 impl AmqpConfig {
@@ -114,6 +116,7 @@ impl AmqpConfig {
             window: 512,
             prefetch: 100,
             max_body_bytes: 256 * 1024,
+            wire_form: WireForm::default(),
         })
     }
 
@@ -219,6 +222,12 @@ impl AmqpConfig {
     /// to [`prefetch`](Self::prefetch) of these on each lane may be in memory at once.
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.max_body_bytes = bytes;
+        self
+    }
+
+    /// How messages are written. Each form is read, whatever this is.
+    pub fn wire_form(mut self, form: WireForm) -> Self {
+        self.wire_form = form;
         self
     }
 }

@@ -16,13 +16,14 @@ use super::{
 use crate::{
     error::{During, lost},
     window::{Fate, Window},
-    wire,
+    wire::{self, WireForm},
 };
 
 /// One confirm channel with what is in flight on it.
 pub(super) struct Pipeline {
     channel: Channel,
     exchange: ShortString,
+    form: WireForm,
     window: Window<(u64, Parcel)>,
     /// The number of the next message on this channel.
     next: u64,
@@ -36,10 +37,11 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(super) fn new(channel: Channel, exchange: ShortString) -> Self {
+    pub(super) fn new(channel: Channel, exchange: ShortString, form: WireForm) -> Self {
         Self {
             channel,
             exchange,
+            form,
             window: Window::new(),
             next: 0,
             failed: Vec::new(),
@@ -66,7 +68,7 @@ impl Pipeline {
     pub(super) fn publish(&mut self, mut parcel: Parcel) {
         let encoded = match parcel.encoded.take() {
             Some(encoded) => encoded,
-            None => match wire::encode(parcel.message.clone()) {
+            None => match wire::encode(parcel.message.clone(), self.form) {
                 Ok(encoded) => encoded,
                 // It was encoded once, by the same rules.
                 Err(error) => return parcel.reject(error.to_string()),

@@ -1,33 +1,30 @@
-//! How does a message look as AMQP properties and body? Pure; the table for authors of foreign
-//! clients is in the documentation of the crate.
+#![doc = include_str!("../../WIRE.md")]
+#![expect(
+    clippy::doc_markdown,
+    reason = "WIRE.md is read as it is, too: CloudEvents without quotes"
+)]
+// How does a message look as AMQP properties and body? Pure, and uses nothing else of this crate: its
+// bench and its fuzzer take it as it is.
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod cloudevents;
+mod compact;
+mod form;
+mod headers;
+mod moment;
+mod open;
+mod rfc3339;
+mod trace;
 
-use algedonic_transport::{
-    CorrelationId, Error, ErrorKind, EventId, Key, Lane, Message, Metadata, Priority, TraceContext,
-};
+use std::{borrow::Cow, time::SystemTime};
+
+use algedonic_transport::{Error, ErrorKind, EventId, Key, Lane, Message};
 use bytes::Bytes;
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, FieldTable, LongString, ShortString},
-};
+use lapin::{BasicProperties, types::ShortString};
 
-const VERSION: &str = "algedonic-version";
-const ORIGIN: &str = "algedonic-origin";
-const CAUSATION: &str = "algedonic-causation";
-const TIME: &str = "algedonic-time";
-const EXPIRES: &str = "algedonic-expires";
-const TRACE_PARENT: &str = "traceparent";
-const TRACE_STATE: &str = "tracestate";
+pub use self::form::WireForm;
 
-/// The longest trace context that is carried, in bytes; a longer one is left out. All properties of
-/// a message go into one frame: one that is larger than the broker takes costs the connection.
-const MAX_TRACE_PARENT: usize = 512;
-const MAX_TRACE_STATE: usize = 2048;
+/// What a broker takes at most, in one message: RabbitMQ from 4.0, unless it is told otherwise.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// A message, ready to be published.
 #[derive(Debug)]
@@ -38,72 +35,55 @@ pub(crate) struct Encoded {
     pub(crate) body: Bytes,
 }
 
-/// `message` as it is published.
+/// `message` as it is published. What is taken and what is refused is the same in all forms.
 ///
-/// Its expiry is a header and not the property `expiration`: RabbitMQ dead-letters what has expired,
-/// so that stale events would push out of the bounded dead-letter queue what needs a look.
+/// Its expiry is not the property `expiration`: RabbitMQ dead-letters what has expired, so that
+/// stale events would push out of the bounded dead-letter queue what needs a look.
 ///
 /// A source that does not fit a short string is cut at a character; a correlation id or a content
-/// type that does not fit is `Malformed`, since half of it would be another one.
-pub(crate) fn encode(message: Message) -> Result<Encoded, Error> {
-    let metadata = message.metadata;
-    let mut headers = FieldTable::default();
-    let mut header = |name: &'static str, value: AMQPValue| {
-        headers.insert(ShortString::from(name), value);
-    };
-    let text = |text: &str| AMQPValue::LongString(LongString::from(text));
-    if metadata.version != 1 {
-        header(VERSION, AMQPValue::LongLongInt(metadata.version.into()));
+/// type that does not fit is `Malformed`, since half of it would be another one. So is a content type
+/// that says the body is in the compact form: a reader would believe it.
+pub(crate) fn encode(message: Message, form: WireForm) -> Result<Encoded, Error> {
+    let Message {
+        metadata,
+        content_type,
+        body,
+        persistent,
+        ..
+    } = message;
+    if compact::is_form(&content_type) {
+        return Err(write_error(ErrorKind::Malformed)
+            .with_detail("content type: is the one by which the compact form is known"));
     }
-    if let Some(origin) = metadata.origin {
-        header(ORIGIN, text(&origin.to_string()));
-    }
-    if let Some(causation) = metadata.causation {
-        header(CAUSATION, text(&causation.to_string()));
-    }
-    header(
-        TIME,
-        AMQPValue::LongLongInt(since_epoch(metadata.time, Duration::as_micros)),
-    );
-    if let Some(trace) = metadata
-        .trace
-        .filter(|trace| trace.parent.len() <= MAX_TRACE_PARENT)
-    {
-        header(TRACE_PARENT, text(&trace.parent));
-        if let Some(state) = trace.state.filter(|state| state.len() <= MAX_TRACE_STATE) {
-            header(TRACE_STATE, text(&state));
-        }
-    }
-    if let Some(expires) = metadata.expires {
-        header(
-            EXPIRES,
-            AMQPValue::LongLongInt(since_epoch(expires, Duration::as_millis)),
-        );
-    }
-    let seconds = metadata
-        .time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
     let properties = BasicProperties::default()
-        .with_message_id(short("message id", &metadata.id.to_string())?)
-        .with_type(short("type", &metadata.name)?)
-        .with_timestamp(seconds)
-        .with_content_type(short("content type", &message.content_type)?)
-        .with_app_id(short("source", cut(&metadata.source))?)
-        .with_correlation_id(short("correlation id", &metadata.correlation.to_string())?)
         .with_priority(metadata.priority.get())
-        .with_delivery_mode(if message.persistent { 2 } else { 1 })
-        .with_headers(headers);
+        .with_delivery_mode(if persistent { 2 } else { 1 });
+    let (properties, body) = match form {
+        WireForm::Open | WireForm::CloudEvents => {
+            let cloud_events = form == WireForm::CloudEvents;
+            let properties = open::write(properties, &metadata, &content_type, cloud_events)?;
+            (properties, body)
+        }
+        WireForm::Compact => {
+            let (properties, body) = compact::write(properties, &metadata, &content_type, &body)?;
+            if body.len() > MAX_MESSAGE {
+                return Err(write_error(ErrorKind::TooLarge).with_detail(format!(
+                    "{} bytes with its envelope; at most {MAX_MESSAGE} are sent",
+                    body.len()
+                )));
+            }
+            (properties, body.into())
+        }
+    };
     Ok(Encoded {
         id: metadata.id,
         routing_key: short("routing key", &metadata.key)?,
         properties,
-        body: message.body,
+        body,
     })
 }
 
-/// What came from a queue of `lane` at `now`, as a message.
+/// What came from a queue of `lane` at `now`, as a message, whatever its form.
 pub(crate) fn decode(
     lane: Lane,
     routing_key: &str,
@@ -112,141 +92,74 @@ pub(crate) fn decode(
     max_body_bytes: usize,
     now: SystemTime,
 ) -> Result<Message, Error> {
-    if body.len() > max_body_bytes {
-        return Err(read_error(ErrorKind::TooLarge).with_detail(format!(
-            "a body of {} bytes; at most {max_body_bytes} are accepted",
-            body.len()
-        )));
+    let content_type = properties.content_type().as_ref();
+    let is_compact = content_type.is_some_and(|text| compact::is_form(text.as_str()));
+    let envelope = if is_compact { compact::MAX_ENVELOPE } else { 0 };
+    bounded(body.len(), max_body_bytes.saturating_add(envelope))?;
+    if let Some(headers) = properties.headers() {
+        headers::check(headers).map_err(|what| malformed("headers", &what))?;
     }
-    let malformed = |what: &str, error: &dyn std::fmt::Display| {
-        read_error(ErrorKind::Malformed).with_detail(format!("{what}: {error}"))
-    };
-    let name = properties
-        .kind()
-        .as_ref()
-        .ok_or_else(|| malformed("property type", &"missing; it holds the name of the event"))?;
-    let name = Key::new(name.as_str()).map_err(|error| malformed("property type", &error))?;
-    let key = Key::new(routing_key).map_err(|error| malformed("routing key", &error))?;
-    let empty = FieldTable::default();
-    let headers = properties.headers().as_ref().unwrap_or(&empty);
-    let version = match headers.inner().get(VERSION) {
-        None | Some(AMQPValue::Void) => 1,
-        Some(value) => integer(value)
-            .and_then(|version| u32::try_from(version).ok())
-            .ok_or_else(|| malformed(VERSION, &"not a whole number of 32 bits"))?,
-    };
-    let id = match properties.message_id() {
-        Some(id) => EventId::from_foreign(id.as_str()),
-        None => EventId::new(),
-    };
-    let time = header_integer(headers, TIME)
-        .and_then(|micros| at(micros, Duration::from_micros))
-        .or_else(|| {
-            let seconds = (*properties.timestamp())?;
-            UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-        })
-        .unwrap_or(now);
-    let expires = header_integer(headers, EXPIRES)
-        .and_then(|millis| at(millis, Duration::from_millis))
-        .or_else(|| {
-            let millis = properties.expiration().as_ref()?.as_str().parse().ok()?;
-            now.checked_add(Duration::from_millis(millis))
-        });
-    let trace = header_text(headers, TRACE_PARENT).map(|parent| TraceContext {
-        parent: parent.into(),
-        state: header_text(headers, TRACE_STATE).map(Arc::from),
-    });
-    let source = properties.app_id().as_ref();
-    let mut metadata = Metadata::new(name, source.map_or("unknown", ShortString::as_str));
-    metadata.id = id;
-    metadata.version = version;
-    metadata.key = key;
-    // Another system's idea of an origin is none of a bus.
-    metadata.origin = header_text(headers, ORIGIN).and_then(|text| text.parse().ok());
-    metadata.time = time;
-    metadata.correlation = match properties.correlation_id() {
-        Some(text) => CorrelationId::from_text(text.as_str()),
-        None => id.into(),
-    };
-    metadata.causation = header_text(headers, CAUSATION).map(EventId::from_foreign);
-    metadata.trace = trace;
-    metadata.priority = Priority::new(properties.priority().unwrap_or_default());
-    metadata.expires = expires;
-    let content_type = match properties.content_type() {
-        Some(text) => Cow::Owned(text.as_str().to_owned()),
-        None => Cow::Borrowed("application/octet-stream"),
+    let mut body = Bytes::from(body);
+    let (metadata, content_type) = if is_compact {
+        let (metadata, content_type, begins) = compact::read(routing_key, properties, &body, now)?;
+        body = body.split_off(begins);
+        bounded(body.len(), max_body_bytes)?;
+        (metadata, content_type)
+    } else {
+        let (metadata, content_type) = open::read(routing_key, properties, now)?;
+        let unknown = Cow::Borrowed("application/octet-stream");
+        (metadata, content_type.map_or(unknown, Cow::Owned))
     };
     let mut message = Message::new(metadata, lane, content_type, body);
     message.persistent = *properties.delivery_mode() == Some(2);
     Ok(message)
 }
 
+fn bounded(bytes: usize, most: usize) -> Result<(), Error> {
+    if bytes > most {
+        let what = format!("a body of {bytes} bytes; at most {most} are accepted");
+        return Err(read_error(ErrorKind::TooLarge).with_detail(what));
+    }
+    Ok(())
+}
+
 fn read_error(kind: ErrorKind) -> Error {
     Error::permanent(kind, "read a message from RabbitMQ")
 }
 
+fn write_error(kind: ErrorKind) -> Error {
+    Error::permanent(kind, "write a message for RabbitMQ")
+}
+
+fn malformed(what: &str, error: &dyn std::fmt::Display) -> Error {
+    read_error(ErrorKind::Malformed).with_detail(format!("{what}: {error}"))
+}
+
+fn key_of(what: &str, text: &str) -> Result<Key, Error> {
+    Key::new(text).map_err(|error| malformed(what, &error))
+}
+
+/// The longest short string, in bytes.
+const MAX_SHORT: usize = 255;
+
+fn too_long(field: &str, bytes: usize) -> Error {
+    write_error(ErrorKind::Malformed).with_detail(format!(
+        "{field}: has {bytes} bytes, AMQP allows at most {MAX_SHORT}"
+    ))
+}
+
 /// Never `ShortString::from`: that panics over 255 bytes.
 fn short(field: &str, text: &str) -> Result<ShortString, Error> {
-    ShortString::try_new(text).map_err(|_| {
-        Error::permanent(ErrorKind::Malformed, "write a message for RabbitMQ").with_detail(format!(
-            "{field}: has {} bytes, AMQP allows at most 255",
-            text.len()
-        ))
-    })
+    ShortString::try_new(text).map_err(|_| too_long(field, text.len()))
 }
 
 /// The longest beginning of `text` that fits a short string.
 fn cut(text: &str) -> &str {
-    let mut end = text.len().min(255);
+    let mut end = text.len().min(MAX_SHORT);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     &text[..end]
-}
-
-fn since_epoch(time: SystemTime, unit: fn(&Duration) -> u128) -> i64 {
-    let count = |duration: &Duration| i64::try_from(unit(duration)).unwrap_or(i64::MAX);
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => count(&after),
-        Err(before) => -count(&before.duration()),
-    }
-}
-
-fn at(count: i64, unit: fn(u64) -> Duration) -> Option<SystemTime> {
-    let distance = unit(count.unsigned_abs());
-    if count < 0 {
-        UNIX_EPOCH.checked_sub(distance)
-    } else {
-        UNIX_EPOCH.checked_add(distance)
-    }
-}
-
-fn header_integer(headers: &FieldTable, name: &str) -> Option<i64> {
-    headers.inner().get(name).and_then(integer)
-}
-
-/// Any of AMQP's integer types: clients differ in the one they choose.
-fn integer(value: &AMQPValue) -> Option<i64> {
-    Some(match value {
-        AMQPValue::ShortShortInt(number) => (*number).into(),
-        AMQPValue::ShortShortUInt(number) => (*number).into(),
-        AMQPValue::ShortInt(number) => (*number).into(),
-        AMQPValue::ShortUInt(number) => (*number).into(),
-        AMQPValue::LongInt(number) => (*number).into(),
-        AMQPValue::LongUInt(number) => (*number).into(),
-        AMQPValue::LongLongInt(number) => *number,
-        AMQPValue::Timestamp(number) => i64::try_from(*number).ok()?,
-        _ => return None,
-    })
-}
-
-fn header_text<'table>(headers: &'table FieldTable, name: &str) -> Option<&'table str> {
-    match headers.inner().get(name)? {
-        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
-        AMQPValue::ShortString(text) => Some(text.as_str()),
-        AMQPValue::ByteArray(bytes) => std::str::from_utf8(bytes.as_slice()).ok(),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use tokio::time::{Instant, interval, timeout, timeout_at};
 use crate::{
     AmqpConfig,
     error::{During, classify, lost, timed_out, unreachable},
+    guard::{self, Guarded},
     link::Part,
     socket::{Cutter, dial},
 };
@@ -198,18 +199,19 @@ async fn open(
         part.as_str()
     );
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let runtime = lapin::runtime::default_runtime()
-        .map_err(|error| classify(During::Connect, subject, &error))?;
+    let uri = lapin_uri(config, part);
+    let frame_max = uri.query.frame_max.map_or(0, |bytes| bytes as usize);
     let stream = Mutex::new(Some(stream));
     let connection = Connection::connector(
-        lapin_uri(config, part),
-        runtime,
+        uri,
+        guard::runtime(frame_max),
         async move |uri, _| {
             // Asked for a second stream, lapin is reconnecting; that is our business.
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
             let stream = stream.ok_or(lapin::ErrorKind::FutureCompleted)?;
             let stream = AsyncTcpStream::Plain(stream.compat());
-            encrypt(stream, &uri).await
+            let stream = encrypt(stream, &uri).await?;
+            Ok(AsyncTcpStream::Plain(Guarded::new(stream, frame_max)))
         },
         properties,
     )

@@ -109,6 +109,7 @@ mod consumer;
 mod env;
 mod error;
 mod gate;
+mod guard;
 mod lanes;
 mod link;
 mod phase;

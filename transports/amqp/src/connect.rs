@@ -161,6 +161,14 @@ impl Session {
         self.step(deadline, self.connection.create_channel()).await
     }
 
+    /// The largest frame that both sides take, in bytes.
+    pub(crate) fn frame_max(&self) -> usize {
+        match self.connection.configuration().frame_max() {
+            0 => usize::MAX,
+            bytes => bytes as usize,
+        }
+    }
+
     /// Awaits one step on this connection.
     pub(crate) async fn step<T>(
         &self,

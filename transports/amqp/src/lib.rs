@@ -102,10 +102,12 @@
 #![forbid(unsafe_code)]
 mod acks;
 mod arrivals;
+mod attempts;
 mod backoff;
 mod config;
 mod connect;
 mod consumer;
+mod dead_letter;
 mod env;
 mod error;
 mod gate;

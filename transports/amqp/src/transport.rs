@@ -207,13 +207,7 @@ impl Transport for Amqp {
                 .with_detail(format!("the lane {lane} is received already")));
         }
         let (arrivals, stream) = mpsc::channel(self.shared.config.prefetch.into());
-        self.shared.want(
-            lane,
-            Interest {
-                patterns: interest.into(),
-                arrivals,
-            },
-        );
+        self.shared.want(lane, Interest::new(interest, arrivals));
         Ok(Box::pin(Arrivals(stream)))
     }
 

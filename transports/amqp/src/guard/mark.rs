@@ -1,19 +1,16 @@
 //! What does lapin get to see of a message that it could not read, and how is it known again?
 
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, ByteArray, FieldTable},
-};
+use lapin::{BasicProperties, types::AMQPValue};
 
 use super::properties::Flaw;
 
 /// Says why the message is not readable. Text.
-pub(crate) const UNREADABLE: &str = "algedonic-unreadable";
+pub(super) const UNREADABLE: &str = "algedonic-unreadable";
 /// The properties as they were on the wire, from their flags on. Bytes.
-pub(crate) const UNREADABLE_PROPERTIES: &str = "algedonic-unreadable-properties";
+pub(super) const UNREADABLE_PROPERTIES: &str = "algedonic-unreadable-properties";
 /// The exchange and the routing key as they were on the wire, when one of them is not readable: each
 /// with one byte for its length. Bytes.
-pub(crate) const UNREADABLE_KEY: &str = "algedonic-unreadable-key";
+pub(super) const UNREADABLE_KEY: &str = "algedonic-unreadable-key";
 
 /// What is left of a message that was not readable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +45,9 @@ impl Mark {
     }
 
     /// As headers.
-    pub(crate) fn write(self, headers: &mut FieldTable) {
-        let bytes = |bytes: Vec<u8>| AMQPValue::ByteArray(ByteArray::from(bytes));
+    #[cfg(test)]
+    pub(crate) fn write(self, headers: &mut lapin::types::FieldTable) {
+        let bytes = |bytes: Vec<u8>| AMQPValue::ByteArray(bytes.into());
         headers.insert(
             UNREADABLE.into(),
             AMQPValue::LongString(self.reason.into_bytes().into()),

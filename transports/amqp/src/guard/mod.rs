@@ -16,11 +16,7 @@ mod reactor;
 mod scanner;
 mod stream;
 
-pub(crate) use self::{
-    mark::{Mark, UNREADABLE, UNREADABLE_KEY, UNREADABLE_PROPERTIES},
-    reactor::runtime,
-    stream::Guarded,
-};
+pub(crate) use self::{mark::Mark, reactor::runtime, stream::Guarded};
 
 #[cfg(test)]
 mod tests;

@@ -103,12 +103,12 @@ pub(crate) fn encode(message: Message) -> Result<Encoded, Error> {
     })
 }
 
-/// What came from a queue of `lane` at `now`, as a message.
+/// What came from a queue of `lane` at `now`, as a message. The body is taken only if it is one.
 pub(crate) fn decode(
     lane: Lane,
     routing_key: &str,
     properties: &BasicProperties,
-    body: Vec<u8>,
+    body: &mut Vec<u8>,
     max_body_bytes: usize,
     now: SystemTime,
 ) -> Result<Message, Error> {
@@ -176,7 +176,7 @@ pub(crate) fn decode(
         Some(text) => Cow::Owned(text.as_str().to_owned()),
         None => Cow::Borrowed("application/octet-stream"),
     };
-    let mut message = Message::new(metadata, lane, content_type, body);
+    let mut message = Message::new(metadata, lane, content_type, std::mem::take(body));
     message.persistent = *properties.delivery_mode() == Some(2);
     Ok(message)
 }

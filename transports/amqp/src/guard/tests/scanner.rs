@@ -84,7 +84,7 @@ fn properties_that_fill_half_a_frame_are_not_carried() {
 
 #[test]
 fn a_header_that_does_not_fit_the_agreed_frame_is_replaced() {
-    let large = only_headers(&[b"\x01aS".to_vec(), long(&[b'a'; 20_000])].concat());
+    let large = only_headers(&[b"\x01aS".to_vec(), long(&vec![b'a'; 20_000])].concat());
     let good = header(1, 0, &[0, 0]);
     let frames = [header(1, 3, &large), frame(3, 1, b"abc"), good.clone()].concat();
     let output = scan(&frames).expect("in step");

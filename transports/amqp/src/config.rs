@@ -194,9 +194,9 @@ impl AmqpConfig {
 
     /// The largest body, in bytes, sent or received. A larger one that arrives is dead-lettered.
     ///
-    /// It does not bound memory: a body is looked at when lapin has received it whole. The broker
-    /// decides what it lets in (128 MiB on RabbitMQ 3, 16 MiB from 4.0; `max_message_size`), and up
-    /// to [`prefetch`](Self::prefetch) of these on each lane may be in memory at once.
+    /// A body of more than four times as many bytes is not even received: RabbitMQ moves it to the
+    /// dead-letter queue itself, without the reason. So up to [`prefetch`](Self::prefetch) bodies of
+    /// four times this size may be in memory at once, on each lane.
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.max_body_bytes = bytes;
         self

@@ -19,7 +19,7 @@ use tokio::time::{Instant, interval, timeout, timeout_at};
 use crate::{
     AmqpConfig,
     error::{During, classify, lost, timed_out, unreachable},
-    guard::{self, Guarded},
+    guard::{self, Guarded, Limits},
     link::Part,
     socket::{Cutter, dial},
 };
@@ -208,18 +208,22 @@ async fn open(
     );
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let uri = lapin_uri(config, part);
-    let frame_max = uri.query.frame_max.map_or(0, |bytes| bytes as usize);
+    let limits = Limits {
+        frame_max: uri.query.frame_max.map_or(0, |bytes| bytes as usize),
+        // What is a little too large is looked at, and put aside with the reason.
+        body_max: 4 * config.max_body_bytes as u64,
+    };
     let stream = Mutex::new(Some(stream));
     let connection = Connection::connector(
         uri,
-        guard::runtime(frame_max),
+        guard::runtime(limits),
         async move |uri, _| {
             // Asked for a second stream, lapin is reconnecting; that is our business.
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
             let stream = stream.ok_or(lapin::ErrorKind::FutureCompleted)?;
             let stream = AsyncTcpStream::Plain(stream.compat());
             let stream = encrypt(stream, &uri).await?;
-            Ok(AsyncTcpStream::Plain(Guarded::new(stream, frame_max)))
+            Ok(AsyncTcpStream::Plain(Guarded::new(stream, limits)))
         },
         properties,
     )

@@ -217,7 +217,12 @@ impl Attached {
     ) -> Result<Message, (Reason, Error)> {
         let operation = "read a message from RabbitMQ";
         if let Some(mark) = Mark::of(&delivery.properties) {
-            let error = Error::permanent(ErrorKind::Malformed, operation)
+            let kind = if mark.too_large {
+                ErrorKind::TooLarge
+            } else {
+                ErrorKind::Malformed
+            };
+            let error = Error::permanent(kind, operation)
                 .with_detail(mark.reason.escape_debug().to_string());
             return Err((Reason::unreadable(&error), error));
         }

@@ -270,6 +270,7 @@ mod tests {
                 reason: "why".to_owned(),
                 properties,
                 key: None,
+                too_large: false,
             };
             mark.write(&mut headers);
             let marked = BasicProperties::default().with_headers(headers);

@@ -12,6 +12,9 @@ pub(super) const UNREADABLE_PROPERTIES: &str = "algedonic-unreadable-properties"
 /// with one byte for its length. Bytes.
 pub(super) const UNREADABLE_KEY: &str = "algedonic-unreadable-key";
 
+/// The size of a body that was too large to be received. Integer.
+pub(super) const UNREADABLE_BODY: &str = "algedonic-unreadable-body-bytes";
+
 /// What is left of a message that was not readable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -20,6 +23,8 @@ pub(crate) struct Mark {
     pub(crate) properties: Option<Vec<u8>>,
     /// None if they are readable.
     pub(crate) key: Option<Vec<u8>>,
+    /// Whether its body was too large: then it was left out.
+    pub(crate) too_large: bool,
 }
 
 impl Mark {
@@ -41,6 +46,7 @@ impl Mark {
             },
             properties: bytes(UNREADABLE_PROPERTIES),
             key: bytes(UNREADABLE_KEY),
+            too_large: headers.contains_key(UNREADABLE_BODY),
         })
     }
 
@@ -87,6 +93,10 @@ pub(super) fn frame(
     if let Some(key) = key {
         header(&mut table, UNREADABLE_KEY, b'x', key);
     }
+    if let Flaw::BodyTooLarge(bytes, _) = flaw {
+        name(&mut table, UNREADABLE_BODY, b'l');
+        table.extend_from_slice(&bytes.to_be_bytes());
+    }
     let mut payload = Vec::with_capacity(table.len() + 32);
     payload.extend_from_slice(&fixed);
     // Flags: headers, and nothing else.
@@ -100,11 +110,15 @@ pub(super) fn frame(
     frame
 }
 
-fn header(table: &mut Vec<u8>, name: &str, code: u8, value: &[u8]) {
+fn header(table: &mut Vec<u8>, key: &str, code: u8, value: &[u8]) {
+    name(table, key, code);
+    long_string(table, value);
+}
+
+fn name(table: &mut Vec<u8>, name: &str, code: u8) {
     table.push(u8::try_from(name.len()).unwrap_or(0));
     table.extend_from_slice(name.as_bytes());
     table.push(code);
-    long_string(table, value);
 }
 
 fn long_string(to: &mut Vec<u8>, bytes: &[u8]) {

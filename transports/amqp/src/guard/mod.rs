@@ -16,7 +16,7 @@ mod reactor;
 mod scanner;
 mod stream;
 
-pub(crate) use self::{mark::Mark, reactor::runtime, stream::Guarded};
+pub(crate) use self::{mark::Mark, reactor::runtime, scanner::Limits, stream::Guarded};
 
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,8 @@ pub(super) enum Flaw {
     /// So many bytes of properties, in a frame of more than was agreed on.
     TooLong(usize),
     RoutingKeyNotUtf8,
+    /// A body of so many bytes, and so many are received at most.
+    BodyTooLarge(u64, u64),
 }
 
 impl fmt::Display for Flaw {
@@ -43,6 +45,9 @@ impl fmt::Display for Flaw {
             Self::Trailing(bytes) => write!(f, "{bytes} bytes follow the last property"),
             Self::TooLong(bytes) => {
                 write!(f, "{bytes} bytes of properties do not fit the agreed frame")
+            }
+            Self::BodyTooLarge(bytes, most) => {
+                write!(f, "a body of {bytes} bytes; at most {most} are received")
             }
             Self::RoutingKeyNotUtf8 => f.write_str("the exchange or the routing key is not UTF-8"),
         }

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use lapin::AsyncTcpStream;
 
-use super::Guarded;
+use super::{Guarded, Limits};
 
 /// tokio, with guarded connections.
 pub(crate) type Runtime = async_rs::Runtime<RuntimeParts<Tokio, Guarding>>;
@@ -19,11 +19,11 @@ pub(crate) type Runtime = async_rs::Runtime<RuntimeParts<Tokio, Guarding>>;
 type Plain = <Tokio as Reactor>::TcpStream;
 
 /// The runtime that calls this.
-pub(crate) fn runtime(frame_max: usize) -> Runtime {
+pub(crate) fn runtime(limits: Limits) -> Runtime {
     let tokio = Tokio::current();
     let guarding = Guarding {
         tokio: tokio.clone(),
-        frame_max,
+        limits,
     };
     Runtime::new(RuntimeParts::new(tokio, guarding))
 }
@@ -32,7 +32,7 @@ pub(crate) fn runtime(frame_max: usize) -> Runtime {
 #[derive(Clone, Debug)]
 pub(crate) struct Guarding {
     tokio: Tokio,
-    frame_max: usize,
+    limits: Limits,
 }
 
 impl Reactor for Guarding {
@@ -60,11 +60,11 @@ impl Reactor for Guarding {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let connecting = self.tokio.tcp_connect_addr(address);
-        let frame_max = self.frame_max;
+        let limits = self.limits;
         async move {
             Ok(Guarded::new(
                 AsyncTcpStream::Plain(connecting.await?),
-                frame_max,
+                limits,
             ))
         }
     }

@@ -46,24 +46,36 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
+/// What lapin is to be given at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The largest frame that it agrees on, in bytes, with all that is around the payload.
+    pub(crate) frame_max: usize,
+    /// The largest body, in bytes: it collects one in memory before anybody can refuse it.
+    pub(crate) body_max: u64,
+}
+
 /// Follows the frames of one connection.
 #[derive(Debug)]
 pub(super) struct Scanner {
     frame_max: usize,
+    body_max: u64,
     /// So many bytes of the present frame go on unseen.
     passing: usize,
     /// So many bytes of the present frame are left out.
     skipping: usize,
     /// Channels whose next header belongs to a message with an unreadable key, and that.
     keys: BTreeMap<u16, Vec<u8>>,
+    /// Channels on which a body comes that is left out, and how much of it.
+    bodies: BTreeMap<u16, u64>,
 }
 
 impl Scanner {
-    /// `frame_max` is the largest frame that lapin agrees on, in bytes, with all that is around its
-    /// payload.
-    pub(super) fn new(frame_max: usize) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
-            frame_max,
+            frame_max: limits.frame_max,
+            body_max: limits.body_max,
+            bodies: BTreeMap::new(),
             passing: 0,
             skipping: 0,
             keys: BTreeMap::new(),
@@ -128,6 +140,12 @@ impl Scanner {
                 Err(Broken("a larger frame than was agreed on"))
             }
             METHOD => self.method(input, channel, length),
+            BODY if self.bodies.contains_key(&channel) => {
+                self.leave_out(channel, size);
+                let count = length.min(input.len());
+                self.skipping = length - count;
+                Ok(Step::Replace(count, Vec::new()))
+            }
             BODY | HEARTBEAT => {
                 let count = length.min(input.len());
                 self.passing = length - count;
@@ -151,9 +169,21 @@ impl Scanner {
         let key = self.keys.remove(&channel);
         let mut fixed = [0; FIXED];
         fixed.copy_from_slice(&input[HEAD..HEAD + FIXED]);
-        if too_long {
+        let body = input[HEAD + 4..]
+            .first_chunk()
+            .map_or(0, |size| u64::from_be_bytes(*size));
+        let too_large = body > self.body_max;
+        if too_large {
+            self.bodies.insert(channel, body);
+            fixed[4..].fill(0);
+        }
+        if too_long || too_large {
             self.skipping = length - needed;
-            let flaw = Flaw::TooLong(length - HEAD - FIXED - 1);
+            let flaw = if too_large {
+                Flaw::BodyTooLarge(body, self.body_max)
+            } else {
+                Flaw::TooLong(length - HEAD - FIXED - 1)
+            };
             let mark = mark::frame(channel, fixed, flaw, None, key.as_deref());
             return Ok(Step::Replace(needed, mark));
         }
@@ -171,6 +201,16 @@ impl Scanner {
         Ok(Step::Replace(length, mark))
     }
 
+    /// One frame less of a body that lapin is not to see.
+    fn leave_out(&mut self, channel: u16, bytes: usize) {
+        if let Some(left) = self.bodies.get_mut(&channel) {
+            *left = left.saturating_sub(bytes as u64);
+            if *left == 0 {
+                self.bodies.remove(&channel);
+            }
+        }
+    }
+
     fn method(&mut self, input: &mut [u8], channel: u16, length: usize) -> Result<Step, Broken> {
         if input.len() < length {
             return Ok(Step::Wait);
@@ -178,6 +218,8 @@ impl Scanner {
         if input[length - 1] != FRAME_END {
             return Err(Broken("a frame without an end"));
         }
+        // A method begins something new: what was to come on this channel does not come any more.
+        self.bodies.remove(&channel);
         let payload = &mut input[HEAD..length - 1];
         match payload.first_chunk::<4>() {
             Some([0, 60, 0, method]) => {

@@ -8,7 +8,7 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::scanner::{Scanner, Step};
+use super::scanner::{Limits, Scanner, Step};
 
 /// A connection whose incoming frames are looked at. What goes out is not.
 #[derive(Debug)]
@@ -30,10 +30,9 @@ pub(crate) struct Guarded<S> {
 const READ: usize = 32 * 1024;
 
 impl<S: AsyncRead + Unpin> Guarded<S> {
-    /// Guards `stream`, which must be new: nothing was read from it yet. `frame_max` is the most
-    /// that will be agreed on, in bytes.
-    pub(crate) fn new(stream: S, frame_max: usize) -> Self {
-        let scanner = Scanner::new(frame_max);
+    /// Guards `stream`, which must be new: nothing was read from it yet.
+    pub(crate) fn new(stream: S, limits: Limits) -> Self {
+        let scanner = Scanner::new(limits);
         Self {
             stream,
             inbox: vec![0; scanner.needs() + READ],

@@ -174,3 +174,41 @@ async fn a_reader_of_small_frames_gets_past_long_headers() {
     );
     assert_eq!(amqp.link().connects, 1);
 }
+
+/// It is not received: nobody here has to have the memory for it.
+#[tokio::test]
+async fn a_body_of_many_times_the_limit_stays_with_the_broker() {
+    let config = config().await.queue("q").max_body_bytes(1000);
+    let prefix = prefix_of(&config);
+    let exchange = format!("{prefix}.events");
+    let url = blocking(shared_url).await;
+    let amqp = Amqp::new(config).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    let typed = [vec![0, 0x20], short(b"a")].concat();
+    let mut raw = Raw::open(&url, 8192).await;
+    let large = vec![7; 8000];
+    raw.publish(&exchange, b"a", &typed, &large).await;
+    raw.publish(&exchange, b"a", &typed, &[8; 1001]).await;
+    raw.publish(&exchange, b"a", &typed, b"good").await;
+    for size in ["8000 bytes", "1001 bytes"] {
+        match soon("an arrival", arrivals.next()).await {
+            Some(Arrival::Malformed(error)) => {
+                assert_eq!(error.kind(), ErrorKind::TooLarge);
+                assert!(error.to_string().contains(size), "{error}");
+            }
+            other => panic!("expected one that is too large, not {other:?}"),
+        }
+    }
+    let delivery = next(&mut arrivals).await;
+    assert_eq!(delivery.message().body, "good");
+    delivery.ack();
+    let (_connection, channel) = operator(&url).await;
+    let dead = format!("{prefix}.q.events.dlq");
+    let mut letters = vec![letter(&channel, &dead).await, letter(&channel, &dead).await];
+    letters.sort_by_key(|letter| letter.data.len());
+    assert_eq!(letters[0].data, [8; 1001]);
+    assert_eq!(header_of(&letters[0], "algedonic-reason"), "too-large");
+    assert_eq!(letters[1].data, large);
+    assert!(headers_of(&letters[1]).contains_key("x-death"));
+}

@@ -3,16 +3,20 @@ use lapin::{protocol::basic::parse_properties, types::AMQPValue};
 use super::{
     super::{
         mark::{Mark, UNREADABLE_PROPERTIES},
-        scanner::{Broken, Scanner, Step},
+        scanner::{Broken, Limits, Scanner, Step},
     },
     deliver, frame, header, long, nested, only_headers, short,
 };
 
 const FRAME_MAX: usize = 8192;
+const BODY_MAX: u64 = 10_000;
 
 /// All that comes out for `input`, at once.
 fn scan(input: &[u8]) -> Result<Vec<u8>, Broken> {
-    let mut scanner = Scanner::new(FRAME_MAX);
+    let mut scanner = Scanner::new(Limits {
+        frame_max: FRAME_MAX,
+        body_max: BODY_MAX,
+    });
     let mut input = input.to_vec();
     let mut at = 0;
     let mut output = Vec::new();
@@ -92,6 +96,52 @@ fn a_header_that_does_not_fit_the_agreed_frame_is_replaced() {
     let size = format!("{} bytes", large.len());
     assert!(mark.reason.starts_with(&size), "{}", mark.reason);
     assert_eq!(after, [frame(3, 1, b"abc"), good].concat());
+}
+
+#[test]
+fn a_body_that_is_too_large_is_left_out_and_another_channel_goes_on_meanwhile() {
+    let large = [deliver(1, b"", b"a"), header(1, BODY_MAX + 1, &[0, 0])].concat();
+    let parts = [
+        frame(3, 1, &[1; 8000]),
+        frame(3, 2, b"other"),
+        frame(3, 1, &[1; 2001]),
+    ]
+    .concat();
+    let next = [
+        deliver(1, b"", b"a"),
+        header(1, BODY_MAX, &[0, 0]),
+        frame(3, 1, b"next"),
+    ]
+    .concat();
+    let output = scan(&[large, parts, next.clone()].concat()).expect("in step");
+    let first = deliver(1, b"", b"a");
+    assert_eq!(output[..first.len()], first);
+    assert_eq!(
+        output[first.len() + 7..][..12],
+        [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    );
+    let (mark, after) = mark(&output[first.len()..]);
+    assert!(
+        mark.too_large && mark.reason.contains("10001 bytes"),
+        "{}",
+        mark.reason
+    );
+    // It is all with the broker, and only there.
+    assert_eq!(mark.properties, None);
+    assert_eq!(after, [frame(3, 2, b"other"), next].concat());
+}
+
+#[test]
+fn a_body_that_is_broken_off_takes_nothing_of_the_next_with_it() {
+    let next = [
+        deliver(1, b"", b"a"),
+        header(1, 4, &[0, 0]),
+        frame(3, 1, b"next"),
+    ]
+    .concat();
+    let broken_off = [header(1, 20_000, &[0, 0]), frame(3, 1, &[1; 100])].concat();
+    let output = scan(&[broken_off, next.clone()].concat()).expect("in step");
+    assert!(output.ends_with(&next) && !output.windows(3).any(|bytes| bytes == [1; 3]));
 }
 
 #[test]
@@ -196,6 +246,7 @@ fn a_mark_comes_through_lapin_s_types() {
         reason: "why".to_owned(),
         properties: Some(vec![0xFF]),
         key: None,
+        too_large: false,
     };
     let mut headers = lapin::types::FieldTable::default();
     mark.clone().write(&mut headers);

@@ -8,7 +8,10 @@ use std::{
 use futures_io::AsyncRead;
 use proptest::prelude::*;
 
-use super::{super::stream::Guarded, deliver, frame, header, nested, only_headers, short, sound};
+use super::{
+    super::{Limits, stream::Guarded},
+    deliver, frame, header, nested, only_headers, short, sound,
+};
 
 /// Gives its pieces one by one, and is pending in between.
 struct Pieces {
@@ -52,7 +55,11 @@ fn through(bytes: &[u8], cuts: &[usize], reads: &[usize], frame_max: usize) -> i
         left,
         pending: false,
     };
-    let mut guarded = Guarded::new(pieces, frame_max);
+    let limits = Limits {
+        frame_max,
+        body_max: 1 << 20,
+    };
+    let mut guarded = Guarded::new(pieces, limits);
     let mut context = Context::from_waker(Waker::noop());
     let mut reads = reads.iter().cycle();
     let mut output = Vec::new();

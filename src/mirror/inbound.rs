@@ -81,7 +81,7 @@ impl Dispatcher {
             Judgement::DeadLetter(error) => {
                 let name = &delivery.message().metadata.name;
                 warn!(%id, %name, lane = %self.lane, error = %error, "a message was dead-lettered");
-                delivery.dead_letter();
+                delivery.dead_letter_because(&error.to_string());
             }
         }
     }

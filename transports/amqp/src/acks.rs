@@ -30,44 +30,59 @@ enum State {
     Told,
 }
 
-/// The deliveries of one channel, from the oldest that the broker waits for.
+/// The deliveries of one channel, from the oldest that the broker waits for; and what is kept of
+/// each until it is settled.
 ///
 /// Bounded by the prefetch: the broker sends no more until it is told.
-#[derive(Debug, Default)]
-pub(crate) struct Acks {
+#[derive(Debug)]
+pub(crate) struct Acks<T> {
     /// Every tag below this is told.
     first: u64,
-    states: VecDeque<State>,
+    states: VecDeque<(State, Option<T>)>,
     gathered: usize,
 }
 
-impl Acks {
+impl<T> Acks<T> {
     pub(crate) fn new() -> Self {
         // Tags begin at 1 on every channel.
         Self {
             first: 1,
-            ..Self::default()
+            states: VecDeque::new(),
+            gathered: 0,
         }
     }
 
     /// A delivery arrived; tags of one channel arrive in order, without gaps.
-    pub(crate) fn delivered(&mut self, tag: u64) {
+    pub(crate) fn delivered(&mut self, tag: u64, kept: T) {
         let expected = self.first + self.states.len() as u64;
         debug_assert_eq!(tag, expected, "tags come in order");
         // A gap, against the protocol, is treated as told: nothing is ever acked that was not seen.
         for _ in expected..tag {
-            self.states.push_back(State::Told);
+            self.states.push_back((State::Told, None));
         }
-        self.states.push_back(State::Open);
+        self.states.push_back((State::Open, Some(kept)));
+    }
+
+    fn open(&mut self, tag: u64) -> Option<&mut (State, Option<T>)> {
+        let index = usize::try_from(tag.checked_sub(self.first)?).ok()?;
+        let entry = self.states.get_mut(index)?;
+        (entry.0 == State::Open).then_some(entry)
+    }
+
+    /// What is kept of a delivery that is not settled.
+    pub(crate) fn kept(&mut self, tag: u64) -> Option<&T> {
+        self.open(tag)?.1.as_ref()
+    }
+
+    /// Takes what is kept of a delivery, which stays unsettled. Only once.
+    pub(crate) fn take(&mut self, tag: u64) -> Option<T> {
+        self.open(tag)?.1.take()
     }
 
     /// A delivery was settled. What cannot wait comes back as a frame; an ack is gathered.
     pub(crate) fn settle(&mut self, tag: u64, settlement: Settlement) -> Option<Frame> {
-        let index = usize::try_from(tag.checked_sub(self.first)?).ok()?;
-        let state = self
-            .states
-            .get_mut(index)
-            .filter(|state| **state == State::Open)?;
+        let (state, kept) = self.open(tag)?;
+        *kept = None;
         if settlement == Settlement::Ack {
             *state = State::Acked;
             self.gathered += 1;
@@ -94,23 +109,26 @@ impl Acks {
             return frames;
         }
         self.gathered = 0;
-        let settled = self.states.iter().position(|state| *state == State::Open);
+        let settled = self
+            .states
+            .iter()
+            .position(|(state, _)| *state == State::Open);
         let settled = settled.unwrap_or(self.states.len());
         // Rejected tags among them are told already, and no longer the broker's concern: an ack of
         // many is for those that it still waits for. The named tag must be one of these.
         let mut acked = self.states.iter().take(settled).enumerate();
-        if let Some((last, _)) = acked.rfind(|(_, state)| **state == State::Acked) {
+        if let Some((last, _)) = acked.rfind(|(_, (state, _))| *state == State::Acked) {
             let multiple = self
                 .states
                 .iter()
                 .take(last)
-                .any(|state| *state == State::Acked);
+                .any(|(state, _)| *state == State::Acked);
             frames.push(Frame::Ack {
                 tag: self.first + last as u64,
                 multiple,
             });
         }
-        for (index, state) in self.states.iter_mut().enumerate() {
+        for (index, (state, _)) in self.states.iter_mut().enumerate() {
             if *state == State::Acked {
                 *state = State::Told;
                 if index >= settled {
@@ -126,7 +144,7 @@ impl Acks {
     }
 
     fn forget_told(&mut self) {
-        while self.states.front() == Some(&State::Told) {
+        while matches!(self.states.front(), Some((State::Told, _))) {
             self.states.pop_front();
             self.first += 1;
         }
@@ -207,18 +225,25 @@ mod tests {
                 match step {
                     Step::Deliver => {
                         last += 1;
-                        acks.delivered(last);
+                        acks.delivered(last, last);
                         broker.waiting.insert(last);
                         open.push(last);
                     }
                     Step::Settle(index, settlement) if !open.is_empty() => {
                         let tag = open.remove(index.index(open.len()));
                         settled.insert(tag, settlement);
+                        prop_assert_eq!(acks.kept(tag), Some(&tag));
+                        // A dead letter is taken, and settled when it has arrived.
+                        if settlement == Settlement::DeadLetter {
+                            prop_assert_eq!(acks.take(tag), Some(tag));
+                            prop_assert_eq!(acks.take(tag), None);
+                        }
                         if let Some(frame) = acks.settle(tag, settlement) {
                             broker.take(frame);
                         }
                         // A second settlement of a tag is without effect.
                         prop_assert_eq!(acks.settle(tag, Settlement::Requeue), None);
+                        prop_assert_eq!(acks.take(tag), None);
                     }
                     Step::Settle(..) => {}
                     Step::Flush => acks.flush().into_iter().for_each(|frame| broker.take(frame)),
@@ -235,7 +260,7 @@ mod tests {
     fn acks_in_order_become_one_frame() {
         let mut acks = Acks::new();
         for tag in 1..=50 {
-            acks.delivered(tag);
+            acks.delivered(tag, ());
             assert_eq!(acks.settle(tag, Settlement::Ack), None);
         }
         assert_eq!(

@@ -25,9 +25,10 @@ use crate::{
     config::Address,
     error::{During, all_failed, classify, lost, misdirected, timed_out, unreachable, unresolved},
     greeting::Version,
+    guard::{self, Guarded, Limits},
+    overheard::{Clear, Overheard},
     part::{Part, Way},
     socket::{Cutter, dial},
-    stream::{Clear, Overheard, runtime},
 };
 
 /// A connection. Dropped, it is cut.
@@ -224,6 +225,14 @@ impl Session {
         self.step(deadline, self.connection.create_channel()).await
     }
 
+    /// The largest frame that both sides take, in bytes.
+    pub(crate) fn frame_max(&self) -> usize {
+        match self.connection.configuration().frame_max() {
+            0 => usize::MAX,
+            bytes => bytes as usize,
+        }
+    }
+
     /// Awaits one step on this connection.
     pub(crate) async fn step<T>(
         &self,
@@ -272,12 +281,18 @@ async fn open(
         .map_err(|error| unreachable(subject, error))?;
     let name = format!("algedonic {}.{} {part}", config.prefix, config.queue);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
+    let uri = lapin_uri(config, part);
+    let limits = Limits {
+        frame_max: uri.query.frame_max.map_or(0, |bytes| bytes as usize),
+        // What is a little too large is looked at, and put aside with the reason.
+        body_max: 4 * config.max_body_bytes as u64,
+    };
     let version = Arc::new(OnceLock::new());
     let said = version.clone();
     let stream = Mutex::new(Some(stream));
     let connection = Connection::connector(
-        lapin_uri(config, part),
-        runtime(),
+        uri,
+        guard::runtime(),
         async move |_, _| {
             // Asked for a second stream, lapin is reconnecting; that is our business.
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -285,7 +300,8 @@ async fn open(
             let stream = cipher
                 .encrypt(AsyncTcpStream::Plain(stream.compat()))
                 .await?;
-            Ok(AsyncTcpStream::Plain(Overheard::new(stream, said.clone())))
+            let stream = Overheard::new(stream, said.clone());
+            Ok(AsyncTcpStream::Plain(Guarded::new(stream, limits)))
         },
         properties,
     )
@@ -350,7 +366,7 @@ fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {
     // lapin keeps 64 buffers of this size for each connection, so less is better; but the properties of
     // a message come in one frame, and a publisher elsewhere may have agreed on the broker's 128 KiB.
     let frame_max = match part.way {
-        Way::Publish => 32 * 1024,
+        Way::Publish | Way::Bury => 32 * 1024,
         Way::Consume => 128 * 1024,
     };
     let external = config.tls.as_ref().is_some_and(|tls| tls.external);

@@ -3,12 +3,13 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
-use algedonic_transport::{Arrival, Delivery, Error, Lane, Settlement};
+use algedonic_transport::{Arrival, Delivery, Error, ErrorKind, Lane, Message, Settlement};
+use bytes::Bytes;
 use futures_core::Stream;
 use lapin::{
     Channel, Consumer,
@@ -26,15 +27,20 @@ use tokio::{
 use crate::{
     AmqpConfig,
     acks::{Acks, Frame},
-    arrivals::{Arrived, Interest, Settler},
+    arrivals::{Arrived, Interest, Settled, Settler},
+    attempts::Attempts,
     connect::{Deadline, Session},
+    dead_letter::{DeadLetters, Reason, compose},
     error::{During, classify, lost},
+    guard::Mark,
     phase::Phases,
     topology,
 };
 
 /// How long an ack waits for company.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long a goodbye may take, with the dead letters that are on their way.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why a consumer ended.
 pub(crate) enum End {
@@ -50,9 +56,18 @@ pub(crate) struct Attached {
     channel: Channel,
     consumer: Consumer,
     interest: Interest,
-    acks: Acks,
+    acks: Acks<Original>,
     settler: Arc<Settler>,
-    settled: mpsc::UnboundedReceiver<(u64, Settlement)>,
+    settled: mpsc::UnboundedReceiver<Settled>,
+    dead_letters: DeadLetters,
+    /// The largest frame that can be sent, in bytes.
+    frame_max: usize,
+}
+
+/// What is kept of a delivery until it is settled: all of it but the body.
+struct Original {
+    delivery: Box<lapin::message::Delivery>,
+    attempt: u32,
 }
 
 /// What a consumer has to do next.
@@ -60,6 +75,8 @@ enum Step {
     Leave,
     Flush,
     Settle,
+    /// A dead letter has arrived, or has not.
+    Buried(u64, bool),
     /// There is a place for the delivery that waits for one.
     Room,
     Delivery(Next),
@@ -91,6 +108,8 @@ impl Attached {
         let (settler, settled) = Settler::new();
         Ok(Self {
             lane,
+            dead_letters: DeadLetters::new(config.clone(), lane),
+            frame_max: session.frame_max(),
             config: config.clone(),
             channel,
             consumer,
@@ -116,6 +135,7 @@ impl Attached {
                     Step::Flush
                 }
                 _ = self.settled.recv_many(&mut settlements, gather) => Step::Settle,
+                Some((tag, arrived)) = self.dead_letters.next() => Step::Buried(tag, arrived),
                 _ = self.interest.arrivals.reserve(), if parked.is_some() => Step::Room,
                 delivery = next(&mut self.consumer), if parked.is_none() => {
                     Step::Delivery(delivery)
@@ -125,6 +145,7 @@ impl Attached {
                 Step::Leave => return self.leave().await,
                 Step::Flush => self.flush(),
                 Step::Settle => self.settle(&mut settlements),
+                Step::Buried(tag, arrived) => self.buried(tag, arrived),
                 Step::Room => {
                     parked = parked.and_then(|arrived| self.pass(arrived));
                     Ok(())
@@ -161,46 +182,126 @@ impl Attached {
         }
     }
 
-    fn arrive(&mut self, delivery: Box<lapin::message::Delivery>) -> lapin::Result<Arrived> {
+    fn arrive(&mut self, mut delivery: Box<lapin::message::Delivery>) -> lapin::Result<Arrived> {
         let tag = delivery.delivery_tag;
-        self.acks.delivered(tag);
-        let message = crate::wire::decode(
+        let redelivered = delivery.redelivered;
+        let attempt = self.attempts().of(redelivered, &delivery.properties);
+        let mut body = std::mem::take(&mut delivery.data);
+        let message = self.read(&delivery, &mut body, attempt);
+        self.acks.delivered(tag, Original { delivery, attempt });
+        match message {
+            Ok(message) => Ok(Arrived {
+                arrival: Arrival::Message(
+                    Delivery::new(message, redelivered, self.settler.clone(), tag)
+                        .with_attempt(attempt),
+                ),
+                settler: Some(self.settler.clone()),
+            }),
+            Err((reason, error)) => {
+                self.bury(tag, &reason, body.into())?;
+                Ok(Arrived {
+                    arrival: Arrival::Malformed(error),
+                    settler: None,
+                })
+            }
+        }
+    }
+
+    /// The message; or why it is none that the application can use.
+    fn read(
+        &self,
+        delivery: &lapin::message::Delivery,
+        body: &mut Vec<u8>,
+        attempt: u32,
+    ) -> Result<Message, (Reason, Error)> {
+        let operation = "read a message from RabbitMQ";
+        if let Some(mark) = Mark::of(&delivery.properties) {
+            let kind = if mark.too_large {
+                ErrorKind::TooLarge
+            } else {
+                ErrorKind::Malformed
+            };
+            let error = Error::permanent(kind, operation)
+                .with_detail(mark.reason.escape_debug().to_string());
+            return Err((Reason::unreadable(&error), error));
+        }
+        let most = self.config.max_attempts;
+        if attempt > most {
+            let error = Error::permanent(ErrorKind::Unexpected, operation).with_detail(format!(
+                "it was delivered {most} times, and given back each time"
+            ));
+            return Err((Reason::exhausted(&error), error));
+        }
+        crate::wire::decode(
             self.lane,
             delivery.routing_key.as_str(),
             &delivery.properties,
-            delivery.data,
+            body,
             self.config.max_body_bytes,
             SystemTime::now(),
-        );
-        Ok(match message {
-            Ok(message) => Arrived {
-                arrival: Arrival::Message(Delivery::new(
-                    message,
-                    delivery.redelivered,
-                    self.settler.clone(),
-                    tag,
-                )),
-                settler: Some(self.settler.clone()),
-            },
-            Err(error) => {
-                if let Some(frame) = self.acks.settle(tag, Settlement::DeadLetter) {
-                    self.tell(frame)?;
-                }
-                Arrived {
-                    arrival: Arrival::Malformed(error),
-                    settler: None,
-                }
-            }
-        })
+        )
+        .map_err(|error| (Reason::unreadable(&error), error))
     }
 
-    fn settle(&mut self, settlements: &mut Vec<(u64, Settlement)>) -> lapin::Result<()> {
-        for (tag, settlement) in settlements.drain(..) {
-            if let Some(frame) = self.acks.settle(tag, settlement) {
-                self.tell(frame)?;
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        let attempts = &self.interest.attempts;
+        attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settle(&mut self, settled: &mut Vec<Settled>) -> lapin::Result<()> {
+        for settled in settled.drain(..) {
+            match settled {
+                Settled::Plainly(tag, settlement) => self.end(tag, settlement)?,
+                Settled::Dead(tag, farewell) => {
+                    self.bury(tag, &Reason::unwanted(&farewell.reason), farewell.body)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Settles a delivery with the broker.
+    fn end(&mut self, tag: u64, settlement: Settlement) -> lapin::Result<()> {
+        if settlement != Settlement::Requeue
+            && let Some(original) = self.acks.kept(tag)
+            && original.delivery.redelivered
+        {
+            let attempts = &self.interest.attempts;
+            let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            attempts.forget(&original.delivery.properties);
+        }
+        match self.acks.settle(tag, settlement) {
+            Some(frame) => self.tell(frame),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a delivery to the dead-letter queue, and leaves it unsettled until it is there.
+    fn bury(&mut self, tag: u64, reason: &Reason, body: Bytes) -> lapin::Result<()> {
+        let Some(Original { delivery, attempt }) = self.acks.take(tag) else {
+            return Ok(());
+        };
+        self.attempts().forget(&delivery.properties);
+        let now = SystemTime::now();
+        match compose(&delivery, body, attempt, reason, now, self.frame_max) {
+            Some(letter) => {
+                self.dead_letters.send(tag, letter);
+                Ok(())
+            }
+            // RabbitMQ moves it as it is, without the reason.
+            None => self.end(tag, Settlement::DeadLetter),
+        }
+    }
+
+    fn buried(&mut self, tag: u64, arrived: bool) -> lapin::Result<()> {
+        self.end(
+            tag,
+            if arrived {
+                Settlement::Ack
+            } else {
+                Settlement::DeadLetter
+            },
+        )
     }
 
     fn flush(&mut self) -> lapin::Result<()> {
@@ -241,29 +342,34 @@ impl Attached {
     /// Cancels the subscription, and tells the broker what was settled by now. What was not comes
     /// again, to the next consumer of the queue.
     async fn leave(mut self) -> End {
-        let mut settlements = Vec::new();
-        while let Ok(settlement) = self.settled.try_recv() {
-            settlements.push(settlement);
+        if timeout(GOODBYE, self.say_goodbye()).await.is_err() {
+            tracing::debug!("consumer not cancelled in time");
         }
-        let told = self.settle(&mut settlements).and_then(|()| self.flush());
-        let goodbye = async {
+        End::Unwanted
+    }
+
+    async fn say_goodbye(&mut self) {
+        let said = async {
+            let mut settled = Vec::new();
+            while let Ok(settlement) = self.settled.try_recv() {
+                settled.push(settlement);
+            }
+            self.settle(&mut settled)?;
+            self.flush()?;
             let tag = self.consumer.tag();
             self.channel
                 .basic_cancel(tag, BasicCancelOptions::default())
                 .await?;
+            while let Some((tag, arrived)) = self.dead_letters.next().await {
+                self.buried(tag, arrived)?;
+            }
+            self.flush()?;
             // The answer comes after the acks were read; closing gives the rest back.
             self.channel.close(200, "OK".into()).await
         };
-        if told.is_ok() {
-            match timeout(Duration::from_secs(1), goodbye).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::debug!(error = %crate::error::words(&error), "consumer not cancelled");
-                }
-                Err(_) => tracing::debug!("consumer not cancelled in time"),
-            }
+        if let Err(error) = said.await {
+            tracing::debug!(error = %crate::error::words(&error), "consumer not cancelled");
         }
-        End::Unwanted
     }
 }
 

@@ -35,16 +35,35 @@
 //!
 //! # Dead letters
 //!
-//! What cannot be read, what the application puts aside, and what a quorum queue has delivered 1,000
-//! times (a lost connection counts as a delivery) goes to the dead-letter queue of its lane. That
-//! holds at most 100,000 messages, of which the oldest go first, for 7 days: what is not looked at by
-//! then is gone. RabbitMQ also dead-letters a message whose property `expiration` has passed. Ours
-//! carry none, so that what is merely late does not push out what is wrong: a queue keeps what has
-//! expired until its owner reads it, and the bus leaves it out.
+//! What cannot be read, what the application puts aside, and what was delivered more often than
+//! [`AmqpConfig::max_attempts`] allows goes to the dead-letter queue of its lane. That holds at most
+//! 100,000 messages, of which the oldest go first, for 7 days: what is not looked at by then is gone.
+//! RabbitMQ also dead-letters a message whose property `expiration` has passed. Ours carry none, so
+//! that what is merely late does not push out what is wrong: a queue keeps what has expired until its
+//! owner reads it, and the bus leaves it out.
 //!
-//! A message that breaks AMQP itself (a property or a header name that is not UTF-8, say) cannot be
-//! put aside: the client library gives up the connection when it meets one, and meets it again. The
-//! link says so; remove the message by hand.
+//! A dead letter is the message as it came, with headers that say why. It is published on a
+//! connection of its own, made when there is one and kept for 30 seconds; the original is acked when
+//! the broker has confirmed it. Where that does not work, or the letter would not hold all that the
+//! message held, the original is rejected: then RabbitMQ moves it, and `x-death` says no more than
+//! `rejected`. A connection lost in between can leave a letter twice.
+//!
+//! | header | type | holds |
+//! |---|---|---|
+//! | `algedonic-reason` | text | `malformed`, `too-large`, `unwanted` (by the application) or `attempts` |
+//! | `algedonic-detail` | text | the reason in words, at most 1,000 bytes |
+//! | `algedonic-dead-at` | integer | when, in milliseconds since 1970 |
+//! | `algedonic-exchange`, `algedonic-key` | text | what it was published to, and under which routing key |
+//! | `algedonic-attempts` | integer | how often it was delivered |
+//! | `algedonic-user-id`, `algedonic-expiration` | text | these properties: with them it could not be published again |
+//! | `algedonic-unreadable` | text | what is wrong with the properties |
+//! | `algedonic-unreadable-properties` | bytes | all properties as they were on the wire, from their flags on |
+//! | `algedonic-unreadable-key` | bytes | exchange and routing key, if one is not UTF-8: each after a byte for its length |
+//!
+//! The last three are on a message that lapin could not have taken: text that is not UTF-8, headers
+//! that nest deeper than 16 levels or hold more than 4,096 values, a length that cannot be, headers
+//! that outgrew their frame when RabbitMQ added its own. Without a look at each frame before lapin
+//! gets it, the first of these would end the connection, and the second the process, at each delivery.
 //!
 //! # On the wire
 //!
@@ -80,20 +99,23 @@
 #![forbid(unsafe_code)]
 mod acks;
 mod arrivals;
+mod attempts;
 mod backoff;
 mod config;
 mod connect;
 mod consumer;
 mod consuming;
+mod dead_letter;
 mod env;
 mod error;
 mod greeting;
+mod guard;
 mod link;
+mod overheard;
 mod part;
 mod phase;
 mod publishing;
 mod socket;
-mod stream;
 mod tally;
 mod tls;
 mod topology;

@@ -21,6 +21,8 @@ pub(crate) struct Part {
 pub(crate) enum Way {
     Publish,
     Consume,
+    /// What a consumer puts aside; made when there is something.
+    Bury,
 }
 
 impl Part {
@@ -40,9 +42,17 @@ impl Part {
         }
     }
 
+    pub(crate) fn bury(lane: Lane) -> Self {
+        Self {
+            way: Way::Bury,
+            lane,
+            number: 0,
+        }
+    }
+
     pub(crate) fn during(self) -> During {
         match self.way {
-            Way::Publish => During::Publish,
+            Way::Publish | Way::Bury => During::Publish,
             Way::Consume => During::Consume,
         }
     }
@@ -53,6 +63,7 @@ impl fmt::Display for Part {
         let way = match self.way {
             Way::Publish => "publish",
             Way::Consume => "consume",
+            Way::Bury => "bury",
         };
         write!(f, "{way} {}", self.lane)?;
         match self.number {

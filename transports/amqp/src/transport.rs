@@ -257,10 +257,7 @@ impl Transport for Amqp {
                 .with_detail(format!("the lane {lane} is received already")));
         }
         let (arrivals, stream) = mpsc::channel(self.shared.config.prefetch.into());
-        let interest = Interest {
-            patterns: interest.into(),
-            arrivals,
-        };
+        let interest = Interest::new(interest, arrivals);
         self.shared.board.wanted(Part::consume(lane));
         let consuming = consuming::run(self.shared.clone(), lane, interest);
         tasks.consuming.push((lane, self.runtime.spawn(consuming)));

@@ -23,6 +23,7 @@ pub enum Arrival {
 pub struct Delivery {
     message: Message,
     redelivered: bool,
+    attempt: u32,
     settle: Option<(Arc<dyn Settle>, u64)>,
 }
 
@@ -43,6 +44,15 @@ pub trait Settle: Send + Sync + 'static {
     ///
     /// Must neither block nor fail: what cannot be told to the other side is redelivered anyway.
     fn settle(&self, tag: u64, settlement: Settlement);
+
+    /// Ends it as [`Settlement::DeadLetter`], with what the application has to say about that: a
+    /// short text, empty if nothing. Called instead of [`settle`](Self::settle), not as well.
+    ///
+    /// A transport that has no place for the reason leaves this as it is.
+    fn dead_letter(&self, tag: u64, reason: &str, message: &Message) {
+        let _ = (reason, message);
+        self.settle(tag, Settlement::DeadLetter);
+    }
 }
 
 impl Delivery {
@@ -51,8 +61,15 @@ impl Delivery {
         Self {
             message,
             redelivered,
+            attempt: 1 + u32::from(redelivered),
             settle: Some((settle, tag)),
         }
+    }
+
+    /// With the number of this attempt, for a transport that counts.
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt.max(1);
+        self
     }
 
     /// The message.
@@ -65,6 +82,13 @@ impl Delivery {
         self.redelivered
     }
 
+    /// How often it was delivered, this time included: 1 for the first.
+    ///
+    /// A transport that does not count says 2 for every delivery after the first.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
     /// Done with: it must not come again.
     pub fn ack(self) {
         self.settle(Settlement::Ack);
@@ -75,6 +99,14 @@ impl Delivery {
         self.settle(Settlement::DeadLetter);
     }
 
+    /// As [`dead_letter`](Self::dead_letter), with a reason that the operator reads beside it, where
+    /// the transport can put one. Keep it short, and free of what the message holds.
+    pub fn dead_letter_because(mut self, reason: &str) {
+        if let Some((settle, tag)) = self.settle.take() {
+            settle.dead_letter(tag, reason, &self.message);
+        }
+    }
+
     /// Not now: let it come again.
     pub fn requeue(self) {
         self.settle(Settlement::Requeue);
@@ -82,7 +114,9 @@ impl Delivery {
 
     /// Ends it in the way given.
     pub fn settle(mut self, settlement: Settlement) {
-        if let Some((settle, tag)) = self.settle.take() {
+        if settlement == Settlement::DeadLetter {
+            self.dead_letter_because("");
+        } else if let Some((settle, tag)) = self.settle.take() {
             settle.settle(tag, settlement);
         }
     }
@@ -101,6 +135,7 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery")
             .field("message", &self.message)
             .field("redelivered", &self.redelivered)
+            .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }
 }
@@ -143,6 +178,46 @@ mod tests {
                 (4, Settlement::Requeue)
             ]
         );
+    }
+
+    #[test]
+    fn attempts_are_counted_from_one() {
+        let book = Arc::new(Book::default());
+        let deliver = |redelivered| Delivery::new(message(), redelivered, book.clone(), 1);
+        assert_eq!(deliver(false).attempt(), 1);
+        assert_eq!(deliver(true).attempt(), 2);
+        assert_eq!(deliver(true).with_attempt(7).attempt(), 7);
+        assert_eq!(deliver(false).with_attempt(0).attempt(), 1);
+    }
+
+    #[test]
+    fn a_reason_reaches_who_has_a_place_for_it() {
+        #[derive(Default)]
+        struct Reasons(Mutex<Vec<String>>);
+        impl Settle for Reasons {
+            fn settle(&self, _: u64, settlement: Settlement) {
+                panic!("{settlement:?}");
+            }
+            fn dead_letter(&self, tag: u64, reason: &str, message: &Message) {
+                let key = &message.metadata.key;
+                let mut reasons = self.0.lock().expect("not poisoned");
+                reasons.push(format!("{tag} {key} {reason}"));
+            }
+        }
+        let reasons = Arc::new(Reasons::default());
+        let deliver = |tag| Delivery::new(message(), false, reasons.clone(), tag);
+        deliver(1).dead_letter_because("no such customer");
+        deliver(2).dead_letter();
+        deliver(3).settle(Settlement::DeadLetter);
+        assert_eq!(
+            *reasons.0.lock().expect("not poisoned"),
+            ["1 test no such customer", "2 test ", "3 test "]
+        );
+        // Who has none hears of it all the same.
+        let book = Arc::new(Book::default());
+        Delivery::new(message(), false, book.clone(), 4).dead_letter_because("no use");
+        let settled = book.0.lock().expect("not poisoned");
+        assert_eq!(*settled, [(4, Settlement::DeadLetter)]);
     }
 
     #[test]

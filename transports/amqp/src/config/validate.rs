@@ -185,6 +185,10 @@ impl AmqpConfig {
                 return refuse(format!("{field}: must be 1 to {most}, not {value}"));
             }
         }
+        if !(2..=1000).contains(&self.max_attempts) {
+            let attempts = self.max_attempts;
+            return refuse(format!("max_attempts: must be 2 to 1000, not {attempts}"));
+        }
         if self.max_unconfirmed_bytes < self.max_body_bytes {
             return refuse("max_unconfirmed_bytes: must be at least max_body_bytes");
         }

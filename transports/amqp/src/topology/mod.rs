@@ -37,6 +37,11 @@ pub(crate) fn queue(config: &AmqpConfig, lane: Lane) -> ShortString {
     short(&config.queue_name(lane.into()))
 }
 
+/// The queue of what this instance could not read or use of one lane (requirement 0.14).
+pub(crate) fn dead_letter_queue(config: &AmqpConfig, lane: Lane) -> ShortString {
+    short(&config.dead_letter_queue_name(lane.into()))
+}
+
 fn short(text: &str) -> ShortString {
     // Prefix and queue have at most 100 bytes each, a pattern has 255.
     ShortString::try_new(text).expect("checked by AmqpConfig::validate and by Pattern")

@@ -83,12 +83,13 @@ pub(crate) fn encode(message: Message, form: WireForm) -> Result<Encoded, Error>
     })
 }
 
-/// What came from a queue of `lane` at `now`, as a message, whatever its form.
+/// What came from a queue of `lane` at `now`, as a message, whatever its form. The body is taken only if it
+/// is one.
 pub(crate) fn decode(
     lane: Lane,
     routing_key: &str,
     properties: &BasicProperties,
-    body: Vec<u8>,
+    body: &mut Vec<u8>,
     max_body_bytes: usize,
     now: SystemTime,
 ) -> Result<Message, Error> {
@@ -99,18 +100,17 @@ pub(crate) fn decode(
     if let Some(headers) = properties.headers() {
         headers::check(headers).map_err(|what| malformed("headers", &what))?;
     }
-    let mut body = Bytes::from(body);
-    let (metadata, content_type) = if is_compact {
-        let (metadata, content_type, begins) = compact::read(routing_key, properties, &body, now)?;
-        body = body.split_off(begins);
-        bounded(body.len(), max_body_bytes)?;
-        (metadata, content_type)
+    let (metadata, content_type, begins) = if is_compact {
+        let read = compact::read(routing_key, properties, body, now)?;
+        bounded(body.len().saturating_sub(read.2), max_body_bytes)?;
+        read
     } else {
         let (metadata, content_type) = open::read(routing_key, properties, now)?;
         let unknown = Cow::Borrowed("application/octet-stream");
-        (metadata, content_type.map_or(unknown, Cow::Owned))
+        (metadata, content_type.map_or(unknown, Cow::Owned), 0)
     };
-    let mut message = Message::new(metadata, lane, content_type, body);
+    let event = Bytes::from(std::mem::take(body)).split_off(begins);
+    let mut message = Message::new(metadata, lane, content_type, event);
     message.persistent = *properties.delivery_mode() == Some(2);
     Ok(message)
 }

@@ -3,9 +3,12 @@
 mod attribution;
 mod closing;
 mod conformance;
+mod dead_letters;
 mod env;
 mod faults;
 mod proxy;
+mod raw;
 mod refusals;
 mod round_trip;
 mod support;
+mod unreadable;

@@ -27,7 +27,7 @@ fn read(
     properties: &BasicProperties,
     body: &[u8],
 ) -> Result<Message, Error> {
-    decode(lane, key, properties, body.to_vec(), 1000, now())
+    decode(lane, key, properties, &mut body.to_vec(), 1000, now())
 }
 
 /// A message as anybody would write it: a type, and nothing else.

@@ -1,22 +1,14 @@
-//! Which stream does lapin read and write, and what is noticed as it does?
+//! What is noticed while lapin reads the greeting of a broker?
 
 use std::{
     fmt,
     io::{self, IoSlice, IoSliceMut},
-    net::SocketAddr,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
 };
 
 use async_compat::Compat;
-use async_rs::{
-    Runtime, Tokio,
-    traits::Reactor,
-    util::{DummyIO, RuntimeParts},
-};
-use futures_core::Stream as Values;
 use futures_io::{AsyncRead, AsyncWrite};
 use lapin::AsyncTcpStream;
 use tokio::net::TcpStream;
@@ -26,7 +18,7 @@ use crate::greeting::{Greeting, Version};
 /// The bytes as they come from the socket, deciphered if there is TLS.
 pub(crate) type Clear = AsyncTcpStream<Compat<TcpStream>>;
 
-/// What lapin is given: a stream whose greeting is overheard, because lapin tells nobody the version
+/// A stream whose greeting is overheard, because lapin tells nobody the version
 /// that is in it.
 pub(crate) struct Overheard {
     clear: Clear,
@@ -111,47 +103,5 @@ impl AsyncWrite for Overheard {
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.clear).poll_close(context)
-    }
-}
-
-/// tokio's time and sockets, under streams of our own. lapin takes the type of its streams from here;
-/// it is never asked to make one.
-#[derive(Clone, Debug)]
-pub(crate) struct Streams(Tokio);
-
-/// What lapin runs on: the tokio runtime of the caller.
-pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Streams>> {
-    let tokio = Tokio::current();
-    Runtime::new(RuntimeParts::new(tokio.clone(), Streams(tokio)))
-}
-
-fn never<T>() -> io::Result<T> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-impl Reactor for Streams {
-    type TcpStream = Overheard;
-    type Sleep = <Tokio as Reactor>::Sleep;
-
-    fn register<H: Send + 'static>(
-        &self,
-        _: H,
-    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
-        never::<DummyIO>()
-    }
-
-    fn sleep(&self, duration: Duration) -> Self::Sleep {
-        self.0.sleep(duration)
-    }
-
-    fn interval(&self, period: Duration) -> impl Values<Item = Instant> + Send + 'static {
-        self.0.interval(period)
-    }
-
-    fn tcp_connect_addr(
-        &self,
-        _: SocketAddr,
-    ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        std::future::ready(never())
     }
 }

@@ -1,0 +1,22 @@
+//! What stands between the socket and lapin, so that no message can end the process or the
+//! connection by what it holds?
+//!
+//! lapin parses the properties of a message by recursion on the thread of its connection, and takes
+//! anything it cannot read for the end of the connection. A broker passes properties on as it got
+//! them; and what was not acknowledged comes again, to the next reader.
+//!
+//! Every byte that comes in passes here, above TLS. Frames are followed by their sizes; of each
+//! message the method that announces it and the header with its properties are looked at, whole.
+//! What lapin could not take is replaced by a header of the same class, channel and body size that
+//! says why ([`Mark`]), so that the message becomes a dead letter instead.
+
+mod mark;
+mod properties;
+mod reactor;
+mod scanner;
+mod stream;
+
+pub(crate) use self::{mark::Mark, reactor::runtime, scanner::Limits, stream::Guarded};
+
+#[cfg(test)]
+mod tests;

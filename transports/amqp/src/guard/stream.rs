@@ -1,0 +1,185 @@
+//! How do the bytes of a connection get through the guard?
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::scanner::{Limits, Scanner, Step};
+
+/// A connection whose incoming frames are looked at. What goes out is not.
+#[derive(Debug)]
+pub(crate) struct Guarded<S> {
+    stream: S,
+    scanner: Scanner,
+    /// What has come in, and was not dealt with; the present frame fits in whole.
+    inbox: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// So many bytes from `start` on are cleared to go on.
+    cleared: usize,
+    /// What goes on before that.
+    replaced: Vec<u8>,
+    replaced_start: usize,
+}
+
+/// How much is read at once, beyond what a frame needs.
+const READ: usize = 32 * 1024;
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Guards `stream`, which must be new: nothing was read from it yet.
+    pub(crate) fn new(stream: S, limits: Limits) -> Self {
+        let scanner = Scanner::new(limits);
+        Self {
+            stream,
+            inbox: vec![0; scanner.needs() + READ],
+            scanner,
+            start: 0,
+            end: 0,
+            cleared: 0,
+            replaced: Vec::new(),
+            replaced_start: 0,
+        }
+    }
+
+    /// Gives what may go on by now.
+    fn give(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let mut given = 0;
+        while given < to.len() {
+            let left = &mut to[given..];
+            if self.replaced_start < self.replaced.len() {
+                let count = copy(&self.replaced[self.replaced_start..], left);
+                self.replaced_start += count;
+                given += count;
+            } else if self.cleared > 0 {
+                let count = copy(&self.inbox[self.start..self.start + self.cleared], left);
+                self.start += count;
+                self.cleared -= count;
+                given += count;
+            } else if !self.look()? {
+                break;
+            }
+        }
+        Ok(given)
+    }
+
+    /// Decides about the next bytes; false if there are too few.
+    fn look(&mut self) -> io::Result<bool> {
+        // Frames that pass one after the other go on at once.
+        loop {
+            let from = self.start + self.cleared;
+            let step = self.scanner.step(&mut self.inbox[from..self.end]);
+            match step.map_err(io::Error::other)? {
+                Step::Pass(count) => self.cleared += count,
+                Step::Wait => return Ok(self.cleared > 0),
+                Step::Replace(count, with) if self.cleared == 0 => {
+                    self.start += count;
+                    self.replaced = with;
+                    self.replaced_start = 0;
+                    return Ok(true);
+                }
+                Step::Replace(count, with) => {
+                    // What is cleared goes first: both go the same way, from one buffer.
+                    let mut all = self.inbox[self.start..from].to_vec();
+                    all.extend_from_slice(&with);
+                    self.start = from + count;
+                    self.cleared = 0;
+                    self.replaced = all;
+                    self.replaced_start = 0;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Reads once; false at the end of the stream.
+    fn fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.inbox.len() - self.end < READ {
+            self.inbox.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let count =
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut self.inbox[self.end..]))?;
+        self.end += count;
+        Poll::Ready(Ok(count > 0))
+    }
+}
+
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let count = from.len().min(to.len());
+    to[..count].copy_from_slice(&from[..count]);
+    count
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        to: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if to.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            let given = this.give(to)?;
+            if given > 0 {
+                return Poll::Ready(Ok(given));
+            }
+            // The inside of a large body needs no look, and no copy.
+            let unseen = this.scanner.unseen();
+            if this.start == this.end && unseen >= READ {
+                let most = unseen.min(to.len());
+                let count = ready!(Pin::new(&mut this.stream).poll_read(context, &mut to[..most]))?;
+                this.scanner.went_on(count);
+                return Poll::Ready(Ok(count));
+            }
+            // A frame that ends in the middle is not given away: nobody could read it.
+            if !ready!(this.fill(context))? {
+                return Poll::Ready(Ok(0));
+            }
+        }
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        to: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match to.iter_mut().find(|slice| !slice.is_empty()) {
+            Some(slice) => self.poll_read(context, slice),
+            None => Poll::Ready(Ok(0)),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, from)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(context)
+    }
+}

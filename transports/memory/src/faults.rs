@@ -1,14 +1,6 @@
-use std::time::Duration;
+use algedonic_transport::{Error, ErrorKind};
 
-use algedonic_transport::{Error, ErrorKind, Outcome};
-
-use crate::{
-    broker::Broker,
-    clock::Due,
-    script::Faults,
-    shared::Later,
-    state::{ConnectionId, State},
-};
+use crate::{broker::Broker, clock::Due, script::Faults, shared::Later, state::State};
 
 /// Which faults are switched on, or counted down.
 #[derive(Debug, Default)]
@@ -42,10 +34,14 @@ impl Broker {
     }
 
     /// Takes the broker away: links go down, what was in flight is
-    /// [`Unknown`](Outcome::Unknown), what was not settled will come again, and what is not persistent
+    /// [`Unknown`](algedonic_transport::Outcome::Unknown), what was not settled will come again, and what is not persistent
     /// is lost (and counted, see [`losses`](Self::losses)). Queues and dead letters stay.
     pub fn stop(&self) {
-        self.shared.change(State::stop);
+        self.shared.change(|state| {
+            // What a fault has begun does not end this.
+            state.due.retain(|(_, what)| *what != Due::Start);
+            state.stop();
+        });
     }
 
     /// Brings the broker back: links come up by themselves.
@@ -65,7 +61,7 @@ impl Broker {
         self.shared.change(State::release_confirms);
     }
 
-    /// Refuses the next `messages` as [`Rejected`](Outcome::Rejected), whoever sends them.
+    /// Refuses the next `messages` as [`Rejected`](algedonic_transport::Outcome::Rejected), whoever sends them.
     pub fn reject_next(&self, messages: usize) {
         self.shared
             .change(|state| state.switches.reject += messages);
@@ -74,7 +70,10 @@ impl Broker {
     /// Asks every sender for silence, as a broker does that runs out of memory: links are
     /// [`Blocked`](algedonic_transport::LinkState::Blocked), messages refused. Receivers go on.
     pub fn block(&self) {
-        self.shared.change(|state| state.block(true));
+        self.shared.change(|state| {
+            state.due.retain(|(_, what)| *what != Due::Unblock);
+            state.block(true);
+        });
     }
 
     /// Ends the silence.
@@ -83,14 +82,14 @@ impl Broker {
     }
 
     /// Stores the next `messages` that somebody wants, and tells their senders at once that the
-    /// outcome is [`Unknown`](Outcome::Unknown).
+    /// outcome is [`Unknown`](algedonic_transport::Outcome::Unknown).
     pub fn lose_confirms(&self, messages: usize) {
         self.shared
             .change(|state| state.switches.lose_confirms += messages);
     }
 
     /// Cuts the connection of one receiver, which is up again at once: what it sent and was in
-    /// flight is [`Unknown`](Outcome::Unknown), what it took and did not settle comes again. Its
+    /// flight is [`Unknown`](algedonic_transport::Outcome::Unknown), what it took and did not settle comes again. Its
     /// link tells by the count of connects.
     pub fn redeliver(&self, name: &str) {
         self.shared.change(|state| state.redeliver(name));
@@ -135,91 +134,6 @@ impl Switches {
 }
 
 impl State {
-    pub(crate) fn stop(&mut self) {
-        if self.switches.stopped {
-            return;
-        }
-        self.switches.stopped = true;
-        for id in self.connected() {
-            self.cut_off(id, "the broker stopped");
-            if let Some(connection) = self.connections.get(&id) {
-                connection.goes_down(out_of_reach());
-            }
-        }
-        // Who is tried again before the start is not reached.
-        self.due
-            .retain(|(_, what)| !matches!(what, Due::Connect(_)));
-        for receiver in self.receivers.values_mut() {
-            for queue in receiver.queues_mut() {
-                self.losses.transient += queue.forget_transient() as u64;
-            }
-        }
-    }
-
-    pub(crate) fn start(&mut self) {
-        if !self.switches.stopped {
-            return;
-        }
-        self.switches.stopped = false;
-        for id in self.connected() {
-            self.reconnect(id);
-        }
-    }
-
-    fn redeliver(&mut self, name: &str) {
-        let named = |id: &ConnectionId| {
-            let connection = self.connections.get(id);
-            connection.is_some_and(|it| &*it.receiver == name)
-        };
-        let ids: Vec<_> = self.connected().into_iter().filter(named).collect();
-        for id in ids {
-            self.sever(id, Duration::ZERO);
-        }
-    }
-
-    /// Cuts one connection, which is up again after this time.
-    pub(crate) fn sever(&mut self, id: ConnectionId, downtime: Duration) {
-        if self.switches.stopped {
-            return;
-        }
-        self.cut_off(id, "the connection was lost");
-        // With a close under way that may have been its end.
-        let Some(connection) = self.connections.get(&id) else {
-            return;
-        };
-        connection.goes_down(
-            Error::transient(ErrorKind::Unavailable, "reach the broker")
-                .with_detail("the connection was cut"),
-        );
-        if downtime.is_zero() {
-            self.reconnect(id);
-        } else {
-            self.end_after(downtime, Due::Connect(id));
-        }
-    }
-
-    /// Connects again, if that is to be done, and if it can.
-    pub(crate) fn reconnect(&mut self, id: ConnectionId) {
-        if self.switches.stopped {
-            return;
-        }
-        let Some(connection) = self.connections.get(&id) else {
-            return;
-        };
-        if !connection.is_connected() {
-            connection.comes_up(self.switches.blocked());
-            self.wake_receiver(&connection.receiver.clone());
-        }
-    }
-
-    fn wake_receiver(&mut self, name: &str) {
-        if let Some(receiver) = self.receivers.get_mut(name) {
-            for queue in receiver.queues_mut() {
-                self.later.extend(queue.wakers().map(Later::Wake));
-            }
-        }
-    }
-
     fn release_confirms(&mut self) {
         self.switches.hold_confirms = false;
         for id in self.connected() {
@@ -240,30 +154,6 @@ impl State {
                 connection.is_blocked(self.switches.blocked());
             }
         }
-    }
-
-    /// Lets go of what is in flight on a connection, both ways.
-    pub(crate) fn cut_off(&mut self, id: ConnectionId, reason: &str) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let held = connection.take_held();
-        connection.count_unknown(held.len());
-        let unknown = Outcome::unknown(reason);
-        let held = held.into_iter();
-        self.later
-            .extend(held.map(|held| Later::Tell(held.tell, unknown.clone())));
-        if let Some(receiver) = self.receivers.get_mut(&connection.receiver) {
-            receiver.requeue_of(id, &self.limits, &mut self.losses);
-            for queue in receiver.queues_mut() {
-                self.later.extend(queue.wakers().map(Later::Wake));
-            }
-        }
-        self.end_if_done(id);
-    }
-
-    fn connected(&self) -> Vec<ConnectionId> {
-        self.connections.keys().copied().collect()
     }
 }
 

@@ -51,6 +51,7 @@ mod broker;
 mod clock;
 mod closing;
 mod connection;
+mod cuts;
 mod dead;
 mod delivering;
 mod fault;

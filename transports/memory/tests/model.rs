@@ -116,14 +116,14 @@ impl Both {
         self.broker.inject(faults.downtime(self.reference.downtime));
     }
 
-    async fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
-        match step {
+    async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        match *step {
             Step::Send(wanted, fault) => {
                 let script = fault.map(|it| Faults::new().sending(Which::nth(1), it));
                 self.inject(script.unwrap_or_default());
                 self.sent += 1;
                 let mut outcome = self.sender.send(message(self.sent, wanted));
-                let fate = fate((&mut outcome).now_or_never());
+                let fate = fate((&mut outcome).now_or_never().as_ref());
                 prop_assert_eq!(fate, self.reference.send(self.sent, wanted, fault));
                 if fate == Fate::Open {
                     self.open.insert(self.sent, outcome);
@@ -168,7 +168,7 @@ impl Both {
         prop_assert_eq!(&dead, &self.reference.dead);
         let mut told = Vec::new();
         for (sent, outcome) in &mut self.open {
-            let fate = fate(outcome.now_or_never());
+            let fate = fate(outcome.now_or_never().as_ref());
             prop_assert_eq!(fate, self.reference.outcome(*sent), "message {}", sent);
             if fate != Fate::Open {
                 told.push(*sent);
@@ -190,7 +190,7 @@ fn number(message: &Message) -> u64 {
     text.parse().expect("a number")
 }
 
-fn fate(outcome: Option<Result<Outcome, Error>>) -> Fate {
+fn fate(outcome: Option<&Result<Outcome, Error>>) -> Fate {
     match outcome {
         None => Fate::Open,
         Some(Err(_)) => Fate::Away,
@@ -215,7 +215,7 @@ proptest! {
             .expect("a runtime");
         runtime.block_on(async {
             let mut both = Both::new(drop_head, Duration::from_millis(away * 200));
-            for step in steps {
+            for step in &steps {
                 both.step(step).await?;
             }
             // Whatever was left open is told in the end.

@@ -308,6 +308,25 @@ fn what_is_refused_with_an_error_does_not_count() {
     assert!(matches!(outcome, Outcome::Rejected { .. }), "{outcome:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_test_stops_or_blocks_no_fault_ends() {
+    let script = Faults::new()
+        .sending(Which::nth(1), SendFault::Block(SECOND))
+        .sending(Which::nth(2), SendFault::Stop(SECOND));
+    let (broker, sender, _receiver, _arrivals) = scene(script);
+    send(&sender, "one").expect("sent");
+    broker.block();
+    sleep(SECOND * 2).await;
+    assert_eq!(sender.link().state, LinkState::Blocked);
+    broker.unblock();
+    send(&sender, "two").expect("sent");
+    broker.stop();
+    sleep(SECOND * 2).await;
+    assert_eq!(sender.link().state, LinkState::Down);
+    broker.start();
+    assert!(sender.link().is_up());
+}
+
 /// Without a runtime there is nobody to wake anyone; at the next look it has happened.
 #[test]
 fn without_a_runtime_time_is_noticed_at_the_next_call() {

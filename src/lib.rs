@@ -11,6 +11,8 @@ mod observe;
 mod request;
 mod signal;
 mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod turn;
 
 #[cfg(feature = "amqp")]

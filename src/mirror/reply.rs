@@ -33,6 +33,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(ledger: Arc<Ledger>) -> (Self, Pending) {
+        ledger.mirrored.add(1);
         let (sender, receiver) = oneshot::channel();
         let reply = Self {
             sender: Some(sender),

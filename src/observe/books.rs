@@ -75,15 +75,18 @@ pub struct SubscriberBooks {
     pub lag: Lag,
     /// How many events its buffer can hold.
     pub capacity: usize,
+    /// Whether handlers drive it, which settle what they take.
+    pub handled: bool,
     /// What became of its events.
     pub account: Account,
 }
 
 impl SubscriberBooks {
-    pub(crate) fn new(buffer: Buffer, account: Account) -> Self {
+    pub(crate) fn new(buffer: Buffer, handled: bool, account: Account) -> Self {
         Self {
             lag: buffer.lag,
             capacity: buffer.capacity.get(),
+            handled,
             account,
         }
     }

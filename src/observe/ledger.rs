@@ -110,6 +110,9 @@ ledger! {
     delayed_abandoned,
     /// Delayed events that are not yet published: not due, or waiting for room.
     delayed_pending,
+    /// Events and signals that were to be mirrored. Each is in exactly one of the following five once its
+    /// outcome is known.
+    mirrored,
     /// Outcomes [`Remote::Confirmed`](crate::Remote::Confirmed).
     confirmed,
     /// Outcomes [`Remote::Unroutable`](crate::Remote::Unroutable).

@@ -354,12 +354,15 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
     fn books(&self) -> TypeBooks {
         let state = lock(&self.state);
         let next = state.log.next();
-        let followers = state
-            .followers
-            .iter()
-            .map(|(_, tally)| SubscriberBooks::new(tally.buffer, tally.account(next)));
+        let followers = state.followers.iter().map(|(_, tally)| {
+            let handled = tally.settled.is_some();
+            SubscriberBooks::new(tally.buffer, handled, tally.account(next))
+        });
         let inboxes = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
-        let inboxes = inboxes.map(|inbox| SubscriberBooks::new(inbox.buffer(), inbox.account()));
+        let inboxes = inboxes.map(|inbox| {
+            let handled = inbox.settled().is_some();
+            SubscriberBooks::new(inbox.buffer(), handled, inbox.account())
+        });
         TypeBooks {
             name: self.origin.name.clone(),
             published: next.wrapping_add(state.besides),

@@ -75,8 +75,8 @@ impl State {
             return;
         };
         if let Some(receiver) = self.receivers.get_mut(&connection.receiver) {
+            receiver.requeue_of(id, &self.limits, &mut self.losses);
             for queue in receiver.queues_mut() {
-                queue.requeue_of(id);
                 self.later.extend(queue.detach(id).map(Later::Wake));
                 self.later.extend(queue.wakers().map(Later::Wake));
             }

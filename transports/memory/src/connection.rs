@@ -25,9 +25,20 @@ pub(crate) struct Connection {
 /// A message whose outcome is known to the broker and not yet told.
 pub(crate) struct Held {
     pub(crate) outcome: Outcome,
+    pub(crate) until: Until,
     /// After this moment the sender takes it for unknown.
     pub(crate) due: Instant,
     pub(crate) tell: Tell,
+}
+
+/// How long an outcome is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Until [`Broker::release_confirms`](crate::Broker::release_confirms).
+    Released,
+    At(Instant),
+    /// It was lost.
+    Never,
 }
 
 /// The way to whoever awaits an outcome.
@@ -57,6 +68,11 @@ impl Connection {
 
     pub(crate) fn is_up(&self) -> bool {
         self.link.borrow().is_up()
+    }
+
+    /// Whether messages can come: the broker may ask for silence.
+    pub(crate) fn is_connected(&self) -> bool {
+        matches!(self.link.borrow().state, LinkState::Up | LinkState::Blocked)
     }
 
     /// The broker is reached; it may ask for silence at once.
@@ -106,6 +122,32 @@ impl Connection {
         let over = lane.iter().take_while(|held| held.due <= now).count();
         let over = lane.drain(..over).map(|held| held.tell).collect();
         (lane.len(), over)
+    }
+
+    /// Those that were held until they are released.
+    pub(crate) fn take_released(&mut self) -> Vec<Held> {
+        self.take_if(|held| held.until == Until::Released)
+    }
+
+    /// Those whose delay is over.
+    pub(crate) fn take_ready(&mut self, now: Instant) -> Vec<Held> {
+        self.take_if(|held| matches!(held.until, Until::At(at) if at <= now))
+    }
+
+    fn take_if(&mut self, chosen: impl Fn(&Held) -> bool) -> Vec<Held> {
+        let mut taken = Vec::new();
+        for lane in [&mut self.events, &mut self.signals] {
+            let (chosen, kept) = lane.drain(..).partition(&chosen);
+            *lane = kept;
+            taken.extend::<VecDeque<_>>(chosen);
+        }
+        taken
+    }
+
+    /// How many await their outcome, and will get one.
+    pub(crate) fn held(&self, now: Instant) -> usize {
+        let held = self.events.iter().chain(&self.signals);
+        held.filter(|held| held.due > now).count()
     }
 
     /// All that await their outcome; none does afterwards.

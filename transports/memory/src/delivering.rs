@@ -1,8 +1,11 @@
 use std::task::{Poll, Waker};
 
 use algedonic_transport::{Error, ErrorKind, Lane, Message, Pattern, Settlement};
+use tokio::time::Instant;
 
 use crate::{
+    dead::DeathCause,
+    fault::DeliveryFault,
     shared::Later,
     state::{ConnectionId, State},
 };
@@ -52,24 +55,66 @@ impl State {
         let Some(connection) = self.connections.get(&by) else {
             return Poll::Ready(None);
         };
-        if connection.closing.is_some() {
+        if connection.closing.is_some() || !self.receivers.contains_key(&connection.receiver) {
             return Poll::Ready(None);
         }
-        let Some(receiver) = self.receivers.get_mut(&connection.receiver) else {
-            return Poll::Ready(None);
+        let departure = if connection.is_connected() {
+            self.depart(by, lane, tag)
+        } else {
+            None
         };
-        let queue = receiver.queue_mut(lane);
-        self.losses.expired += queue.expire();
-        let next = (!self.faults.stopped).then(|| queue.take(by, self.limits.prefetch, tag));
-        let Some((message, redelivered)) = next.flatten() else {
-            self.later.extend(queue.wait(by, waker).map(Later::Forget));
+        if departure.is_none() {
+            self.wait(by, lane, waker);
             return Poll::Pending;
-        };
-        Poll::Ready(Some(Departure {
+        }
+        Poll::Ready(departure)
+    }
+
+    /// Takes the next message of a lane out of its queue, if it may go now.
+    fn depart(&mut self, by: ConnectionId, lane: Lane, tag: u64) -> Option<Departure> {
+        let now = Instant::now();
+        let name = self.connections.get(&by)?.receiver.clone();
+        let receiver = self.receivers.get_mut(&name)?;
+        receiver.expire(now, &self.limits, &mut self.losses);
+        let queue = receiver.queue_mut(lane);
+        let first = queue.next_for(by, self.limits.prefetch)?;
+        if let Some(ready) = first.not_before(now) {
+            self.alarm(ready);
+            return None;
+        }
+        let mut fault = None;
+        if !first.judged {
+            first.judged = true;
+            let key = &first.message.metadata.key;
+            fault = self.faults.deliver(&name, lane, key);
+            if let Some(DeliveryFault::Delay(time)) = fault {
+                first.ready = now.checked_add(time);
+                if let Some(ready) = first.not_before(now) {
+                    self.alarm(ready);
+                    return None;
+                }
+            }
+        }
+        let cut_later = fault == Some(DeliveryFault::CutBeforeAck);
+        let (message, redelivered) = queue.take(by, tag, cut_later)?;
+        if fault == Some(DeliveryFault::CutAfterDelivery) {
+            self.sever(by, self.faults.downtime);
+        }
+        Some(Departure {
             message,
             redelivered,
             tag,
-        }))
+        })
+    }
+
+    fn wait(&mut self, by: ConnectionId, lane: Lane, waker: &Waker) {
+        let Some(connection) = self.connections.get(&by) else {
+            return;
+        };
+        if let Some(receiver) = self.receivers.get_mut(&connection.receiver) {
+            let replaced = receiver.queue_mut(lane).wait(by, waker);
+            self.later.extend(replaced.map(Later::Forget));
+        }
     }
 
     /// Delivers no more of a lane. Its interest stays: what comes meanwhile is found later.
@@ -86,21 +131,21 @@ impl State {
             return;
         };
         let queue = receiver.queue_mut(lane);
+        if let Some(cut) = queue.cut_by(tag) {
+            self.sever(cut, self.faults.downtime);
+            return;
+        }
         let dead = match how {
             Settlement::Ack => queue.settle(tag).and(None),
-            Settlement::DeadLetter => queue.settle(tag),
+            Settlement::DeadLetter => queue.settle(tag).map(|it| (it, DeathCause::Rejected)),
             Settlement::Requeue => {
-                queue.requeue(tag);
-                None
+                let dead = queue.requeue(tag, self.limits.delivery_limit);
+                dead.map(|it| (it, DeathCause::DeliveryLimit))
             }
         };
         self.later.extend(queue.wakers().map(Later::Wake));
-        if let Some(message) = dead {
-            if receiver.dead_letters.len() >= self.limits.dead_letters {
-                receiver.dead_letters.pop_front();
-                self.losses.dead_letters += 1;
-            }
-            receiver.dead_letters.push_back(message);
+        if let Some((stored, cause)) = dead {
+            receiver.bury(stored, cause, &self.limits, &mut self.losses);
         }
     }
 }

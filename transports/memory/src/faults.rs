@@ -1,14 +1,10 @@
-use algedonic_transport::{Error, ErrorKind, Outcome};
+use algedonic_transport::{Error, ErrorKind};
 
-use crate::{
-    broker::Broker,
-    shared::Later,
-    state::{ConnectionId, State},
-};
+use crate::{broker::Broker, clock::Due, script::Faults, shared::Later, state::State};
 
-/// Which faults are asked for.
+/// Which faults are switched on, or counted down.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub(crate) struct Switches {
     pub(crate) stopped: bool,
     pub(crate) hold_confirms: bool,
     blocked: bool,
@@ -19,11 +15,33 @@ pub(crate) struct Faults {
 
 /// Faults on demand.
 impl Broker {
+    /// From now on these faults happen, in place of those that were injected before, at the chosen
+    /// messages: cuts before the arrival or the confirm, delays, duplicates, and more. The counts of the script begin
+    /// here. Nothing goes wrong any more after `inject(Faults::new())`; what has begun (a delay, a connection
+    /// that is away) ends in its time.
+    pub fn inject(&self, faults: Faults) {
+        self.shared.change(|state| state.faults = faults);
+    }
+
+    /// The faults of the script that never happened, in words: a test whose fault does not happen proves nothing.
+    pub fn unused_faults(&self) -> Vec<String> {
+        self.shared.change(|state| state.faults.unused())
+    }
+
+    /// The latest 1,024 faults that were injected and happened, in words, the oldest first.
+    pub fn fault_log(&self) -> Vec<String> {
+        self.shared.change(|state| state.faults.log())
+    }
+
     /// Takes the broker away: links go down, what was in flight is
-    /// [`Unknown`](Outcome::Unknown), what was not settled will come again, and what is not persistent
+    /// [`Unknown`](algedonic_transport::Outcome::Unknown), what was not settled will come again, and what is not persistent
     /// is lost (and counted, see [`losses`](Self::losses)). Queues and dead letters stay.
     pub fn stop(&self) {
-        self.shared.change(State::stop);
+        self.shared.change(|state| {
+            // What a fault has begun does not end this.
+            state.due.retain(|(_, what)| *what != Due::Start);
+            state.stop();
+        });
     }
 
     /// Brings the broker back: links come up by themselves.
@@ -35,7 +53,7 @@ impl Broker {
     /// then their deadline.
     pub fn hold_confirms(&self) {
         self.shared
-            .change(|state| state.faults.hold_confirms = true);
+            .change(|state| state.switches.hold_confirms = true);
     }
 
     /// Tells the outcomes that were held, in order, and from now on each at once.
@@ -43,15 +61,19 @@ impl Broker {
         self.shared.change(State::release_confirms);
     }
 
-    /// Refuses the next `messages` as [`Rejected`](Outcome::Rejected), whoever sends them.
+    /// Refuses the next `messages` as [`Rejected`](algedonic_transport::Outcome::Rejected), whoever sends them.
     pub fn reject_next(&self, messages: usize) {
-        self.shared.change(|state| state.faults.reject += messages);
+        self.shared
+            .change(|state| state.switches.reject += messages);
     }
 
     /// Asks every sender for silence, as a broker does that runs out of memory: links are
     /// [`Blocked`](algedonic_transport::LinkState::Blocked), messages refused. Receivers go on.
     pub fn block(&self) {
-        self.shared.change(|state| state.block(true));
+        self.shared.change(|state| {
+            state.due.retain(|(_, what)| *what != Due::Unblock);
+            state.block(true);
+        });
     }
 
     /// Ends the silence.
@@ -60,14 +82,14 @@ impl Broker {
     }
 
     /// Stores the next `messages` that somebody wants, and tells their senders at once that the
-    /// outcome is [`Unknown`](Outcome::Unknown).
+    /// outcome is [`Unknown`](algedonic_transport::Outcome::Unknown).
     pub fn lose_confirms(&self, messages: usize) {
         self.shared
-            .change(|state| state.faults.lose_confirms += messages);
+            .change(|state| state.switches.lose_confirms += messages);
     }
 
     /// Cuts the connection of one receiver, which is up again at once: what it sent and was in
-    /// flight is [`Unknown`](Outcome::Unknown), what it took and did not settle comes again. Its
+    /// flight is [`Unknown`](algedonic_transport::Outcome::Unknown), what it took and did not settle comes again. Its
     /// link tells by the count of connects.
     pub fn redeliver(&self, name: &str) {
         self.shared.change(|state| state.redeliver(name));
@@ -77,7 +99,7 @@ impl Broker {
     /// takes for lost: neither copy is marked as redelivered.
     pub fn deliver_twice(&self, messages: usize) {
         self.shared
-            .change(|state| state.faults.deliver_twice += messages);
+            .change(|state| state.switches.deliver_twice += messages);
     }
 }
 
@@ -86,7 +108,7 @@ pub(crate) fn out_of_reach() -> Error {
     Error::transient(ErrorKind::Unavailable, "reach the broker").with_detail("it is stopped")
 }
 
-impl Faults {
+impl Switches {
     /// Why links are blocked, if they are.
     pub(crate) fn blocked(&self) -> Option<Error> {
         self.blocked.then(|| {
@@ -112,53 +134,11 @@ impl Faults {
 }
 
 impl State {
-    fn stop(&mut self) {
-        if self.faults.stopped {
-            return;
-        }
-        self.faults.stopped = true;
-        for id in self.connected() {
-            self.cut_off(id, "the broker stopped");
-            if let Some(connection) = self.connections.get(&id) {
-                connection.goes_down(out_of_reach());
-            }
-        }
-        for receiver in self.receivers.values_mut() {
-            for queue in receiver.queues_mut() {
-                self.losses.transient += queue.forget_transient() as u64;
-            }
-        }
-    }
-
-    fn start(&mut self) {
-        if !self.faults.stopped {
-            return;
-        }
-        self.faults.stopped = false;
-        self.bring_up(|_| true);
-    }
-
-    fn redeliver(&mut self, name: &str) {
-        if self.faults.stopped {
-            return;
-        }
-        for id in self.connected() {
-            if self
-                .connections
-                .get(&id)
-                .is_some_and(|it| &*it.receiver == name)
-            {
-                self.cut_off(id, "the connection was lost");
-            }
-        }
-        self.bring_up(|receiver| receiver == name);
-    }
-
     fn release_confirms(&mut self) {
-        self.faults.hold_confirms = false;
+        self.switches.hold_confirms = false;
         for id in self.connected() {
             if let Some(connection) = self.connections.get_mut(&id) {
-                let held = connection.take_held().into_iter();
+                let held = connection.take_released().into_iter();
                 self.later
                     .extend(held.map(|held| Later::Tell(held.tell, held.outcome)));
             }
@@ -166,49 +146,14 @@ impl State {
         }
     }
 
-    fn block(&mut self, blocked: bool) {
-        self.faults.blocked = blocked;
-        if !self.faults.stopped {
-            for connection in self.connections.values() {
-                connection.is_blocked(self.faults.blocked());
+    pub(crate) fn block(&mut self, blocked: bool) {
+        self.switches.blocked = blocked;
+        if !self.switches.stopped {
+            let connected = self.connections.values().filter(|it| it.is_connected());
+            for connection in connected {
+                connection.is_blocked(self.switches.blocked());
             }
         }
-    }
-
-    /// Lets go of what is in flight on a connection, both ways.
-    pub(crate) fn cut_off(&mut self, id: ConnectionId, reason: &str) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let held = connection.take_held();
-        connection.count_unknown(held.len());
-        let unknown = Outcome::unknown(reason);
-        let held = held.into_iter();
-        self.later
-            .extend(held.map(|held| Later::Tell(held.tell, unknown.clone())));
-        if let Some(receiver) = self.receivers.get_mut(&connection.receiver) {
-            for queue in receiver.queues_mut() {
-                queue.requeue_of(id);
-                self.later.extend(queue.wakers().map(Later::Wake));
-            }
-        }
-        self.end_if_done(id);
-    }
-
-    /// Connects those whose receivers are chosen, and has them look at their queues.
-    fn bring_up(&mut self, chosen: impl Fn(&str) -> bool) {
-        for connection in self.connections.values().filter(|it| chosen(&it.receiver)) {
-            connection.comes_up(self.faults.blocked());
-        }
-        for receiver in self.receivers.values_mut() {
-            for queue in receiver.queues_mut() {
-                self.later.extend(queue.wakers().map(Later::Wake));
-            }
-        }
-    }
-
-    fn connected(&self) -> Vec<ConnectionId> {
-        self.connections.keys().copied().collect()
     }
 }
 

@@ -20,32 +20,61 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # As a broker does
+//!
+//! | | here | RabbitMQ |
+//! |---|---|---|
+//! | confirm | once every queue that wants it has it | `basic.ack` |
+//! | return | [`NotRouted`](algedonic_transport::Outcome::NotRouted): nobody wants the key, and it is stored nowhere | `mandatory`, `basic.return` |
+//! | full queue | [`Rejected`](algedonic_transport::Outcome::Rejected), though other queues have it; or the oldest goes | `x-overflow` |
+//! | prefetch | so many unsettled for each transport and lane, then the next waits | `basic.qos` |
+//! | redelivery | to the place it had, marked; counted, and a dead letter beyond a limit | `redelivered`, `x-delivery-limit` |
+//! | time to live | of a queue: a dead letter. Of a message: left out, and counted, as the AMQP transport does | `x-message-ttl` |
+//! | dead letters | with their reason, bounded | `x-death` |
+//! | blocked | senders are refused, receivers go on | `connection.blocked` |
+//!
+//! What goes wrong on the way is said by [`Faults`], message by message, or drawn from a seed.
+//!
 //! # Time
 //!
-//! Nothing happens by itself but the passing of the confirm deadline and of the deadline of
-//! `close`, which are tokio's time; nothing else needs a runtime. There are no tasks in the
-//! background and no sleeps, so the same calls in the same order have the same effect.
+//! Time is tokio's: under `#[tokio::test(start_paused = true)]` an hour passes at once. By itself happens only what is
+//! said to take time: the confirm deadline, the deadline of `close`, delays, and faults that end. These need a tokio
+//! runtime with its timers enabled, and wake those who wait; without one they happen at the next call after their
+//! time. Nothing else needs a runtime, and there is no chance in anything: the same calls in the same order have the
+//! same effect.
 //!
 //! [algedonic]: https://docs.rs/algedonic
 
 #![forbid(unsafe_code)]
 mod arrivals;
 mod broker;
+mod clock;
 mod closing;
 mod connection;
+mod cuts;
+mod dead;
 mod delivering;
+mod fault;
 mod faults;
 mod limits;
 mod queue;
+mod random;
 mod receiver;
 mod routing;
+mod script;
 mod settle;
 mod shared;
 mod state;
+mod stored;
 mod transport;
+mod which;
 
 pub use self::{
     broker::Broker,
-    limits::{Limits, Losses},
+    dead::{DeadLetter, DeathCause},
+    fault::{DeliveryFault, SendFault},
+    limits::{Limits, Losses, Overflow},
+    script::Faults,
     transport::Memory,
+    which::Which,
 };

@@ -1,8 +1,9 @@
-use std::{collections::BTreeMap, task::Waker, time::SystemTime};
+use std::{collections::BTreeMap, task::Waker};
 
 use algedonic_transport::{Key, Message, Pattern};
+use tokio::time::Instant;
 
-use crate::state::ConnectionId;
+use crate::{state::ConnectionId, stored::Stored};
 
 /// What waits for one receiver on one lane, and what it has taken and not settled.
 #[derive(Default)]
@@ -15,15 +16,12 @@ pub(crate) struct Queue {
     consumers: BTreeMap<ConnectionId, Option<Waker>>,
 }
 
-struct Stored {
-    message: Message,
-    redelivered: bool,
-}
-
 struct Taken {
     by: ConnectionId,
     place: u64,
-    message: Message,
+    stored: Stored,
+    /// Its settlement will not arrive: the connection is cut instead.
+    cut: bool,
 }
 
 impl Queue {
@@ -39,6 +37,14 @@ impl Queue {
         self.unsettled.len()
     }
 
+    /// How many will move by themselves, if somebody is there to take them.
+    pub(crate) fn in_motion(&self) -> usize {
+        if self.consumers.is_empty() {
+            return 0;
+        }
+        self.waiting.len() + self.unsettled.len()
+    }
+
     /// Begins to deliver to a connection, which brings its interest.
     pub(crate) fn attach(&mut self, consumer: ConnectionId, interest: Vec<Pattern>) {
         self.interest = interest;
@@ -50,52 +56,52 @@ impl Queue {
         self.consumers.remove(&consumer).flatten()
     }
 
-    pub(crate) fn put(&mut self, place: u64, message: Message) {
-        let redelivered = false;
-        self.waiting.insert(
-            place,
-            Stored {
-                message,
-                redelivered,
-            },
-        );
+    pub(crate) fn put(&mut self, place: u64, stored: Stored) {
+        self.waiting.insert(place, stored);
     }
 
-    /// The next message for a connection that has room, under `tag`; and whether it was delivered before.
-    pub(crate) fn take(
-        &mut self,
-        by: ConnectionId,
-        prefetch: usize,
-        tag: u64,
-    ) -> Option<(Message, bool)> {
+    /// The next message, for a connection that has room.
+    pub(crate) fn next_for(&mut self, by: ConnectionId, prefetch: usize) -> Option<&mut Stored> {
         let held = self.unsettled.values().filter(|taken| taken.by == by);
         if held.count() >= prefetch {
             return None;
         }
-        let (place, stored) = self.waiting.pop_first()?;
+        self.waiting.values_mut().next()
+    }
+
+    /// Gives the next message to a connection, under `tag`; and whether it was delivered before.
+    pub(crate) fn take(
+        &mut self,
+        by: ConnectionId,
+        tag: u64,
+        cut: bool,
+    ) -> Option<(Message, bool)> {
+        let (place, mut stored) = self.waiting.pop_first()?;
         let message = stored.message.clone();
+        let redelivered = stored.deliveries > 0;
+        stored.deliveries += 1;
+        stored.judged = false;
         self.unsettled.insert(
             tag,
             Taken {
                 by,
                 place,
-                message: stored.message,
+                stored,
+                cut,
             },
         );
-        Some((message, stored.redelivered))
+        Some((message, redelivered))
     }
 
-    /// Removes what has expired at the head; how many that were.
-    pub(crate) fn expire(&mut self) -> u64 {
-        let mut expired = 0;
-        while let Some(first) = self.waiting.first_entry() {
-            match first.get().message.metadata.expires {
-                Some(moment) if moment <= SystemTime::now() => first.remove(),
-                _ => break,
-            };
-            expired += 1;
-        }
-        expired
+    /// Removes the first if its time is over.
+    pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<Stored> {
+        let first = self.waiting.first_entry()?;
+        first.get().is_over(now).then(|| first.remove())
+    }
+
+    /// Removes the first.
+    pub(crate) fn pop_first(&mut self) -> Option<Stored> {
+        self.waiting.pop_first().map(|(_, stored)| stored)
     }
 
     /// Has a connection woken when something changes; a waker that this replaces is given back.
@@ -111,32 +117,34 @@ impl Queue {
         self.consumers.values_mut().filter_map(Option::take)
     }
 
-    /// Ends a delivery: its message, if it was still held under this tag.
-    pub(crate) fn settle(&mut self, tag: u64) -> Option<Message> {
-        self.unsettled.remove(&tag).map(|taken| taken.message)
+    /// Whose connection is to be cut instead of the settlement of this delivery.
+    pub(crate) fn cut_by(&self, tag: u64) -> Option<ConnectionId> {
+        let taken = self.unsettled.get(&tag)?;
+        taken.cut.then_some(taken.by)
     }
 
-    /// Puts a delivery back to its place, if it was still held under this tag.
-    pub(crate) fn requeue(&mut self, tag: u64) {
-        if let Some(Taken { place, message, .. }) = self.unsettled.remove(&tag) {
-            let redelivered = true;
-            self.waiting.insert(
-                place,
-                Stored {
-                    message,
-                    redelivered,
-                },
-            );
+    /// Ends a delivery: what it was, if it was still held under this tag.
+    pub(crate) fn settle(&mut self, tag: u64) -> Option<Stored> {
+        self.unsettled.remove(&tag).map(|taken| taken.stored)
+    }
+
+    /// Puts a delivery back to its place, if it was still held under this tag; unless it has come back too often:
+    /// then it is given to the caller.
+    pub(crate) fn requeue(&mut self, tag: u64, limit: Option<u32>) -> Option<Stored> {
+        let Taken { place, stored, .. } = self.unsettled.remove(&tag)?;
+        if limit.is_some_and(|limit| stored.deliveries > limit) {
+            return Some(stored);
         }
+        self.waiting.insert(place, stored);
+        None
     }
 
-    /// Puts back all that a connection holds.
-    pub(crate) fn requeue_of(&mut self, connection: ConnectionId) {
-        let of_it = |(tag, taken): (&u64, &Taken)| (taken.by == connection).then_some(*tag);
+    /// Puts back all that a connection holds; what has come back too often is given to the caller.
+    pub(crate) fn requeue_of(&mut self, by: ConnectionId, limit: Option<u32>) -> Vec<Stored> {
+        let of_it = |(tag, taken): (&u64, &Taken)| (taken.by == by).then_some(*tag);
         let tags: Vec<u64> = self.unsettled.iter().filter_map(of_it).collect();
-        for tag in tags {
-            self.requeue(tag);
-        }
+        let requeued = tags.into_iter().map(|tag| self.requeue(tag, limit));
+        requeued.flatten().collect()
     }
 
     /// Forgets what is not persistent; how many that were.

@@ -1,8 +1,15 @@
 use std::collections::VecDeque;
 
-use algedonic_transport::{Lane, Message};
+use algedonic_transport::Lane;
+use tokio::time::Instant;
 
-use crate::queue::Queue;
+use crate::{
+    dead::{DeadLetter, DeathCause},
+    limits::{Limits, Losses},
+    queue::Queue,
+    state::ConnectionId,
+    stored::Stored,
+};
 
 /// What the broker keeps for one name, whoever is connected under it.
 #[derive(Default)]
@@ -10,7 +17,7 @@ pub(crate) struct Receiver {
     events: Queue,
     signals: Queue,
     /// Both lanes', in the order of their coming.
-    pub(crate) dead_letters: VecDeque<Message>,
+    pub(crate) dead_letters: VecDeque<DeadLetter>,
 }
 
 impl Receiver {
@@ -28,7 +35,57 @@ impl Receiver {
         }
     }
 
+    pub(crate) fn queues(&self) -> [&Queue; 2] {
+        [&self.events, &self.signals]
+    }
+
     pub(crate) fn queues_mut(&mut self) -> [&mut Queue; 2] {
         [&mut self.events, &mut self.signals]
+    }
+
+    /// Puts back all that a connection holds.
+    pub(crate) fn requeue_of(&mut self, by: ConnectionId, limits: &Limits, losses: &mut Losses) {
+        for lane in [Lane::Event, Lane::Signal] {
+            let dead = self.queue_mut(lane).requeue_of(by, limits.delivery_limit);
+            for stored in dead {
+                self.bury(stored, DeathCause::DeliveryLimit, limits, losses);
+            }
+        }
+    }
+
+    /// Takes out what is over at the heads of the queues.
+    pub(crate) fn expire(&mut self, now: Instant, limits: &Limits, losses: &mut Losses) {
+        for lane in [Lane::Event, Lane::Signal] {
+            while let Some(stored) = self.queue_mut(lane).pop_expired(now) {
+                // What nobody can use any more is no case for an operator.
+                if stored.has_expired(now) {
+                    losses.expired += 1;
+                } else {
+                    self.bury(stored, DeathCause::Expired, limits, losses);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn bury(
+        &mut self,
+        stored: Stored,
+        cause: DeathCause,
+        limits: &Limits,
+        losses: &mut Losses,
+    ) {
+        if limits.dead_letters == 0 {
+            losses.dead_letters += 1;
+            return;
+        }
+        if self.dead_letters.len() >= limits.dead_letters {
+            self.dead_letters.pop_front();
+            losses.dead_letters += 1;
+        }
+        self.dead_letters.push_back(DeadLetter {
+            message: stored.message,
+            cause,
+            deliveries: stored.deliveries,
+        });
     }
 }

@@ -1,18 +1,24 @@
 use std::{
     mem,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::Waker,
 };
 
 use algedonic_transport::Outcome;
+use tokio::time::Instant;
 
-use crate::{connection::Tell, limits::Limits, state::State};
+use crate::{clock::look_again, connection::Tell, limits::Limits, state::State};
 
 /// The broker's state behind its lock.
-pub(crate) struct Shared(Mutex<State>);
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    own: Weak<Self>,
+}
 
 /// What is to happen once the lock is free: whoever is woken may come straight back.
 pub(crate) enum Later {
+    /// The state is to be looked at again.
+    At(Instant),
     /// Dropping a waker may drop its task, and with it a transport.
     Forget(Waker),
     Tell(Tell, Outcome),
@@ -20,20 +26,25 @@ pub(crate) enum Later {
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self(Mutex::new(State::new(limits)))
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            state: Mutex::new(State::new(limits)),
+            own: own.clone(),
+        })
     }
 
     /// Changes the state, then tells and wakes those whom it concerns.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let (result, later) = {
             // Every change is whole before anything in it could panic.
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.catch_up();
             let result = change(&mut state);
             (result, mem::take(&mut state.later))
         };
         for next in later {
             match next {
+                Later::At(moment) => look_again(&self.own, moment),
                 // Whoever awaited it may be gone: dropping a send loses only its result.
                 Later::Tell(tell, outcome) => drop(tell.send(outcome)),
                 Later::Wake(waker) => waker.wake(),
@@ -41,5 +52,20 @@ impl Shared {
             }
         }
         result
+    }
+}
+
+impl Drop for Shared {
+    /// A test that fails says how to have the same faults again.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seed) = state.faults.seed()
+            && std::thread::panicking()
+        {
+            eprintln!("the broker in memory drew its faults from the seed {seed}:");
+            for line in state.faults.log() {
+                eprintln!("    {line}");
+            }
+        }
     }
 }

@@ -77,6 +77,8 @@ impl Transport for Memory {
     }
 
     fn link(&self) -> Link {
+        // What is due by now has happened.
+        self.shared.change(|_| ());
         self.link.borrow().clone()
     }
 

@@ -32,9 +32,11 @@ impl Far {
 
     /// One that shares the processors with many others.
     pub(super) fn patient() -> Self {
+        let far = Self::new();
         Self {
+            broker: far.broker.patient(),
             patience: 10 * DEADLINE,
-            ..Self::new()
+            ..far
         }
     }
 }

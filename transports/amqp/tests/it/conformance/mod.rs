@@ -39,9 +39,9 @@ mod through_a_proxy {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute"]
-async fn three_of_each_scenario_at_once() {
-    let found = stress(3, Far::patient).await;
-    assert_eq!(found.len(), 3 * SCENARIOS.len());
+async fn ten_of_each_scenario_at_once() {
+    let found = stress(10, Far::patient).await;
+    assert_eq!(found.len(), 10 * SCENARIOS.len());
     for (name, found) in found {
         assert_eq!(found, Ok(Finding::Kept), "{name}");
     }

@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use algedonic_amqp::{Amqp, AmqpConfig, QueueType};
@@ -18,6 +21,8 @@ use crate::support::{operator, soon};
 pub(super) struct RabbitMq {
     prefix: String,
     queue_type: QueueType,
+    form: Form,
+    confirm_timeout: Duration,
     /// Where it is, if it is neither the shared broker nor a node of its own.
     url: Option<String>,
     /// Started when a check asks for the means to take the broker away.
@@ -29,6 +34,8 @@ impl RabbitMq {
         Self {
             prefix: unique("conformance"),
             queue_type,
+            form: asked_for(),
+            confirm_timeout: Duration::from_secs(5),
             url: None,
             node: OnceLock::new(),
         }
@@ -38,6 +45,15 @@ impl RabbitMq {
         Self {
             url: Some(url),
             ..Self::with(queue_type)
+        }
+    }
+
+    /// The short form always, and long waits for a confirm: for one that shares the processors with many.
+    pub(super) fn patient(self) -> Self {
+        Self {
+            form: Form::Short,
+            confirm_timeout: Duration::from_secs(15),
+            ..self
         }
     }
 
@@ -51,8 +67,11 @@ impl RabbitMq {
 
     fn config(&self, name: &str) -> AmqpConfig {
         let config = AmqpConfig::new(&self.url()).expect("valid URL");
-        let config = config.prefix(&self.prefix).queue(name);
-        config.queue_type(self.queue_type)
+        config
+            .prefix(&self.prefix)
+            .queue(name)
+            .queue_type(self.queue_type)
+            .confirm_timeout(self.confirm_timeout)
     }
 }
 
@@ -67,10 +86,7 @@ impl World for RabbitMq {
     }
 
     fn form(&self) -> Form {
-        match std::env::var_os("ALGEDONIC_LONG") {
-            Some(asked) if !asked.is_empty() => Form::Full,
-            _ => Form::Short,
-        }
+        self.form
     }
 
     fn outage(&self) -> Option<Arc<dyn Outage>> {
@@ -102,6 +118,14 @@ impl World for RabbitMq {
 
     fn everything_applies(&self) -> bool {
         true
+    }
+}
+
+/// The form that the environment asks for.
+fn asked_for() -> Form {
+    match std::env::var_os("ALGEDONIC_LONG") {
+        Some(asked) if !asked.is_empty() => Form::Full,
+        _ => Form::Short,
     }
 }
 

@@ -43,7 +43,7 @@ pub async fn scenario_concurrent_close(world: &dyn World) -> Checked {
     Ok(Finding::Kept)
 }
 
-/// Five senders [full: twenty] hand over a hundred messages [10,000] among them and close, without
+/// Five senders (full: twenty) hand over a hundred messages (10,000) among them and close, without
 /// waiting for any outcome: all are confirmed, and arrive.
 pub async fn scenario_publisher_close(world: &dyn World) -> Checked {
     let (_receiver, mut inbox) = Party::listening(world, "receiver", Lane::Event, &["#"]).await?;

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// A hundred messages [full: 5,000] of fifty tasks reach ten receivers [fifty] that share them.
+/// A hundred messages (full: 5,000) of fifty tasks reach ten receivers (fifty) that share them.
 pub async fn scenario_concurrent_subscribe(world: &dyn World) -> Checked {
     let (_receivers, mut inbox) = group(world, "receiver", world.form().of(10, 50)).await?;
     let sender = Party::up(world, "sender").await?;
@@ -24,7 +24,7 @@ pub async fn scenario_concurrent_subscribe(world: &dyn World) -> Checked {
     Ok(Finding::Kept)
 }
 
-/// Fifty messages [full: 100] on each of ten topics [twenty] at once: each receiver gets exactly what
+/// Fifty messages (full: 100) on each of ten topics (twenty) at once: each receiver gets exactly what
 /// was sent on its own.
 pub async fn scenario_concurrent_subscribe_multiple_topics(world: &dyn World) -> Checked {
     let count = world.form().of(50, 100);

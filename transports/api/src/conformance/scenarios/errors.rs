@@ -28,7 +28,7 @@ pub async fn scenario_resend_on_error(world: &dyn World) -> Checked {
     Ok(Finding::Kept)
 }
 
-/// One receiver [full: three], one after the other, gives back what it gets five times [100] and
+/// One receiver (full: three), one after the other, gives back what it gets five times (100) and
 /// leaves; the next one gets all fifty messages.
 pub async fn scenario_continue_after_errors(world: &dyn World) -> Checked {
     let sender = Party::up(world, "sender").await?;

@@ -14,7 +14,7 @@ use crate::{
 
 const TYPES: usize = 16;
 
-/// A hundred messages [full: 1,000] of sixteen types, sent by as many at once and each by each in
+/// A hundred messages (full: 1,000) of sixteen types, sent by as many at once and each by each in
 /// order, come in that order, type by type.
 pub async fn scenario_publish_subscribe_in_order(world: &dyn World) -> Checked {
     let (_receiver, mut inbox) = Party::listening(world, "receiver", Lane::Event, &["#"]).await?;

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Two thousand messages [full: 10,000] of twenty tasks [a hundred], which pause now and then, each
+/// Two thousand messages (full: 10,000) of twenty tasks (a hundred), which pause now and then, each
 /// message sent again under the same id until it is confirmed, over two outages: every one arrives,
 /// and no stranger.
 pub async fn scenario_reconnect(world: &dyn World) -> Checked {

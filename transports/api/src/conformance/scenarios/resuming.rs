@@ -11,7 +11,7 @@ use crate::{
 /// The most receivers that may be needed.
 const MOST: usize = 20;
 
-/// Fifty messages [full: 5,000] are read in two batches [five], each by a new receiver of the same
+/// Fifty messages (full: 5,000) are read in two batches (five), each by a new receiver of the same
 /// name that closes with more on its way to it: nothing is lost.
 pub async fn scenario_continue_after_subscribe_close(world: &dyn World) -> Checked {
     let (receiver, inbox) = Party::listening(world, "receiver", Lane::Event, &["#"]).await?;

@@ -3,6 +3,7 @@
 mod attribution;
 mod closing;
 mod conformance;
+mod differential;
 mod env;
 mod faults;
 mod proxy;

@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use algedonic_amqp::QueueType;
 use algedonic_test_broker::{End, Proxy, Way, shared_url};
@@ -62,7 +68,10 @@ impl World for Far {
     }
 
     fn outage(&self) -> Option<Arc<dyn Outage>> {
-        Some(Arc::new(LinkOutage(self.proxy.clone())))
+        Some(Arc::new(LinkOutage {
+            proxy: self.proxy.clone(),
+            stopped: AtomicBool::new(false),
+        }))
     }
 
     fn dead_letters(&self, name: &str) -> Option<BoxFuture<usize>> {
@@ -78,17 +87,26 @@ impl World for Far {
     }
 }
 
-struct LinkOutage(Arc<Proxy>);
+struct LinkOutage {
+    proxy: Arc<Proxy>,
+    stopped: AtomicBool,
+}
 
 impl Outage for LinkOutage {
-    /// Resets the connections, in the midst of whatever they carry, and refuses others.
+    /// Refuses connections, and ends those that are there in the midst of whatever they carry: by a reset
+    /// at first, then without a word of error.
     fn stop(&self) {
-        Handle::current().block_on(self.0.refuse());
-        self.0.end(End::Reset);
+        Handle::current().block_on(self.proxy.refuse());
+        let how = if self.stopped.swap(true, Ordering::SeqCst) {
+            End::Close
+        } else {
+            End::Reset
+        };
+        self.proxy.end(how);
     }
 
     fn start(&self) {
-        Handle::current().block_on(self.0.resume());
-        slow(&self.0);
+        Handle::current().block_on(self.proxy.resume());
+        slow(&self.proxy);
     }
 }

@@ -53,7 +53,7 @@ fn version_of(url: &str) -> String {
 }
 
 /// Host and port of an `amqp://` URL.
-fn host_of(url: &str) -> Option<String> {
+pub(crate) fn host_of(url: &str) -> Option<String> {
     let authority = url.strip_prefix("amqp://")?.split(['/', '?']).next()?;
     let host = authority.rsplit('@').next()?;
     let has_port = host.rsplit(']').next()?.contains(':');

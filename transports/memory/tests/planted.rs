@@ -16,7 +16,7 @@ const SHORT: Duration = Duration::from_secs(1);
 const PLANTED: &[(Bug, &str, &str)] = &[
     (
         Bug::LosesTheTrace,
-        "every_message_arrives_with_its_body_and_metadata",
+        "scenario_publish_subscribe",
         "metadata sent",
     ),
     (
@@ -155,11 +155,7 @@ const PLANTED: &[(Bug, &str, &str)] = &[
         "confirmed_messages_survive_an_outage",
         "missing",
     ),
-    (
-        Bug::ConfirmsDuringAnOutage,
-        "nothing_confirmed_is_lost_over_restarts",
-        "missing",
-    ),
+    (Bug::ConfirmsDuringAnOutage, "scenario_reconnect", "missing"),
     (
         Bug::ConnectsOnlyAtStart,
         "a_transport_without_a_broker_at_start_connects_later",
@@ -169,6 +165,73 @@ const PLANTED: &[(Bug, &str, &str)] = &[
         Bug::CloseWaitsForTheBroker,
         "close_is_bounded_during_an_outage",
         "awaited the close",
+    ),
+    (
+        Bug::ForgetsEveryHundredth,
+        "scenario_concurrent_subscribe",
+        "99 came",
+    ),
+    (
+        Bug::ReceivesEverything,
+        "scenario_concurrent_subscribe_multiple_topics",
+        "came a stranger",
+    ),
+    (
+        Bug::SwapsNeighbours,
+        "scenario_publish_subscribe_in_order",
+        "sent of type",
+    ),
+    (
+        Bug::AcksWhatIsDropped,
+        "scenario_resend_on_error",
+        "98 came",
+    ),
+    (
+        Bug::IgnoresTheLimit,
+        "scenario_no_ack",
+        "the first being held",
+    ),
+    (
+        Bug::AcksOnArrival,
+        "scenario_continue_after_subscribe_close",
+        "are missing",
+    ),
+    (
+        Bug::CloseDoesNothing,
+        "scenario_concurrent_close",
+        "the end of the arrivals",
+    ),
+    (
+        Bug::LosesTheSecondReturn,
+        "scenario_continue_after_errors",
+        "48 came",
+    ),
+    (
+        Bug::SharesAmongGroups,
+        "scenario_consumer_groups",
+        "missing",
+    ),
+    (
+        Bug::SendsWhenPolled,
+        "scenario_publisher_close",
+        "in flight at the close",
+    ),
+    (Bug::ReceivesEverything, "scenario_topic", "came a stranger"),
+    (
+        Bug::AcksOnArrival,
+        "scenario_message_ctx",
+        "that was held, again",
+    ),
+    (
+        Bug::TakesOnAfterTheStreamIsDropped,
+        "scenario_subscribe_ctx",
+        "missing",
+    ),
+    (Bug::AcksOnArrival, "scenario_subscribe_ctx", "missing"),
+    (
+        Bug::ReplaysHistory,
+        "scenario_new_subscriber_receives_old_messages",
+        "came a stranger",
     ),
 ];
 

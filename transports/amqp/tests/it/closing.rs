@@ -5,7 +5,7 @@ use algedonic_transport::{ErrorKind, LinkState, Transport};
 use futures_util::StreamExt;
 use tokio::{io::AsyncReadExt, net::TcpListener, time::Instant};
 
-use crate::proxy::behind_a_proxy;
+use crate::proxy::{behind_a_proxy, cut};
 use crate::support::{
     alone, config, config_of, ctl, eventually, is_alone, lapin_threads, link, message, next, node,
     receive, soon, up,
@@ -162,13 +162,13 @@ async fn threads_come_and_go() {
     eventually("no thread", async || lapin_threads() == 0).await;
 
     // Connections that come and go.
-    let (config, mut proxy) = behind_a_proxy().await;
+    let (config, proxy) = behind_a_proxy().await;
     let amqp = Amqp::new(config).expect("started");
     let _arrivals = receive(&amqp);
     up(&amqp).await;
     for round in 0..40 {
-        proxy.cut();
-        proxy.open().await;
+        cut(&proxy).await;
+        proxy.resume().await;
         tokio::time::sleep(Duration::from_millis(round * 7 % 150)).await;
         drop(amqp.send(message("a")));
     }

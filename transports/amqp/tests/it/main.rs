@@ -4,6 +4,7 @@ mod attribution;
 mod closing;
 mod conformance;
 mod dead_letters;
+mod differential;
 mod env;
 mod faults;
 mod proxy;

@@ -1,7 +1,7 @@
 use std::{error::Error as _, fmt::Write as _, time::Duration};
 
 use algedonic_amqp::{Amqp, AmqpConfig, QueueType};
-use algedonic_test_broker::shared_url;
+use algedonic_test_broker::{Way, shared_url};
 use algedonic_transport::{
     Error, ErrorKind, Lane, Link, LinkState, Outcome, Pattern, Transport, Verdict,
 };
@@ -301,7 +301,7 @@ async fn all_that_a_lane_declares_has_one_deadline() {
     let mut signals = receive_on(&amqp, Lane::Signal);
     up(&amqp).await;
     // Each answer takes a fifth of a second: no step is late, and twenty are.
-    proxy.slow(true);
+    proxy.delay(Way::Both, second / 10);
     let since = Instant::now();
     let interest = (0..20).map(|number| Pattern::new(format!("a.{number}")).expect("a pattern"));
     let mut events = amqp
@@ -320,7 +320,7 @@ async fn all_that_a_lane_declares_has_one_deadline() {
     );
     let sent = confirmed(&amqp, signal("a")).await;
     arrives(&mut signals, sent).await;
-    proxy.slow(false);
+    proxy.resume().await;
     up(&amqp).await;
     let sent = confirmed(&amqp, message("a.19")).await;
     arrives(&mut events, sent).await;

@@ -29,14 +29,40 @@ impl fmt::Debug for Check {
     }
 }
 
-/// The one list of checks: whatever is done with each of them starts here.
+/// The one list of scenarios: whatever is done with each of them starts here.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __conformance_checks {
+macro_rules! __conformance_scenarios {
     ($then:ident $($context:tt)*) => {
         $crate::$then! {
             [$($context)*]
-            arrival::every_message_arrives_with_its_body_and_metadata,
+            scenarios::scenario_publish_subscribe,
+            scenarios::scenario_concurrent_subscribe,
+            scenarios::scenario_concurrent_subscribe_multiple_topics,
+            scenarios::scenario_publish_subscribe_in_order,
+            scenarios::scenario_resend_on_error,
+            scenarios::scenario_no_ack,
+            scenarios::scenario_continue_after_subscribe_close,
+            scenarios::scenario_concurrent_close,
+            scenarios::scenario_continue_after_errors,
+            scenarios::scenario_consumer_groups,
+            scenarios::scenario_publisher_close,
+            scenarios::scenario_topic,
+            scenarios::scenario_message_ctx,
+            scenarios::scenario_subscribe_ctx,
+            scenarios::scenario_new_subscriber_receives_old_messages,
+            scenarios::scenario_reconnect,
+        }
+    };
+}
+
+/// The one list of promises, which are tried one at a time.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_promises {
+    ($then:ident $($context:tt)*) => {
+        $crate::$then! {
+            [$($context)*]
             arrival::nothing_comes_twice_without_a_cause,
             arrival::own_messages_come_too,
             interest::interest_selects_by_pattern,
@@ -65,22 +91,55 @@ macro_rules! __conformance_checks {
             outages::the_link_tells_what_happens,
             outages::sending_during_an_outage_is_refused_at_once_or_unknown,
             outages::confirmed_messages_survive_an_outage,
-            restarts::nothing_confirmed_is_lost_over_restarts,
             outages::a_transport_without_a_broker_at_start_connects_later,
             outages::close_is_bounded_during_an_outage,
         }
     };
 }
 
-/// Exports each check and puts it in the table.
+/// Both lists, the promises first.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_checks {
+    ($then:ident $($context:tt)*) => {
+        $crate::__conformance_promises! { __conformance_and_scenarios $then [$($context)*] }
+    };
+}
+
+/// Adds the scenarios to the promises.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_and_scenarios {
+    ([$($then:tt)*] $($promise:tt)*) => {
+        $crate::__conformance_scenarios! { __conformance_and_then $($then)* $($promise)* }
+    };
+}
+
+/// Two lists as one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_and_then {
+    ([$then:ident $context:tt $($check:tt)*] $($scenario:tt)*) => {
+        $crate::$then! { $context $($check)* $($scenario)* }
+    };
+}
+
+/// Exports each check.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_exports {
+    ([] $($module:ident::$check:ident,)*) => {
+        $(pub use self::$module::$check;)*
+    };
+}
+
+/// Puts each check in a table.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_table {
-    ([] $($module:ident::$check:ident,)*) => {
-        $(pub use self::$module::$check;)*
-
-        /// Every check of the suite.
-        pub const CHECKS: &[Check] = &[
+    ([$(#[$about:meta])* $name:ident] $($module:ident::$check:ident,)*) => {
+        $(#[$about])*
+        pub const $name: &[Check] = &[
             $(Check {
                 name: stringify!($check),
                 run: |world| Box::pin($module::$check(world)),
@@ -93,26 +152,62 @@ macro_rules! __conformance_table {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
-    ([$world:expr] $($module:ident::$check:ident,)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $check() {
-                let world = $world;
-                let found = $crate::conformance::$check(&world).await;
-                $crate::conformance::conclude(stringify!($check), &world, found);
-            }
-        )*
+    ([$attributes:tt $world:expr] $($module:ident::$check:ident,)*) => {
+        $($crate::__conformance_test! { $attributes $world, $check })*
+    };
+}
+
+/// One test.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_test {
+    ([$($attribute:tt)*] $world:expr, $check:ident) => {
+        #[tokio::test(flavor = "multi_thread")]
+        $($attribute)*
+        async fn $check() {
+            let world = $world;
+            let found = $crate::conformance::$check(&world).await;
+            $crate::conformance::conclude(stringify!($check), &world, found);
+        }
     };
 }
 
 /// Declares one `#[tokio::test]` for each check of the suite.
 ///
 /// The argument is an expression that makes a [`World`](crate::conformance::World); it is evaluated
-/// anew in each test, where it may `.await`. The calling crate needs `tokio` with `macros` and
-/// `rt-multi-thread` among its `dev-dependencies`.
+/// anew in each test, where it may `.await`. An attribute before it, such as `#[ignore]`, is put on each
+/// test. The calling crate needs `tokio` with `macros` and `rt-multi-thread` among its
+/// `dev-dependencies`.
 #[macro_export]
 macro_rules! conformance_tests {
+    (#[$($attribute:tt)*] $($world:tt)+) => {
+        $crate::__conformance_checks! { __conformance_tests [#[$($attribute)*]] $($world)+ }
+    };
     ($world:expr) => {
-        $crate::__conformance_checks! { __conformance_tests $world }
+        $crate::__conformance_checks! { __conformance_tests [] $world }
+    };
+}
+
+/// As [`conformance_tests!`](crate::conformance_tests), for the
+/// [scenarios](crate::conformance::SCENARIOS) only.
+#[macro_export]
+macro_rules! conformance_scenarios {
+    (#[$($attribute:tt)*] $($world:tt)+) => {
+        $crate::__conformance_scenarios! { __conformance_tests [#[$($attribute)*]] $($world)+ }
+    };
+    ($world:expr) => {
+        $crate::__conformance_scenarios! { __conformance_tests [] $world }
+    };
+}
+
+/// As [`conformance_tests!`](crate::conformance_tests), for all but the
+/// [scenarios](crate::conformance::SCENARIOS).
+#[macro_export]
+macro_rules! conformance_promises {
+    (#[$($attribute:tt)*] $($world:tt)+) => {
+        $crate::__conformance_promises! { __conformance_tests [#[$($attribute)*]] $($world)+ }
+    };
+    ($world:expr) => {
+        $crate::__conformance_promises! { __conformance_tests [] $world }
     };
 }

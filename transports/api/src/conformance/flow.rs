@@ -1,13 +1,13 @@
 //! Many at once, too many, too large, and nobody who takes them.
 
 use futures_util::future::join_all;
-use tokio::task::JoinSet;
 
 use super::{
     Checked, Finding,
-    failure::{Failure, ensure},
+    crowd::crowd,
+    failure::ensure,
     message::{event, events, ids, signal},
-    party::{Party, confirmed_or_busy, is_busy},
+    party::{Party, confirmed_or_busy},
     world::World,
 };
 use crate::{Capabilities, ErrorKind, Lane, Message, Outcome, Verdict};
@@ -17,24 +17,8 @@ pub async fn fifty_senders_at_once_lose_nothing(world: &dyn World) -> Checked {
     let (_receiver, mut inbox) = Party::listening(world, "receiver", Lane::Event, &["#"]).await?;
     let sender = Party::up(world, "sender").await?;
     let sent = events("crowd", 5_000);
-    let mut tasks = JoinSet::new();
-    for share in sent.chunks(100) {
-        let (sender, share) = (sender.clone(), share.to_vec());
-        tasks.spawn(async move {
-            for message in &share {
-                sender.insist(message, is_busy).await?;
-            }
-            Ok::<(), Failure>(())
-        });
-    }
-    let sending = async {
-        while let Some(ended) = tasks.join_next().await {
-            ended.map_err(|error| Failure::new(error.to_string()))??;
-        }
-        Ok(())
-    };
     let expected = ids(&sent);
-    tokio::try_join!(inbox.collect(&expected), sending)?;
+    tokio::try_join!(inbox.collect(&expected), crowd(&sender, &sent, 50))?;
     sender.then_only(&event("last"), &mut inbox).await?;
     Ok(Finding::Kept)
 }

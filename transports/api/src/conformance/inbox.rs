@@ -1,7 +1,7 @@
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use futures_util::{FutureExt, StreamExt};
-use tokio::task::consume_budget;
+use futures_util::{FutureExt, StreamExt, stream::select_all};
+use tokio::{task::consume_budget, time::timeout};
 
 use super::{
     failure::{Failure, ensure},
@@ -24,6 +24,13 @@ impl Inbox {
             stream,
             patience,
         }
+    }
+
+    /// What arrives at any of these, of which there is one at least.
+    pub(super) fn merge(inboxes: Vec<Self>) -> Self {
+        let (name, patience) = (inboxes[0].name.clone(), inboxes[0].patience);
+        let streams = inboxes.into_iter().map(|inbox| inbox.stream);
+        Self::new(name, Box::pin(select_all(streams)), patience)
     }
 
     /// The same inbox, read with another deadline.
@@ -119,6 +126,42 @@ impl Inbox {
             }
         };
         patience.within(what, reading).await?
+    }
+
+    /// Acknowledges until this message has come; before it comes nothing but repetitions of `expected`.
+    pub(super) async fn until_only(
+        &mut self,
+        last: &Message,
+        expected: &HashSet<EventId>,
+    ) -> Result<(), Failure> {
+        let what = format!("the last message (inbox of {})", self.name);
+        let patience = self.patience;
+        let reading = async {
+            loop {
+                let delivery = self.come("the last message").await?;
+                let message = delivery.message().clone();
+                delivery.ack();
+                if message.metadata.id == last.metadata.id {
+                    return Ok(());
+                }
+                ensure(expected.contains(&message.metadata.id), || {
+                    format!("awaited the last message; came a stranger: {message:?}")
+                })?;
+                consume_budget().await;
+            }
+        };
+        patience.within(what, reading).await?
+    }
+
+    /// Nothing comes for so long.
+    pub(super) async fn is_quiet(&mut self, time: Duration, what: &str) -> Result<(), Failure> {
+        match timeout(time, self.stream.next()).await {
+            Err(_) => Ok(()),
+            Ok(came) => Err(Failure::new(format!(
+                "awaited nothing for {time:?}, {what} (inbox of {}); came {came:?}",
+                self.name
+            ))),
+        }
     }
 
     /// Reads to the end of the stream, which must come; what comes before it is not settled.

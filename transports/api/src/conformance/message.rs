@@ -30,6 +30,16 @@ pub(super) fn events(key: &'static str, count: usize) -> Vec<Message> {
         .collect()
 }
 
+/// As [`events`], with a key made at run time.
+pub(super) fn events_to(key: &str, count: usize) -> Vec<Message> {
+    let key = Key::new(key).expect("words");
+    let mut events = events("conformance.message", count);
+    for event in &mut events {
+        event.metadata.key = key.clone();
+    }
+    events
+}
+
 /// The ids of the messages.
 pub(super) fn ids<'a>(messages: impl IntoIterator<Item = &'a Message>) -> HashSet<EventId> {
     messages

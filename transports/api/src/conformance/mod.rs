@@ -21,12 +21,19 @@
 //! algedonic_transport::conformance_tests!(Mine(MyBroker::fresh().await));
 //! ```
 //!
+//! The checks whose names begin with `scenario` are those of Watermill's universal suite, in a short form
+//! and in a full one ([`World::form`]); [`conformance_scenarios!`](crate::conformance_scenarios) declares
+//! these alone, and [`stress`] runs many of them at once.
+//!
 //! A single check is a function: `conformance::lanes_are_separate(&world).await?`. All of them, by
 //! one call: [`run_all`]. A wrapper around a transport runs the suite in the same way.
+
+use tokio::task::JoinSet;
 
 mod arrival;
 mod checks;
 mod closing;
+mod crowd;
 mod failure;
 mod flow;
 mod inbox;
@@ -36,7 +43,7 @@ mod order;
 mod outages;
 mod party;
 mod patience;
-mod restarts;
+mod scenarios;
 mod settlement;
 mod switch;
 mod world;
@@ -44,10 +51,19 @@ mod world;
 pub use self::{
     checks::Check,
     failure::{Failure, Finding},
-    world::{DEADLINE, OUTAGE_DEADLINE, Outage, World},
+    world::{DEADLINE, Form, OUTAGE_DEADLINE, Outage, World},
 };
 
-crate::__conformance_checks! { __conformance_table }
+crate::__conformance_checks! { __conformance_exports }
+crate::__conformance_checks! { __conformance_table
+    /// Every check of the suite.
+    CHECKS
+}
+crate::__conformance_scenarios! { __conformance_table
+    /// Those of the checks that are a scenario: some transports at once, a flow of messages, and the set
+    /// of what arrives. The others try one promise each.
+    SCENARIOS
+}
 
 /// What a check gives back.
 type Checked = Result<Finding, Failure>;
@@ -61,6 +77,20 @@ pub async fn run_all<W: World>(
         found.push((check.name(), check.run(&world().await).await));
     }
     found
+}
+
+/// Runs each scenario so many times, all at once, each in a world of its own, and gives back what each
+/// found.
+pub async fn stress<W: World + 'static>(
+    times: usize,
+    mut world: impl FnMut() -> W,
+) -> Vec<(&'static str, Result<Finding, Failure>)> {
+    let mut running = JoinSet::new();
+    for check in SCENARIOS.iter().cycle().take(SCENARIOS.len() * times) {
+        let world = world();
+        running.spawn(async move { (check.name(), check.run(&world).await) });
+    }
+    running.join_all().await
 }
 
 /// Turns what a check found into the end of a test: prints why it was not applicable, panics if

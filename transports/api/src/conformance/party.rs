@@ -28,9 +28,14 @@ pub(super) struct Party {
 impl Party {
     /// Makes a transport, and waits for nothing.
     pub(super) fn new(world: &dyn World, name: &str) -> Self {
+        Self::of(world.connect(name), world, name)
+    }
+
+    /// A party with this transport.
+    pub(super) fn of(transport: Arc<dyn Transport>, world: &dyn World, name: &str) -> Self {
         Self {
-            transport: world.connect(name),
-            patience: Patience(world.deadline()),
+            transport,
+            patience: Patience::of(world),
             name: name.to_owned(),
         }
     }
@@ -131,7 +136,16 @@ impl Party {
 
     /// Sends the messages in their order, half a window of them at once; each must be confirmed.
     pub(super) async fn confirm_all(&self, messages: &[Message]) -> Result<(), Failure> {
-        let at_once = (self.capabilities().window / 2).max(1);
+        self.confirm_some(messages, 2).await
+    }
+
+    /// As [`confirm_all`](Self::confirm_all), with this part of the window.
+    pub(super) async fn confirm_some(
+        &self,
+        messages: &[Message],
+        part: usize,
+    ) -> Result<(), Failure> {
+        let at_once = (self.capabilities().window / part).max(1);
         let mut in_flight = FuturesUnordered::new();
         let what = format!("the outcomes of {} messages", messages.len());
         let sending = async {
@@ -183,6 +197,17 @@ impl Party {
         inbox
             .expect(last, "the last message, and nothing before it")
             .await
+    }
+
+    /// After `expected`, which came, this message, and nothing else but repetitions of `expected`.
+    pub(super) async fn ends_with(
+        &self,
+        last: &Message,
+        expected: &HashSet<EventId>,
+        inbox: &mut Inbox,
+    ) -> Result<(), Failure> {
+        self.insist(last, is_busy).await?;
+        inbox.until_only(last, expected).await
     }
 
     /// Closes with the usual deadline, which must do.

@@ -2,13 +2,24 @@ use std::{fmt, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::failure::Failure;
+use super::{
+    failure::Failure,
+    world::{Form, World},
+};
 
 /// How long one wait may take.
 #[derive(Clone, Copy)]
 pub(super) struct Patience(pub(super) Duration);
 
 impl Patience {
+    /// What a world grants to waits without an outage.
+    pub(super) fn of(world: &dyn World) -> Self {
+        Self(match world.form() {
+            Form::Short => world.deadline(),
+            Form::Full => world.deadline() * 3,
+        })
+    }
+
     /// The moment at which a wait that begins now is over.
     pub(super) fn ends(self) -> Instant {
         Instant::now() + self.0

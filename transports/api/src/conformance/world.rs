@@ -18,6 +18,20 @@ pub trait World: Send + Sync {
     /// for it.
     fn connect(&self, name: &str) -> Arc<dyn Transport>;
 
+    /// The same as [`connect`](Self::connect), with at most one unsettled message on each lane: the next
+    /// arrives when the one before it was settled. `None` where there is no such setting; the check
+    /// that needs it is not applicable then. It asks before its first [`connect`](Self::connect), the
+    /// others never.
+    fn connect_one_at_a_time(&self, name: &str) -> Option<Arc<dyn Transport>> {
+        let _ = name;
+        None
+    }
+
+    /// How much each scenario does.
+    fn form(&self) -> Form {
+        Form::Short
+    }
+
     /// The means to take the other side away; without it the checks that need an outage are not
     /// applicable.
     ///
@@ -39,7 +53,7 @@ pub trait World: Send + Sync {
         false
     }
 
-    /// How long to wait for anything.
+    /// How long to wait for anything; three times as long where the form is [`Form::Full`].
     fn deadline(&self) -> Duration {
         DEADLINE
     }
@@ -47,6 +61,26 @@ pub trait World: Send + Sync {
     /// How long to wait for anything that an outage delays.
     fn outage_deadline(&self) -> Duration {
         OUTAGE_DEADLINE
+    }
+}
+
+/// How much each scenario does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// A few messages and receivers: seconds for the whole suite.
+    #[default]
+    Short,
+    /// Thousands of messages, tens of transports at once: minutes.
+    Full,
+}
+
+impl Form {
+    /// The number for this form.
+    pub(super) fn of(self, short: usize, full: usize) -> usize {
+        match self {
+            Self::Short => short,
+            Self::Full => full,
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use algedonic_transport::{Arrival, BoxStream, Delivery, Error, Lane, Pattern, Settle, Settlement};
+use algedonic_transport::{
+    Arrival, BoxStream, Delivery, Error, EventId, Lane, Pattern, Settle, Settlement,
+};
 use futures_util::{StreamExt, stream};
 
 use super::{Bug, Planted};
@@ -35,6 +37,7 @@ impl Planted {
         }
         let settling = Arc::new(Wrongly {
             bug: self.bug,
+            returned: Mutex::default(),
             last: AtomicU64::new(0),
             held: Mutex::default(),
         });
@@ -60,6 +63,15 @@ impl Planted {
                 };
                 stream::iter(settling.deliver(delivery, copies))
             });
+        if self.bug == Bug::ReplaysHistory {
+            let history = self.traffic.history.lock().expect("whole").clone();
+            let replayed = history.into_iter().map(|message| {
+                Arrival::Message(Delivery::new(message, false, Arc::new(Nothing), 0))
+            });
+            return Ok(Box::pin(
+                stream::iter(replayed.collect::<Vec<_>>()).chain(arrivals),
+            ));
+        }
         if self.bug != Bug::TakesOnAfterTheStreamIsDropped {
             return Ok(Box::pin(arrivals));
         }
@@ -89,6 +101,8 @@ impl Drop for TakesOn {
 /// Settles in another way than it is told.
 struct Wrongly {
     bug: Bug,
+    /// What was given back once.
+    returned: Mutex<HashSet<EventId>>,
     last: AtomicU64,
     held: Mutex<HashMap<u64, Delivery>>,
 }
@@ -122,7 +136,20 @@ impl Settle for Wrongly {
         };
         let delivery = self.held.lock().expect("whole").remove(&tag);
         if let Some(delivery) = delivery {
+            if self.bug == Bug::LosesTheSecondReturn && settlement == Settlement::Requeue {
+                let id = delivery.message().metadata.id;
+                if !self.returned.lock().expect("whole").insert(id) {
+                    return delivery.ack();
+                }
+            }
             delivery.settle(settlement);
         }
     }
+}
+
+/// What was replayed is nobody's to settle.
+struct Nothing;
+
+impl Settle for Nothing {
+    fn settle(&self, _tag: u64, _settlement: Settlement) {}
 }

@@ -15,7 +15,7 @@ use std::{
 use algedonic_transport::{
     Arrival, BoxFuture, BoxStream, Capabilities, Closed, Error, EventId, Lane, Link, Message,
     Outcome, Pattern, Transport,
-    conformance::{Outage, World},
+    conformance::{Form, Outage, World},
 };
 use futures_util::{StreamExt, stream};
 
@@ -39,17 +39,21 @@ pub(crate) enum Bug {
     DeliversOncePerPattern,
     ForgetsEveryHundredth,
     HidesItsOwn,
+    IgnoresTheLimit,
     LeaksItself,
     LinkIsAlwaysUp,
+    LosesTheSecondReturn,
     LosesTheTrace,
     MixesLanes,
     NeverAcks,
     NeverResolvesEveryFiftieth,
     ReceivesEverything,
     RepeatsEveryFiftieth,
+    ReplaysHistory,
     RequeuesDeadLetters,
     SendsWhatIsNotPersistent,
     SendsWhenPolled,
+    SharesAmongGroups,
     SignalsWaitBehindEvents,
     StallsBehindASlowReceiver,
     SwapsNeighbours,
@@ -75,6 +79,7 @@ pub(crate) struct Planted {
 pub(crate) struct Traffic {
     sent: AtomicUsize,
     taken: AtomicUsize,
+    history: Mutex<Vec<Message>>,
 }
 
 impl Traffic {
@@ -135,6 +140,22 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
+    fn plant(&self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        if self.bug == Bug::LeaksItself {
+            std::mem::forget(inner.clone());
+        }
+        Arc::new(Planted {
+            first: inner.link(),
+            inner,
+            bug: self.bug,
+            traffic: self.traffic.clone(),
+            sent: AtomicUsize::new(0),
+            own: Arc::default(),
+            swapped: Mutex::default(),
+            received: Mutex::default(),
+        })
+    }
+
     pub(crate) fn new(bug: Bug, deadline: Duration) -> Self {
         Self {
             memories: Memories {
@@ -149,20 +170,23 @@ impl Faulty {
 
 impl World for Faulty {
     fn connect(&self, name: &str) -> Arc<dyn Transport> {
-        let inner = self.memories.connect(name);
-        if self.bug == Bug::LeaksItself {
-            std::mem::forget(inner.clone());
+        let name = match self.bug {
+            Bug::SharesAmongGroups => "everyone",
+            _ => name,
+        };
+        self.plant(self.memories.connect(name))
+    }
+
+    fn connect_one_at_a_time(&self, name: &str) -> Option<Arc<dyn Transport>> {
+        if self.bug == Bug::IgnoresTheLimit {
+            return Some(self.connect(name));
         }
-        Arc::new(Planted {
-            first: inner.link(),
-            inner,
-            bug: self.bug,
-            traffic: self.traffic.clone(),
-            sent: AtomicUsize::new(0),
-            own: Arc::default(),
-            swapped: Mutex::default(),
-            received: Mutex::default(),
-        })
+        let inner = self.memories.connect_one_at_a_time(name)?;
+        Some(self.plant(inner))
+    }
+
+    fn form(&self) -> Form {
+        self.memories.form()
     }
 
     fn outage(&self) -> Option<Arc<dyn Outage>> {

@@ -37,6 +37,10 @@ impl Planted {
             }
             Bug::SwapsNeighbours => return self.swap(message),
             Bug::HidesItsOwn => self.own.lock().expect("whole").push(message.metadata.id),
+            Bug::ReplaysHistory => {
+                let mut history = self.traffic.history.lock().expect("whole");
+                history.push(message.clone());
+            }
             Bug::LosesTheTrace => message.metadata.trace = None,
             Bug::MixesLanes => message.lane = Lane::Event,
             Bug::SendsWhatIsNotPersistent => message.persistent = false,

@@ -4,14 +4,14 @@ mod resent;
 use std::{collections::HashSet, time::Duration};
 
 use algedonic_amqp::Amqp;
-use algedonic_test_broker::shared_url;
+use algedonic_test_broker::{Way, shared_url};
 use algedonic_transport::{ErrorKind, LinkState, Outcome, Transport};
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use tokio::time::Instant;
 
 use crate::{
-    proxy::behind_a_proxy,
+    proxy::{behind_a_proxy, cut},
     support::{
         blocking, config, config_of, ctl, everything, link, message, next, node, operator,
         prefix_of, receive, soon, up,
@@ -93,7 +93,7 @@ async fn a_killed_broker_leaves_no_message_in_doubt_for_long_and_loses_none_that
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_is_noticed_at_once_and_mended_as_soon_as_the_port_opens() {
-    let (config, mut proxy) = behind_a_proxy().await;
+    let (config, proxy) = behind_a_proxy().await;
     let amqp = Amqp::new(config).expect("started");
     let mut arrivals = receive(&amqp);
     up(&amqp).await;
@@ -109,12 +109,12 @@ async fn a_cut_is_noticed_at_once_and_mended_as_soon_as_the_port_opens() {
                 Outcome::Confirmed
             );
         }
-        proxy.cut();
+        cut(&proxy).await;
         let cut = Instant::now();
         link(&amqp, "down", |link| link.state == LinkState::Down).await;
         let noticed = cut.elapsed();
         link(&amqp, "three attempts of each", |link| link.attempts >= 6).await;
-        proxy.open().await;
+        proxy.resume().await;
         let open = Instant::now();
         while !matches!(
             soon("outcome", amqp.send(message("a"))).await,
@@ -132,12 +132,12 @@ async fn a_cut_is_noticed_at_once_and_mended_as_soon_as_the_port_opens() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_nothing_passes_is_given_up() {
-    let (config, mut proxy) = behind_a_proxy().await;
+    let (config, proxy) = behind_a_proxy().await;
     let second = Duration::from_secs(1);
     let amqp = Amqp::new(config.heartbeat(second).confirm_timeout(second)).expect("started");
     let _arrivals = receive(&amqp);
     up(&amqp).await;
-    proxy.freeze();
+    proxy.stall(Way::Both);
     let sent = Instant::now();
     let outcome = soon("outcome", amqp.send(message("a")))
         .await
@@ -145,8 +145,8 @@ async fn a_connection_that_nothing_passes_is_given_up() {
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome}");
     assert!(sent.elapsed() < 2 * second, "{:?}", sent.elapsed());
     link(&amqp, "down", |link| link.state == LinkState::Down).await;
-    proxy.cut();
-    proxy.open().await;
+    cut(&proxy).await;
+    proxy.resume().await;
     up(&amqp).await;
 }
 
@@ -314,7 +314,7 @@ async fn an_exchange_deleted_under_the_publisher_is_declared_again() {
 
 #[tokio::test]
 async fn a_closed_connection_is_made_again_and_late_settlements_do_no_harm() {
-    let (config, mut proxy) = behind_a_proxy().await;
+    let (config, proxy) = behind_a_proxy().await;
     let amqp = Amqp::new(config.queue("q")).expect("started");
     let mut arrivals = amqp
         .receive(algedonic_transport::Lane::Event, everything())
@@ -325,9 +325,9 @@ async fn a_closed_connection_is_made_again_and_late_settlements_do_no_harm() {
         .await
         .expect("sent");
     let early = next(&mut arrivals).await;
-    proxy.cut();
+    cut(&proxy).await;
     link(&amqp, "down", |link| link.state == LinkState::Down).await;
-    proxy.open().await;
+    proxy.resume().await;
     up(&amqp).await;
     // The delivery belongs to a channel that is gone.
     early.ack();

@@ -7,7 +7,7 @@ use algedonic_transport::{Outcome, Transport};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
-    proxy::behind_a_proxy,
+    proxy::{behind_a_proxy, cut},
     support::{config_of, ctl, message, next, node, prefix_of, receive, soon, up},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn cuts_leave_no_outcome_unknown_and_keep_the_order() {
     const MESSAGES: usize = 3000;
-    let (config, mut proxy) = behind_a_proxy().await;
+    let (config, proxy) = behind_a_proxy().await;
     let amqp = Amqp::new(config.queue("q").prefetch(1000)).expect("started");
     let mut arrivals = receive(&amqp);
     up(&amqp).await;
@@ -31,8 +31,8 @@ async fn cuts_leave_no_outcome_unknown_and_keep_the_order() {
         sent.push(id);
         if number % 500 == 250 {
             // Many are under way now.
-            proxy.cut();
-            proxy.open().await;
+            cut(&proxy).await;
+            proxy.resume().await;
             cuts += 1;
             up(&amqp).await;
         }

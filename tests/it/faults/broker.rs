@@ -6,7 +6,10 @@ use std::{
 
 use algedonic::{Buffer, Bus, EventId, LinkState, Remote, Status};
 use algedonic_test_broker::Node;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     events::Tick,
@@ -39,8 +42,9 @@ struct Seen {
     outcomes: HashMap<&'static str, u64>,
 }
 
-/// Publishes about a thousand events a second until told to stop, and follows each to its end.
-async fn publish_until(bus: Bus, mut stop: mpsc::Receiver<()>) -> Seen {
+/// Publishes until told to stop, and follows each event to its end. All publishers together make about a
+/// thousand events a second.
+async fn publish_until(bus: Bus, (publisher, of): (u32, u32), stop: watch::Receiver<bool>) -> Seen {
     let mut seen = Seen::default();
     let (receipts, mut pending) = mpsc::unbounded_channel();
     let follow = tokio::spawn(async move {
@@ -53,11 +57,15 @@ async fn publish_until(bus: Bus, mut stop: mpsc::Receiver<()>) -> Seen {
         }
         outcomes
     });
-    let mut pace = tokio::time::interval(Duration::from_millis(1));
-    while stop.try_recv() == Err(mpsc::error::TryRecvError::Empty) {
+    let mut pace = tokio::time::interval(Duration::from_millis(of.into()));
+    while !*stop.borrow() {
         pace.tick().await;
+        let tick = Tick {
+            publisher,
+            number: seen.published,
+        };
         let start = Instant::now();
-        let receipt = bus.publish(Tick::new(seen.published)).await.expect("open");
+        let receipt = bus.publish(tick).await.expect("open");
         seen.slowest = seen.slowest.max(start.elapsed());
         assert_eq!(receipt.local().subscribers, 1);
         seen.published += 1;
@@ -90,6 +98,18 @@ struct Scene {
     node: Arc<Node>,
     here: Bus,
     there: Bus,
+}
+
+impl Seen {
+    fn add(&mut self, other: Self) {
+        self.published += other.published;
+        self.slowest = self.slowest.max(other.slowest);
+        self.confirmed.extend(other.confirmed);
+        self.stayed.extend(other.stayed);
+        for (name, count) in other.outcomes {
+            *self.outcomes.entry(name).or_default() += count;
+        }
+    }
 }
 
 impl Scene {
@@ -174,16 +194,19 @@ impl Scene {
     }
 }
 
-/// Reads every event of the bus that published it: none missing, in order. Returns how many.
+/// Reads every event of the bus that published it: none missing, in order of each publisher. Returns how
+/// many.
 fn read_here(bus: &Bus) -> JoinHandle<u64> {
     let mut ticks = bus.subscribe_with::<Tick>(Buffer::block(1024));
     tokio::spawn(async move {
-        let mut next = 0;
+        let mut next: HashMap<u32, u64> = HashMap::new();
         while let Some(tick) = ticks.recv().await {
-            assert_eq!(tick.expect("no gap").number, next, "local order");
-            next += 1;
+            let tick = tick.expect("no gap");
+            let next = next.entry(tick.publisher).or_default();
+            assert_eq!(tick.number, *next, "local order");
+            *next += 1;
         }
-        next
+        next.values().sum()
     })
 }
 
@@ -205,18 +228,26 @@ fn read_there(bus: &Bus) -> (Arrived, JoinHandle<()>) {
 }
 
 /// Runs events from one bus to another while `fault` does its work, and checks every promise.
-async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
+async fn under(publishers: u32, fault: impl AsyncFnOnce(&Arc<Node>, &Scene)) {
     let scene = Scene::set().await;
     let local = read_here(&scene.here);
     let (arrived, remote) = read_there(&scene.there);
-    let (stop, stopped) = mpsc::channel(1);
-    let publisher = tokio::spawn(publish_until(scene.here.clone(), stopped));
+    let (stop, stopped) = watch::channel(false);
+    let publishing: Vec<_> = (0..publishers)
+        .map(|number| {
+            let numbered = (number, publishers);
+            tokio::spawn(publish_until(scene.here.clone(), numbered, stopped.clone()))
+        })
+        .collect();
     scene.confirms(200).await;
-    fault(&scene.node, &scene.here).await;
+    fault(&scene.node, &scene).await;
     scene.links_are_up().await;
     scene.confirms(200).await;
-    drop(stop);
-    let seen = publisher.await.expect("no panic");
+    stop.send_replace(true);
+    let mut seen = Seen::default();
+    for publisher in publishing {
+        seen.add(publisher.await.expect("no panic"));
+    }
     scene.judge(&seen);
 
     // Whatever was confirmed arrives, once; what certainly stayed does not.
@@ -246,20 +277,35 @@ async fn under(fault: impl AsyncFnOnce(&Arc<Node>, &Bus)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_and_restarted() {
-    under(async |node, here| {
+    under(16, async |node, scene| {
         command(node, Node::kill).await;
-        link_is(here, LinkState::Down).await;
-        assert_eq!(here.health().status, Status::Degraded);
+        link_is(&scene.here, LinkState::Down).await;
+        assert_eq!(scene.here.health().status, Status::Degraded);
         command(node, Node::restart).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes"]
+async fn killed_and_restarted_twenty_times() {
+    under(16, async |node, scene| {
+        for _ in 0..20 {
+            command(node, Node::kill).await;
+            link_is(&scene.here, LinkState::Down).await;
+            command(node, Node::restart).await;
+            scene.links_are_up().await;
+            scene.confirms(200).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopped_and_restarted() {
-    under(async |node, here| {
+    under(1, async |node, scene| {
         command(node, Node::stop).await;
-        link_is(here, LinkState::Down).await;
+        link_is(&scene.here, LinkState::Down).await;
         command(node, Node::restart).await;
     })
     .await;
@@ -267,11 +313,11 @@ async fn stopped_and_restarted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paused_and_resumed() {
-    under(async |node, here| {
+    under(1, async |node, scene| {
         command(node, Node::pause).await;
         // Whether it is the heartbeat or the first confirm that fails: it is noticed, and said.
         until("the silence to be noticed", || {
-            here.health().status != Status::Healthy
+            scene.here.health().status != Status::Healthy
         })
         .await;
         command(node, Node::resume).await;

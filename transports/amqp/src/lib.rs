@@ -73,19 +73,24 @@
 //!
 //! # Failure
 //!
-//! Two connections, one to publish and one to consume, so that a broker that blocks publishers
-//! still takes acks. Each is made again after a loss: 100 ms apart for two seconds, then at random
-//! times, the longer the outage the further apart, up to [`AmqpConfig::max_backoff`]. What the broker
+//! Each lane has a connection to publish ([`AmqpConfig::publish_connections`] for events), and one to
+//! consume once it is received: a broker that blocks publishers still takes acks, a queue that differs
+//! stops its own lane only, and nothing that is wrong with events is felt by signals. Each is made again
+//! after a loss: 100 ms apart for two seconds, then at random times, the longer the outage the further
+//! apart, up to [`AmqpConfig::max_backoff`]; or by [`AmqpConfig::backoff_schedule`]. What the broker
 //! refuses (credentials, permissions, a queue of the same name that differs) is retried from 5 s on,
-//! and told by [`Link::error`](algedonic_transport::Link).
+//! and told by [`Link::error`](algedonic_transport::Link). Every 30 s each looks whether its exchange,
+//! queue and bindings are still there, and declares them again.
 //!
-//! The link is *up* only when all is well: both connections, and every lane on them. *Down* does not
-//! say that nothing works. Each connection goes on without the other, and each lane without the
-//! other, signals first: what is refused to one, such as its exchange or its queue, is that lane's
-//! own affair, and tried again while the other one works. So with a link that is down because a queue
-//! differs, messages are sent and confirmed on both lanes, and the other lane's arrive.
-//! [`Transport::send`](algedonic_transport::Transport::send) answers `Unavailable` exactly when the
-//! message's own lane cannot be published to.
+//! What was published and has no answer when its connection or channel ends is published again on the
+//! next one, first, in order and under the same ids, for as long as its sender waits
+//! ([`AmqpConfig::confirm_timeout`]); receivers leave out repetitions. When the broker closes the channel
+//! over one message, because the user may not send its key, say, those that were under way are published
+//! again one at a time, and that one is [`Outcome::Rejected`] with the broker's words.
+//!
+//! The link is *up* only when all connections are. *Down* does not say that nothing works: each goes on
+//! without the others, and [`Transport::send`](algedonic_transport::Transport::send) answers `Unavailable`
+//! exactly when the message's own connection cannot publish.
 //!
 //! lapin 4.12 logs every returned message, with its body, as a warning: set its level to `error`
 //! where that matters.

@@ -1,3 +1,4 @@
+mod cycles;
 mod refused;
 mod resent;
 

@@ -1,0 +1,161 @@
+//! What one message takes on its way, and what a mirror costs who publishes.
+
+use std::time::{Duration, Instant};
+
+use algedonic::{
+    Bus, Event, LinkState, Mirror,
+    amqp::{Amqp, WireForm},
+    transport::{Arrival, Transport},
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use lapin::options::BasicAckOptions;
+use serde::{Deserialize, Serialize};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{
+    ours::{self, Ours},
+    raw::Raw,
+    round::median,
+    speed::{Kind, Setting},
+};
+
+const MESSAGES: u32 = 1000;
+/// 500 a second.
+const PACE: Duration = Duration::from_millis(2);
+
+/// From the call that publishes to the moment of its arrival, in microseconds: median, 99th of 100, over
+/// all rounds; 256 bytes, persistent, confirmed, each acked.
+pub(crate) async fn latency(url: &str, rounds: usize) {
+    for kind in [Kind::Classic, Kind::Quorum] {
+        let setting = Setting {
+            url: url.to_owned(),
+            kind,
+            bytes: 256,
+        };
+        let (mut us, mut them) = (Vec::new(), Vec::new());
+        for round in 0..rounds {
+            if round % 2 == 0 {
+                us.extend(latency_of_ours(&setting).await);
+                them.extend(latency_of_raw(&setting).await);
+            } else {
+                them.extend(latency_of_raw(&setting).await);
+                us.extend(latency_of_ours(&setting).await);
+            }
+        }
+        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let (ours, theirs) = (share_of(&mut us, share), share_of(&mut them, share));
+            println!(
+                "latency-{name}/{} ours={:.0} peer=lapin theirs={:.0} ratio={:.2}",
+                kind.as_str(),
+                ours * 1e9,
+                theirs * 1e9,
+                theirs / ours
+            );
+        }
+    }
+}
+
+fn share_of(seconds: &mut [f64], share: f64) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[(seconds.len() as f64 * share) as usize]
+}
+
+async fn latency_of_ours(setting: &Setting) -> Vec<f64> {
+    let Ours { amqp, mut arrivals } = Ours::open(ours::config(setting, WireForm::Compact)).await;
+    let body = Bytes::from(vec![7; setting.bytes]);
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut took = Vec::new();
+    for _ in 0..MESSAGES {
+        pace.tick().await;
+        let start = Instant::now();
+        let outcome = tokio::spawn(amqp.send(ours::message(&body)));
+        match arrivals.next().await {
+            Some(Arrival::Message(delivery)) => {
+                took.push(start.elapsed().as_secs_f64());
+                delivery.ack();
+            }
+            other => panic!("not a message: {other:?}"),
+        }
+        outcome.await.expect("no panic").expect("handed over");
+    }
+    amqp.close(Duration::from_secs(5)).await;
+    took
+}
+
+async fn latency_of_raw(setting: &Setting) -> Vec<f64> {
+    let raw = Raw::open(setting).await;
+    let body = vec![7; setting.bytes];
+    let mut consumer = raw.consume(100).await;
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut took = Vec::new();
+    for number in 0..MESSAGES {
+        pace.tick().await;
+        let start = Instant::now();
+        let sending = raw.publish(number, &body);
+        let outcome = tokio::spawn(async move { sending.await?.await });
+        let delivery = consumer.next().await.expect("open").expect("a message");
+        took.push(start.elapsed().as_secs_f64());
+        let options = BasicAckOptions::default();
+        let acked = raw.acks.basic_ack(delivery.delivery_tag, options);
+        acked.await.expect("acked");
+        outcome.await.expect("no panic").expect("confirmed");
+    }
+    raw.close().await;
+    took
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Sample([u64; 8]);
+
+impl Event for Sample {
+    const NAME: &'static str = "bench.sample";
+}
+
+/// What `publish` takes its caller, mirrored to a broker and local only, with one subscriber.
+pub(crate) async fn caller(url: &str, rounds: usize) {
+    let setting = Setting {
+        url: url.to_owned(),
+        kind: Kind::Classic,
+        bytes: 64,
+    };
+    let config = ours::config(&setting, WireForm::Compact);
+    let mirror = Mirror::new(Amqp::new(config).expect("a good configuration")).event::<Sample>();
+    let mirrored = Bus::builder().mirror(mirror).build().expect("a good bus");
+    let mut links = mirrored.links();
+    while links.next().await.expect("open").state != LinkState::Up {}
+    let local = Bus::local();
+    let (mut far, mut near) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        far.push(publish(&mirrored).await);
+        near.push(publish(&local).await);
+    }
+    let (far, near) = (median(far), median(near));
+    println!(
+        "mirrored-publish ours={far:.0} peer=local-only theirs={near:.0} ratio={:.2}",
+        near / far
+    );
+    mirrored.shutdown(Duration::from_secs(5)).await;
+}
+
+/// Nanoseconds for one call. 256 at a time, which is fewer than the mirror's queue holds; then all is
+/// waited for.
+async fn publish(bus: &Bus) -> f64 {
+    let mut subscription = bus.subscribe::<Sample>();
+    let mut each = Vec::new();
+    for _ in 0..20 {
+        let mut receipts = Vec::with_capacity(256);
+        let start = Instant::now();
+        for number in 0..256 {
+            receipts.push(bus.publish(Sample([number; 8])).await.expect("open"));
+        }
+        each.push(start.elapsed().as_secs_f64() * 1e9 / 256.0);
+        for receipt in receipts {
+            let _ = receipt.remote().await;
+            let _ = subscription.recv().await;
+        }
+    }
+    median(each)
+}

@@ -1,0 +1,97 @@
+//! Connections that come and go, hundreds of times: nothing is left of them.
+
+use std::{fs, time::Duration};
+
+use algedonic_amqp::Amqp;
+use algedonic_transport::{Outcome, Transport};
+
+use crate::{
+    proxy::{behind_a_proxy, cut},
+    support::{alone, is_alone, lapin_threads, message, next, receive, soon, up},
+};
+
+/// Descriptors, threads and memory are those of a process: it needs one of its own.
+#[test]
+fn hundreds_of_connections_leave_nothing_behind() {
+    in_a_process_of_its_own("hundreds_of_connections_leave_nothing_behind", 300);
+}
+
+#[test]
+#[ignore = "takes many minutes"]
+fn thousands_of_connections_leave_nothing_behind() {
+    in_a_process_of_its_own("thousands_of_connections_leave_nothing_behind", 10_000);
+}
+
+fn in_a_process_of_its_own(test: &str, cycles: u32) {
+    if is_alone() {
+        let runtime = tokio::runtime::Runtime::new().expect("started");
+        runtime.block_on(come_and_go(cycles));
+    } else {
+        print!("{}", alone(&format!("faults::cycles::{test}"), &[]));
+    }
+}
+
+async fn come_and_go(cycles: u32) {
+    let (config, proxy) = behind_a_proxy().await;
+    let amqp = Amqp::new(config.queue("q")).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    let mut before = None;
+    for cycle in 1..=cycles {
+        cut(&proxy).await;
+        proxy.resume().await;
+        // A message gets through, sooner or later, and comes back.
+        let sent = soon("a confirm", async {
+            loop {
+                let message = message("a");
+                let id = message.metadata.id;
+                if amqp.send(message).await.ok() == Some(Outcome::Confirmed) {
+                    return id;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        loop {
+            let delivery = next(&mut arrivals).await;
+            let id = delivery.message().metadata.id;
+            delivery.ack();
+            if id == sent {
+                break;
+            }
+        }
+        // By then lapin and the allocator have made what they keep.
+        if cycle == cycles / 3 {
+            before = Some(Used::now());
+        }
+    }
+    up(&amqp).await;
+    let (before, after) = (before.expect("measured"), Used::now());
+    println!("{cycles} cycles: {before:?}, then {after:?}");
+    assert!(after.descriptors <= before.descriptors + 10, "{after:?}");
+    assert!(
+        after.memory <= before.memory + before.memory / 4,
+        "{after:?}"
+    );
+    assert!(lapin_threads() <= 6, "{}", lapin_threads());
+    soon("close", amqp.close(Duration::from_secs(5))).await;
+}
+
+#[derive(Debug)]
+struct Used {
+    descriptors: usize,
+    /// Resident, in KiB.
+    memory: u64,
+}
+
+impl Used {
+    fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|line| line.split_whitespace().next());
+        Self {
+            descriptors: fs::read_dir("/proc/self/fd").expect("Linux").count(),
+            memory: resident.and_then(|kib| kib.parse().ok()).expect("a number"),
+        }
+    }
+}

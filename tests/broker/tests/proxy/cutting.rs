@@ -72,6 +72,7 @@ async fn a_cut_counts_over_all_connections() {
     send(&mut other, b"12345").await;
     let came = rest(&mut other).await.expect("a clean end");
     assert!(came.len() <= 3, "{came:?}");
+    assert_eq!(proxy.bytes(Way::ToServer), 8);
     echoes(&mut one, b"the other one stays").await;
 }
 
@@ -145,4 +146,8 @@ async fn a_half_close_does_not_reach_those_to_come() {
     assert!(says_nothing(&mut stream).await);
     send(&mut stream, b"x").await;
     assert_eq!(get(&mut stream, 1).await, b"x");
+    // The next one does, though the first was taken back.
+    proxy.resume().await;
+    proxy.half_close(Way::ToClient);
+    assert_eq!(rest(&mut stream).await.expect("a clean end"), b"");
 }

@@ -77,3 +77,17 @@ async fn an_end_that_was_swallowed_does_not_reach_the_receiver() {
     let told = soon("the server's end", seen.recv()).await.expect("told");
     assert!(told.end.is_err(), "{told:?}");
 }
+
+#[tokio::test]
+async fn a_reset_does_not_pass_where_nothing_does() {
+    let (proxy, mut seen) = before_an_echo().await;
+    let mut stream = connect(&proxy).await;
+    echoes(&mut stream, b"before").await;
+    proxy.stall(Way::ToServer);
+    stream.set_zero_linger().expect("open");
+    drop(stream);
+    assert!(timeout(NEVER, seen.recv()).await.is_err());
+    proxy.resume().await;
+    let told = soon("the server's end", seen.recv()).await.expect("told");
+    assert!(told.end.is_err(), "{told:?}");
+}

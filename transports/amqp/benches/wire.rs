@@ -2,8 +2,6 @@
 //!
 //!     cargo bench -p algedonic-amqp --bench wire
 
-#![expect(missing_docs, reason = "criterion's macros document nothing")]
-
 use std::{
     hint::black_box,
     time::{Duration, SystemTime},
@@ -15,6 +13,12 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use self::wire::{WireForm, decode, encode};
 
 // As the crate has it; it is no public API.
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "without the rest of the crate, and with its tests, which do not run here"
+)]
 #[path = "../src/wire/mod.rs"]
 mod wire;
 

@@ -23,6 +23,11 @@ fn amqp_url() {
 }
 
 #[test]
+fn amqp_wire() {
+    replay("amqp_wire", 20_000, algedonic_fuzz::amqp_wire::check);
+}
+
+#[test]
 fn inbound() {
     replay("inbound", 5_000, algedonic_fuzz::inbound::check);
 }

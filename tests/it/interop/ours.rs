@@ -58,7 +58,7 @@ async fn send(amqp: &Amqp, message: Message) {
 }
 
 /// What is wanted, of what was seen; the rest of the properties is not there.
-fn check(seen: Line, key: &str, properties: Value, headers: Value, body: &Body) {
+fn check(seen: &Line, key: &str, properties: Value, headers: &Value, body: &Body) {
     assert_eq!(seen.key, key);
     let mut properties: std::collections::BTreeMap<String, Value> =
         serde_json::from_value(properties).expect("an object");
@@ -66,7 +66,7 @@ fn check(seen: Line, key: &str, properties: Value, headers: Value, body: &Body) 
         properties.entry(name.clone()).or_insert(Value::Null);
     }
     assert_eq!(seen.properties, properties);
-    assert_eq!(json!(seen.headers), headers);
+    assert_eq!(&json!(seen.headers), headers);
     assert_eq!(&seen.body, body);
 }
 
@@ -117,10 +117,10 @@ fn check_open(seen: [Line; 2], [full, bare]: &[Message; 2], cloud_events: bool) 
         "timestamp": 1_795_287_600,
     });
     check(
-        first,
+        &first,
         "s3.state_change",
         properties,
-        headers,
+        &headers,
         &Body::Hex(hex(&every_byte())),
     );
     let properties = json!({
@@ -134,7 +134,7 @@ fn check_open(seen: [Line; 2], [full, bare]: &[Message; 2], cloud_events: bool) 
         "timestamp": 1_795_287_600,
     });
     let body = Body::Json(json!({ "text": "ü", "list": [1, 2.5, null] }));
-    check(second, "s1.note", properties, bare_headers, &body);
+    check(&second, "s1.note", properties, &bare_headers, &body);
 }
 
 /// A client that does not know the compact form sees whose message it is, and can pass it on.
@@ -154,7 +154,13 @@ fn check_compact(seen: [Line; 2], messages: &[Message; 2]) {
             "priority": metadata.priority.get(),
             "delivery_mode": if message.persistent { 2 } else { 1 },
         });
-        check(line, &metadata.key, properties, json!({}), &Body::Hex(body));
+        check(
+            &line,
+            &metadata.key,
+            properties,
+            &json!({}),
+            &Body::Hex(body),
+        );
     }
 }
 

@@ -174,13 +174,15 @@ fn check_compact(message: &Message) {
     );
 }
 
+type Check = fn(&Message);
+
 async fn is_read(library: Library) {
     let prefix = unique("interop");
     let amqp = transport(&prefix, "here", WireForm::default()).await;
     let all = vec![Pattern::new("#").expect("a pattern")];
     let mut arrivals = amqp.receive(Lane::Event, all).expect("the first");
     is_up(&amqp).await;
-    let messages: [(Line, fn(&Message)); 5] = [
+    let messages: [(Line, Check); 5] = [
         (open(), check_open),
         (bare(), check_bare),
         (cloud_event("cloudEvents_"), check_cloud_event),

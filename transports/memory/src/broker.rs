@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use algedonic_transport::Lane;
+use algedonic_transport::{EventId, Lane};
 use tokio::time::Instant;
 
 use crate::{
@@ -83,6 +83,15 @@ impl Broker {
     pub fn unsettled(&self, name: &str, lane: Lane) -> usize {
         let unsettled = |receiver: &Receiver| receiver.queue(lane).unsettled();
         self.look(name, unsettled).unwrap_or_default()
+    }
+
+    /// How often a message was delivered to a receiver, the delivery in hand included; none if it neither waits
+    /// nor is unsettled there.
+    pub fn deliveries(&self, name: &str, id: EventId) -> Option<u32> {
+        self.look(name, |receiver| {
+            let mut queues = receiver.queues().into_iter();
+            queues.find_map(|queue| queue.deliveries(id))
+        })?
     }
 
     /// How much is still to happen by itself: messages that await their outcome, that wait for a receiver who is

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, task::Waker};
 
-use algedonic_transport::{Key, Message, Pattern};
+use algedonic_transport::{EventId, Key, Message, Pattern};
 use tokio::time::Instant;
 
 use crate::{state::ConnectionId, stored::Stored};
@@ -43,6 +43,14 @@ impl Queue {
             return 0;
         }
         self.waiting.len() + self.unsettled.len()
+    }
+
+    /// How often a message that is here was delivered.
+    pub(crate) fn deliveries(&self, id: EventId) -> Option<u32> {
+        let held = self.unsettled.values().map(|taken| &taken.stored);
+        let mut all = self.waiting.values().chain(held);
+        let found = all.find(|stored| stored.message.metadata.id == id);
+        found.map(|stored| stored.deliveries)
     }
 
     /// Begins to deliver to a connection, which brings its interest.

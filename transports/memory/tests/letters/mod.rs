@@ -24,7 +24,11 @@ fn a_dead_letter_has_its_cause_and_its_deliveries() {
     let mut arrivals = receive(&transport, Lane::Event);
     send(&transport, "worthless").expect("sent");
     drop(next(&mut arrivals));
-    next(&mut arrivals).dead_letter();
+    let again = next(&mut arrivals);
+    let id = again.message().metadata.id;
+    assert_eq!(broker.deliveries("a", id), Some(2));
+    again.dead_letter();
+    assert_eq!(broker.deliveries("a", id), None);
     let expected = ("worthless".to_owned(), DeathCause::Rejected, 2);
     assert_eq!(dead(&broker, "a"), [expected]);
     assert_eq!(DeathCause::DeliveryLimit.to_string(), "delivery_limit");

@@ -21,9 +21,11 @@ mod ports;
 mod ready;
 mod shared;
 mod signal;
+mod tls;
 mod unique;
 
 pub use error::StartError;
 pub use node::Node;
 pub use shared::{shared_url, shared_version};
+pub use tls::Tls;
 pub use unique::unique;

@@ -4,6 +4,7 @@ use crate::find::Server;
 use crate::folder::Folder;
 use crate::guard::Guard;
 use crate::ports::Ports;
+use crate::tls::Tls;
 use crate::{StartError, launch, ready, signal};
 use std::path::Path;
 use std::process::Child;
@@ -44,16 +45,29 @@ impl Node {
 
     /// Like [`Node::start`], for callers that can do without.
     pub fn try_start() -> Result<Self, StartError> {
+        Self::try_start_with(None)
+    }
+
+    /// Like [`Node::start`], with a port for TLS too, on which clients may show a certificate of the authority, and
+    /// log in as the user of its common name.
+    ///
+    /// # Panics
+    /// As [`Node::start`].
+    pub fn start_with_tls(tls: &Tls) -> Self {
+        Self::try_start_with(Some(tls)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_start_with(tls: Option<&Tls>) -> Result<Self, StartError> {
         let mut attempt = 1;
         loop {
-            match Self::start_on(Ports::free()?) {
+            match Self::start_on(Ports::free()?, tls) {
                 Err(error) if error.is_port_clash() && attempt < START_ATTEMPTS => attempt += 1,
                 result => return result,
             }
         }
     }
 
-    fn start_on(ports: Ports) -> Result<Self, StartError> {
+    fn start_on(ports: Ports, tls: Option<&Tls>) -> Result<Self, StartError> {
         let server = Server::find()?;
         let folder = Folder::create(&server)?;
         let guard = Guard::start(&server, &folder, ports)?;
@@ -65,7 +79,7 @@ impl Node {
             vm: Mutex::new(None),
             _guard: guard,
         };
-        node.folder.configure(ports)?;
+        node.folder.configure(ports, tls)?;
         ready::await_epmd(ports.epmd)?;
         let version = node.launch(&mut node.vm())?;
         node.version = version;
@@ -80,6 +94,20 @@ impl Node {
     /// The port for clients, on 127.0.0.1. It stays the same over a restart.
     pub fn port(&self) -> u16 {
         self.ports.amqp
+    }
+
+    /// The port for clients that speak TLS, on 127.0.0.1; nobody listens unless the node was started with it.
+    pub fn tls_port(&self) -> u16 {
+        self.ports.tls
+    }
+
+    /// Gives the node another certificate, which counts from its next start on.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn set_certificate(&self, tls: &Tls) {
+        tls.write(self.folder.outside())
+            .unwrap_or_else(|error| panic!("the certificate could not be written: {error}"));
     }
 
     /// The server's version, as in `3.10.8`.

@@ -23,8 +23,12 @@ use tokio::{
 use crate::{
     AmqpConfig,
     config::Address,
-    error::{During, all_failed, classify, lost, misdirected, timed_out, unreachable, unresolved},
-    greeting::Version,
+    discreet,
+    error::{
+        During, all_failed, ciphered, classify, hung_up, lost, misdirected, timed_out, ungreeted,
+        unreachable, unresolved,
+    },
+    greeting::{Heard, Version},
     link::Part,
     socket::{Cutter, dial},
     stream::{Clear, Overheard, runtime},
@@ -276,26 +280,39 @@ async fn open(
         part.as_str()
     );
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let version = Arc::new(OnceLock::new());
-    let said = version.clone();
+    let heard = Arc::new(OnceLock::new());
+    let teller = heard.clone();
     let stream = Mutex::new(Some(stream));
     let connection = Connection::connector(
         lapin_uri(config, part),
         runtime(),
         async move |_, _| {
+            // This is lapin's own thread, before it has anything to tell.
+            discreet::hush_this_thread();
             // Asked for a second stream, lapin is reconnecting; that is our business.
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
             let stream = stream.ok_or(lapin::ErrorKind::FutureCompleted)?;
             let stream = cipher
                 .encrypt(AsyncTcpStream::Plain(stream.compat()))
                 .await?;
-            Ok(AsyncTcpStream::Plain(Overheard::new(stream, said.clone())))
+            Ok(AsyncTcpStream::Plain(Overheard::new(
+                stream,
+                teller.clone(),
+            )))
         },
         properties,
     )
     .await
-    .map_err(|error| classify(During::Connect, subject, &error))?;
-    Ok((connection, cutter, version.get().copied()))
+    .map_err(|error| match heard.get() {
+        None if hung_up(&error) => ungreeted(config, subject, &error),
+        Some(Heard::Tls) => ciphered(subject, &error),
+        _ => classify(During::Connect, subject, &error),
+    })?;
+    let version = match heard.get() {
+        Some(Heard::RabbitMq(version)) => Some(*version),
+        _ => None,
+    };
+    Ok((connection, cutter, version))
 }
 
 /// What encrypts a connection, or does not.

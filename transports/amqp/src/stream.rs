@@ -13,52 +13,55 @@ use std::{
 use async_compat::Compat;
 use async_rs::{
     Runtime, Tokio,
-    traits::Reactor,
-    util::{DummyIO, RuntimeParts},
+    traits::{Executor, Reactor, RuntimeKit},
+    util::{DummyIO, Task},
 };
 use futures_core::Stream as Values;
 use futures_io::{AsyncRead, AsyncWrite};
 use lapin::AsyncTcpStream;
 use tokio::net::TcpStream;
+use tracing::instrument::WithSubscriber;
 
-use crate::greeting::{Greeting, Version};
+use crate::{
+    discreet,
+    greeting::{Greeting, Heard},
+};
 
 /// The bytes as they come from the socket, deciphered if there is TLS.
 pub(crate) type Clear = AsyncTcpStream<Compat<TcpStream>>;
 
-/// What lapin is given: a stream whose greeting is overheard, because lapin tells nobody the version
-/// that is in it.
-pub(crate) struct Overheard {
-    clear: Clear,
+/// A stream whose greeting is overheard, because lapin tells nobody the version that is in it.
+pub(crate) struct Overheard<S> {
+    clear: S,
     greeting: Greeting,
-    version: Arc<OnceLock<Version>>,
+    heard: Arc<OnceLock<Heard>>,
 }
 
-impl Overheard {
-    /// `version` is set once the broker has said it.
-    pub(crate) fn new(clear: Clear, version: Arc<OnceLock<Version>>) -> Self {
+impl<S> Overheard<S> {
+    /// `heard` is set once somebody has spoken at the other end.
+    pub(crate) fn new(clear: S, heard: Arc<OnceLock<Heard>>) -> Self {
         Self {
             clear,
             greeting: Greeting::default(),
-            version,
+            heard,
         }
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        if let Some(version) = self.greeting.feed(bytes) {
+        if let Some(heard) = self.greeting.feed(bytes) {
             // There is one greeting on a connection.
-            let _ = self.version.set(version);
+            let _ = self.heard.set(heard);
         }
     }
 }
 
-impl fmt::Debug for Overheard {
+impl<S> fmt::Debug for Overheard<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Overheard").finish_non_exhaustive()
     }
 }
 
-impl AsyncRead for Overheard {
+impl<S: AsyncRead + Unpin> AsyncRead for Overheard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -88,7 +91,7 @@ impl AsyncRead for Overheard {
     }
 }
 
-impl AsyncWrite for Overheard {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Overheard<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -114,23 +117,49 @@ impl AsyncWrite for Overheard {
     }
 }
 
-/// tokio's time and sockets, under streams of our own. lapin takes the type of its streams from here;
-/// it is never asked to make one.
+/// tokio, under streams of our own, and with logs that tell no password. lapin takes the type of its
+/// streams from here; it is never asked to make one.
 #[derive(Clone, Debug)]
-pub(crate) struct Streams(Tokio);
+pub(crate) struct Kit(Tokio);
 
 /// What lapin runs on: the tokio runtime of the caller.
-pub(crate) fn runtime() -> Runtime<RuntimeParts<Tokio, Streams>> {
-    let tokio = Tokio::current();
-    Runtime::new(RuntimeParts::new(tokio.clone(), Streams(tokio)))
+pub(crate) fn runtime() -> Runtime<Kit> {
+    Runtime::new(Kit(Tokio::current()))
+}
+
+impl RuntimeKit for Kit {}
+
+impl Executor for Kit {
+    type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
+
+    fn block_on<T, F: Future<Output = T>>(&self, future: F) -> T {
+        self.0.block_on(future)
+    }
+
+    fn spawn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        future: F,
+    ) -> Task<Self::Task<T>> {
+        match discreet::dispatch() {
+            Some(dispatch) => self.0.spawn(future.with_subscriber(dispatch)),
+            None => self.0.spawn(future),
+        }
+    }
+
+    fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
+        &self,
+        work: F,
+    ) -> Task<Self::Task<T>> {
+        self.0.spawn_blocking(work)
+    }
 }
 
 fn never<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-impl Reactor for Streams {
-    type TcpStream = Overheard;
+impl Reactor for Kit {
+    type TcpStream = Overheard<Clear>;
     type Sleep = <Tokio as Reactor>::Sleep;
 
     fn register<H: Send + 'static>(
@@ -153,5 +182,24 @@ impl Reactor for Streams {
         _: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         std::future::ready(never())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use algedonic_test_broker::{shared_url, shared_version};
+
+    use crate::{AmqpConfig, connect::Session, link::Part};
+
+    #[tokio::test]
+    async fn the_version_of_a_real_broker_is_overheard() {
+        let broker = tokio::task::spawn_blocking(|| (shared_url(), shared_version()));
+        let (url, version) = broker.await.expect("a broker");
+        let config = AmqpConfig::new(&url).expect("valid");
+        let (session, _changes) = Session::open(&config, Part::Publish)
+            .await
+            .expect("connected");
+        let heard = session.version().expect("RabbitMQ says it").to_string();
+        assert_eq!(heard, version);
     }
 }

@@ -115,11 +115,17 @@ impl AmqpConfig {
     /// `ALGEDONIC_AMQP_URL`, if set, says it all; otherwise `ALGEDONIC_AMQP__HOST`, `__PORT`,
     /// `__USERNAME`, `__PASSWORD` and `__VHOST` do, each with its usual default (`localhost`,
     /// 5672, `guest`, `guest`, `/`). `ALGEDONIC_AMQP__PASSWORD_FILE` names a file to read the
-    /// password from; a line end at its end does not count.
+    /// password from; a line end at its end does not count. `ALGEDONIC_AMQP__TLS=true` means
+    /// `amqps://` and the port 5671.
+    ///
+    /// These count beside a URL too: `ALGEDONIC_AMQP__TLS_AUTHORITY_FILE` for
+    /// [`Tls::authority_file`], and `ALGEDONIC_AMQP__ALLOW_PLAINTEXT_LOGIN=true` for
+    /// [`allow_plaintext_login`](Self::allow_plaintext_login).
     ///
     /// # Errors
     ///
-    /// `Misconfigured`, naming the variable.
+    /// `Misconfigured`, naming the variable; `Unsupported` for TLS in a build without the feature
+    /// `tls`.
     pub fn from_env() -> Result<Self, Error> {
         crate::env::read(|name| std::env::var_os(name))
     }
@@ -139,7 +145,8 @@ impl AmqpConfig {
         self
     }
 
-    /// How long name resolution, TCP, TLS and the AMQP handshake may take together. After that each
+    /// How long name resolution, TCP, TLS and the AMQP handshake may take together, at all addresses
+    /// ([`fallback`](Self::fallback)) together. After that each
     /// lane has this long once more for all that it declares, its bindings included, and for its
     /// channel.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {

@@ -1,7 +1,11 @@
 //! The AMQP transport on a real RabbitMQ.
 
+mod addresses;
 mod attribution;
+#[cfg(feature = "tls")]
+mod certificates;
 mod closing;
+mod compose;
 mod conformance;
 mod env;
 mod faults;
@@ -9,3 +13,4 @@ mod proxy;
 mod refusals;
 mod round_trip;
 mod support;
+mod topology;

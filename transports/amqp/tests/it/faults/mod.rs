@@ -1,4 +1,8 @@
+mod access;
 mod refused;
+mod secrets;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::{collections::HashSet, time::Duration};
 

@@ -254,6 +254,24 @@ mod tests {
     }
 
     #[test]
+    fn what_lapin_or_the_login_would_choke_on_is_refused_before() {
+        let long = "v".repeat(256);
+        for (field, url) in [
+            ("vhost", format!("amqp://localhost/{long}")),
+            ("vhost", "amqp://localhost/a%00b".to_owned()),
+            ("NUL", "amqp://u%00v:canary@localhost".to_owned()),
+            ("NUL", "amqp://u:canary%00@localhost".to_owned()),
+        ] {
+            let error = AmqpConfig::new(&url).and_then(|config| config.validate());
+            let error = error.expect_err(&url).to_string();
+            assert!(
+                error.contains(field) && !error.contains("canary"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn a_url_sets_what_its_query_says() {
         let config = AmqpConfig::new("amqp://h?heartbeat=3&connection_timeout=250").expect("valid");
         assert_eq!(config.heartbeat, Duration::from_secs(3));

@@ -120,7 +120,7 @@ async fn fails(what: &str, config: AmqpConfig) {
         .expect_err("down");
     show_error(what, &refused);
     let panicked = tokio::spawn(async move { panic!("of the application: {error:?} {error:#}") });
-    show(what, &panicked.await.map(|(): ()| ()).expect_err("a panic"));
+    show(what, &panicked.await.expect_err("a panic"));
     show(
         what,
         &soon("close", amqp.close(Duration::from_secs(1))).await,

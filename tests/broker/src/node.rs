@@ -26,6 +26,7 @@ pub struct Node {
     server: Server,
     folder: Folder,
     ports: Ports,
+    speaks_tls: bool,
     version: String,
     /// The Erlang machine, while there is one.
     vm: Mutex<Option<Child>>,
@@ -75,6 +76,7 @@ impl Node {
             server,
             folder,
             ports,
+            speaks_tls: tls.is_some(),
             version: String::new(),
             vm: Mutex::new(None),
             _guard: guard,
@@ -202,7 +204,12 @@ impl Node {
 
     fn launch(&self, vm: &mut Option<Child>) -> Result<String, StartError> {
         let child = vm.insert(launch::server(&self.server, &self.folder, self.ports)?);
-        let result = ready::await_node(child, self.ports.amqp, &self.folder);
+        let mut result = ready::await_node(child, self.ports.amqp, &self.folder);
+        if self.speaks_tls {
+            let port = self.ports.tls;
+            result =
+                result.and_then(|version| ready::await_tls(port, &self.folder).map(|()| version));
+        }
         if result.is_err() {
             kill_vm(vm);
         }

@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     AmqpConfig,
+    cipher::Cipher,
     config::Address,
     discreet,
     error::{
@@ -31,7 +32,7 @@ use crate::{
     greeting::{Heard, Version},
     link::Part,
     socket::{Cutter, dial},
-    stream::{Clear, Overheard, runtime},
+    stream::{Overheard, runtime},
 };
 
 /// A connection. Dropped, it is cut.
@@ -313,57 +314,6 @@ async fn open(
         _ => None,
     };
     Ok((connection, cutter, version))
-}
-
-/// What encrypts a connection, or does not.
-enum Cipher {
-    None,
-    #[cfg(feature = "tls")]
-    Tls(lapin::tcp::RustlsConnector, String),
-}
-
-#[cfg(feature = "tls")]
-impl Cipher {
-    async fn new(config: &AmqpConfig, host: &str, subject: &str) -> Result<Self, Error> {
-        if !config.uri.tls {
-            return Ok(Self::None);
-        }
-        let tls = config.tls.clone().unwrap_or_default();
-        // Made anew each time: it reads files, which may have been renewed.
-        let connector = tokio::task::spawn_blocking(move || tls.connector()).await;
-        let connector = connector
-            .map_err(|error| lost(During::Connect, format!("{subject}: {error}")))
-            .flatten()?;
-        Ok(Self::Tls(connector, host.to_owned()))
-    }
-
-    async fn encrypt(&self, stream: Clear) -> lapin::Result<Clear> {
-        match self {
-            Self::None => Ok(stream),
-            Self::Tls(connector, host) => Ok(stream.into_rustls(connector, host).await?),
-        }
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-#[expect(clippy::unused_async, reason = "it has the shape of the one with TLS")]
-impl Cipher {
-    async fn new(config: &AmqpConfig, _: &str, subject: &str) -> Result<Self, Error> {
-        // The configuration refuses it; never fall through to speaking in the clear.
-        if config.uri.tls {
-            return Err(
-                Error::permanent(ErrorKind::Unsupported, "connect to RabbitMQ")
-                    .with_detail(format!("{subject}: this build has no TLS")),
-            );
-        }
-        Ok(Self::None)
-    }
-
-    async fn encrypt(&self, stream: Clear) -> lapin::Result<Clear> {
-        match self {
-            Self::None => Ok(stream),
-        }
-    }
 }
 
 fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {

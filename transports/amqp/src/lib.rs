@@ -119,6 +119,7 @@
 mod acks;
 mod arrivals;
 mod backoff;
+mod cipher;
 mod config;
 mod connect;
 mod consumer;

@@ -64,7 +64,7 @@ pub fn check(data: &[u8]) {
 
 fn read(lane: Lane, key: &str, properties: &BasicProperties, body: &[u8]) -> Option<Message> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    match decode(lane, key, properties, body.to_vec(), MAX_BODY, now) {
+    match decode(lane, key, properties, &mut body.to_vec(), MAX_BODY, now) {
         Ok(message) => Some(message),
         Err(error) => {
             assert!(!error.is_transient(), "{error}");

@@ -3,6 +3,7 @@
 use crate::find::Server;
 use crate::ports::Ports;
 use crate::signal;
+use crate::tls::Tls;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,17 +60,20 @@ impl Folder {
     }
 
     /// Writes what the server reads at its start.
-    pub(crate) fn configure(&self, ports: Ports) -> io::Result<()> {
+    pub(crate) fn configure(&self, ports: Ports, tls: Option<&Tls>) -> io::Result<()> {
         for folder in ["home", "data", "log"] {
             fs::create_dir_all(self.outside.join(folder))?;
         }
-        fs::write(self.outside.join("plugins"), "[].\n")?;
+        let plugins = tls.map_or("[].\n", |_| Tls::PLUGINS);
+        fs::write(self.outside.join("plugins"), plugins)?;
         // An empty file keeps the machine's own settings out.
         fs::write(self.outside.join("env"), "")?;
-        fs::write(
-            self.outside.join("rabbitmq.conf"),
-            configuration(&self.name, ports),
-        )
+        let mut configuration = configuration(&self.name, ports);
+        if let Some(tls) = tls {
+            tls.write(&self.outside)?;
+            configuration += &Tls::configuration(ports, &self.inside);
+        }
+        fs::write(self.outside.join("rabbitmq.conf"), configuration)
     }
 
     /// The last lines of what the server said.

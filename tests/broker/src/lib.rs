@@ -23,10 +23,12 @@ mod proxy;
 mod ready;
 mod shared;
 mod signal;
+mod tls;
 mod unique;
 
 pub use error::StartError;
 pub use node::Node;
 pub use proxy::{End, Proxy, Way};
 pub use shared::{shared_url, shared_version};
+pub use tls::Tls;
 pub use unique::unique;

@@ -4,6 +4,7 @@ use crate::find::Server;
 use crate::folder::Folder;
 use crate::guard::Guard;
 use crate::ports::Ports;
+use crate::tls::Tls;
 use crate::{StartError, launch, ready, signal};
 use std::path::Path;
 use std::process::Child;
@@ -25,6 +26,7 @@ pub struct Node {
     server: Server,
     folder: Folder,
     ports: Ports,
+    speaks_tls: bool,
     version: String,
     /// The Erlang machine, while there is one.
     vm: Mutex<Option<Child>>,
@@ -44,16 +46,29 @@ impl Node {
 
     /// Like [`Node::start`], for callers that can do without.
     pub fn try_start() -> Result<Self, StartError> {
+        Self::try_start_with(None)
+    }
+
+    /// Like [`Node::start`], with a port for TLS too, on which clients may show a certificate of the authority, and
+    /// log in as the user of its common name.
+    ///
+    /// # Panics
+    /// As [`Node::start`].
+    pub fn start_with_tls(tls: &Tls) -> Self {
+        Self::try_start_with(Some(tls)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_start_with(tls: Option<&Tls>) -> Result<Self, StartError> {
         let mut attempt = 1;
         loop {
-            match Self::start_on(Ports::free()?) {
+            match Self::start_on(Ports::free()?, tls) {
                 Err(error) if error.is_port_clash() && attempt < START_ATTEMPTS => attempt += 1,
                 result => return result,
             }
         }
     }
 
-    fn start_on(ports: Ports) -> Result<Self, StartError> {
+    fn start_on(ports: Ports, tls: Option<&Tls>) -> Result<Self, StartError> {
         let server = Server::find()?;
         let folder = Folder::create(&server)?;
         let guard = Guard::start(&server, &folder, ports)?;
@@ -61,11 +76,12 @@ impl Node {
             server,
             folder,
             ports,
+            speaks_tls: tls.is_some(),
             version: String::new(),
             vm: Mutex::new(None),
             _guard: guard,
         };
-        node.folder.configure(ports)?;
+        node.folder.configure(ports, tls)?;
         ready::await_epmd(ports.epmd)?;
         let version = node.launch(&mut node.vm())?;
         node.version = version;
@@ -80,6 +96,20 @@ impl Node {
     /// The port for clients, on 127.0.0.1. It stays the same over a restart.
     pub fn port(&self) -> u16 {
         self.ports.amqp
+    }
+
+    /// The port for clients that speak TLS, on 127.0.0.1; nobody listens unless the node was started with it.
+    pub fn tls_port(&self) -> u16 {
+        self.ports.tls
+    }
+
+    /// Gives the node another certificate, which counts from its next start on.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn set_certificate(&self, tls: &Tls) {
+        tls.write(self.folder.outside())
+            .unwrap_or_else(|error| panic!("the certificate could not be written: {error}"));
     }
 
     /// The server's version, as in `3.10.8`.
@@ -174,7 +204,12 @@ impl Node {
 
     fn launch(&self, vm: &mut Option<Child>) -> Result<String, StartError> {
         let child = vm.insert(launch::server(&self.server, &self.folder, self.ports)?);
-        let result = ready::await_node(child, self.ports.amqp, &self.folder);
+        let mut result = ready::await_node(child, self.ports.amqp, &self.folder);
+        if self.speaks_tls {
+            let port = self.ports.tls;
+            result =
+                result.and_then(|version| ready::await_tls(port, &self.folder).map(|()| version));
+        }
         if result.is_err() {
             kill_vm(vm);
         }

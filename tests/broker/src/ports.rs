@@ -16,6 +16,8 @@ const ATTEMPTS: u32 = 1_000;
 pub(crate) struct Ports {
     /// For clients.
     pub(crate) amqp: u16,
+    /// For clients that speak TLS.
+    pub(crate) tls: u16,
     /// For `rabbitmqctl`.
     pub(crate) distribution: u16,
     /// Of the name server of Erlang nodes.
@@ -23,13 +25,14 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Three ports on which nobody listens now. Another process may take one before the node does.
+    /// Ports on which nobody listens now. Another process may take one before the node does.
     pub(crate) fn free() -> io::Result<Self> {
         // All are held until the last is found, so that they differ.
-        let held = [hold_one()?, hold_one()?, hold_one()?];
-        let [amqp, distribution, epmd] = held.each_ref().map(TcpListener::local_addr);
+        let held = [hold_one()?, hold_one()?, hold_one()?, hold_one()?];
+        let [amqp, tls, distribution, epmd] = held.each_ref().map(TcpListener::local_addr);
         Ok(Self {
             amqp: amqp?.port(),
+            tls: tls?.port(),
             distribution: distribution?.port(),
             epmd: epmd?.port(),
         })

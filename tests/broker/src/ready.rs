@@ -38,6 +38,20 @@ pub(crate) fn greeting_of(port: u16, folder: &Folder, patience: Duration) -> Opt
     (greeting.cluster == folder.name()).then_some(greeting.version)
 }
 
+/// Waits until the node listens for clients that speak TLS: it does so after it has begun to greet the others.
+pub(crate) fn await_tls(port: u16, folder: &Folder) -> Result<(), StartError> {
+    let deadline = Instant::now() + START_PATIENCE;
+    while TcpStream::connect_timeout(&loopback(port), GREETING_PATIENCE).is_err() {
+        if Instant::now() >= deadline {
+            return Err(StartError::TimedOut {
+                log: folder.log_tail(),
+            });
+        }
+        thread::sleep(STEP);
+    }
+    Ok(())
+}
+
 /// Waits until the name server of Erlang nodes listens. A node that finds none would start one that outlives it.
 pub(crate) fn await_epmd(port: u16) -> Result<(), StartError> {
     let deadline = Instant::now() + EPMD_PATIENCE;

@@ -58,7 +58,16 @@ fn forms(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, bytes), |bencher| {
                 bencher.iter_batched(
                     || encoded.body.to_vec(),
-                    |body| decode(Lane::Event, key, &encoded.properties, body, MAX_BODY, now),
+                    |mut body| {
+                        decode(
+                            Lane::Event,
+                            key,
+                            &encoded.properties,
+                            &mut body,
+                            MAX_BODY,
+                            now,
+                        )
+                    },
                     criterion::BatchSize::SmallInput,
                 );
             });

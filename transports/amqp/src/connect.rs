@@ -22,12 +22,18 @@ use tokio::{
 
 use crate::{
     AmqpConfig,
+    cipher::Cipher,
     config::Address,
-    error::{During, all_failed, classify, lost, misdirected, timed_out, unreachable, unresolved},
-    greeting::Version,
-    guard::{self, Guarded, Limits},
-    overheard::{Clear, Overheard},
+    discreet,
+    error::{
+        During, all_failed, ciphered, classify, hung_up, lost, misdirected, timed_out, ungreeted,
+        unreachable, unresolved,
+    },
+    greeting::{Heard, Version},
+    guard::{Guarded, Limits},
+    overheard::Overheard,
     part::{Part, Way},
+    runtime::runtime,
     socket::{Cutter, dial},
 };
 
@@ -287,78 +293,40 @@ async fn open(
         // What is a little too large is looked at, and put aside with the reason.
         body_max: 4 * config.max_body_bytes as u64,
     };
-    let version = Arc::new(OnceLock::new());
-    let said = version.clone();
+    let heard = Arc::new(OnceLock::new());
+    let teller = heard.clone();
     let stream = Mutex::new(Some(stream));
     let connection = Connection::connector(
         uri,
-        guard::runtime(),
+        runtime(),
         async move |_, _| {
+            // This is lapin's own thread, before it has anything to tell.
+            discreet::hush_this_thread();
             // Asked for a second stream, lapin is reconnecting; that is our business.
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
             let stream = stream.ok_or(lapin::ErrorKind::FutureCompleted)?;
             let stream = cipher
                 .encrypt(AsyncTcpStream::Plain(stream.compat()))
                 .await?;
-            let stream = Overheard::new(stream, said.clone());
-            Ok(AsyncTcpStream::Plain(Guarded::new(stream, limits)))
+            let stream = Guarded::new(stream, limits);
+            Ok(AsyncTcpStream::Plain(Overheard::new(
+                stream,
+                teller.clone(),
+            )))
         },
         properties,
     )
     .await
-    .map_err(|error| classify(During::Connect, subject, &error))?;
-    Ok((connection, cutter, version.get().copied()))
-}
-
-/// What encrypts a connection, or does not.
-enum Cipher {
-    None,
-    #[cfg(feature = "tls")]
-    Tls(lapin::tcp::RustlsConnector, String),
-}
-
-#[cfg(feature = "tls")]
-impl Cipher {
-    async fn new(config: &AmqpConfig, host: &str, subject: &str) -> Result<Self, Error> {
-        if !config.uri.tls {
-            return Ok(Self::None);
-        }
-        let tls = config.tls.clone().unwrap_or_default();
-        // Made anew each time: it reads files, which may have been renewed.
-        let connector = tokio::task::spawn_blocking(move || tls.connector()).await;
-        let connector = connector
-            .map_err(|error| lost(During::Connect, format!("{subject}: {error}")))
-            .flatten()?;
-        Ok(Self::Tls(connector, host.to_owned()))
-    }
-
-    async fn encrypt(&self, stream: Clear) -> lapin::Result<Clear> {
-        match self {
-            Self::None => Ok(stream),
-            Self::Tls(connector, host) => Ok(stream.into_rustls(connector, host).await?),
-        }
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-#[expect(clippy::unused_async, reason = "it has the shape of the one with TLS")]
-impl Cipher {
-    async fn new(config: &AmqpConfig, _: &str, subject: &str) -> Result<Self, Error> {
-        // The configuration refuses it; never fall through to speaking in the clear.
-        if config.uri.tls {
-            return Err(
-                Error::permanent(ErrorKind::Unsupported, "connect to RabbitMQ")
-                    .with_detail(format!("{subject}: this build has no TLS")),
-            );
-        }
-        Ok(Self::None)
-    }
-
-    async fn encrypt(&self, stream: Clear) -> lapin::Result<Clear> {
-        match self {
-            Self::None => Ok(stream),
-        }
-    }
+    .map_err(|error| match heard.get() {
+        None if hung_up(&error) => ungreeted(config, subject, &error),
+        Some(Heard::Tls) => ciphered(subject, &error),
+        _ => classify(During::Connect, subject, &error),
+    })?;
+    let version = match heard.get() {
+        Some(Heard::RabbitMq(version)) => Some(*version),
+        _ => None,
+    };
+    Ok((connection, cutter, version))
 }
 
 fn lapin_uri(config: &AmqpConfig, part: Part) -> AMQPUri {

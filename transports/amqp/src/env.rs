@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use algedonic_transport::{Error, ErrorKind};
 
-use crate::{AmqpConfig, uri::Uri};
+use crate::{AmqpConfig, Tls, uri::Uri};
 
 const URL: &str = "ALGEDONIC_AMQP_URL";
 const HOST: &str = "ALGEDONIC_AMQP__HOST";
@@ -13,6 +13,9 @@ const USERNAME: &str = "ALGEDONIC_AMQP__USERNAME";
 const PASSWORD: &str = "ALGEDONIC_AMQP__PASSWORD";
 const PASSWORD_FILE: &str = "ALGEDONIC_AMQP__PASSWORD_FILE";
 const VHOST: &str = "ALGEDONIC_AMQP__VHOST";
+const TLS: &str = "ALGEDONIC_AMQP__TLS";
+const AUTHORITY_FILE: &str = "ALGEDONIC_AMQP__TLS_AUTHORITY_FILE";
+const PLAINTEXT: &str = "ALGEDONIC_AMQP__ALLOW_PLAINTEXT_LOGIN";
 
 const OPERATION: &str = "read the AMQP settings from the environment";
 
@@ -23,12 +26,29 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<AmqpConf
         Some(Ok(text)) => Ok(Some(text)),
         Some(Err(_)) => Err(refuse(name, "must be UTF-8")),
     };
-    if let Some(url) = text(URL)? {
+    let switch = |name: &'static str| match text(name)?.as_deref() {
+        None | Some("" | "false" | "0") => Ok(false),
+        Some("true" | "1") => Ok(true),
+        Some(_) => Err(refuse(name, "must be true or false")),
+    };
+    let mut config = match text(URL)? {
         // Its rules know nothing of where it came from.
-        return AmqpConfig::new(&url).map_err(|error| {
+        Some(url) => AmqpConfig::new(&url).map_err(|error| {
             Error::permanent(error.kind(), OPERATION).with_detail(format!("{URL}: {error}"))
-        });
+        })?,
+        None => AmqpConfig::from_uri(uri(text, switch(TLS)?)?)?,
+    };
+    if let Some(path) = lookup(AUTHORITY_FILE) {
+        config = config.tls(Tls::new().authority_file(path));
     }
+    Ok(config.allow_plaintext_login(switch(PLAINTEXT)?))
+}
+
+/// What the variables say that each hold a part of the URL.
+fn uri(
+    text: impl Fn(&'static str) -> Result<Option<String>, Error>,
+    tls: bool,
+) -> Result<Uri, Error> {
     let password = match (text(PASSWORD)?, text(PASSWORD_FILE)?) {
         (Some(_), Some(_)) => {
             return Err(refuse(
@@ -46,14 +66,15 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<AmqpConf
         }
     };
     let port = match text(PORT)? {
+        None if tls => 5671,
         None => 5672,
         Some(port) => port
             .parse::<std::num::NonZeroU16>()
             .map_err(|_| refuse(PORT, "must be a number from 1 to 65535"))?
             .get(),
     };
-    AmqpConfig::from_uri(Uri {
-        tls: false,
+    Ok(Uri {
+        tls,
         username: text(USERNAME)?.unwrap_or_else(|| "guest".to_owned()),
         password,
         host: text(HOST)?.unwrap_or_else(|| "localhost".to_owned()),
@@ -126,9 +147,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_secrecy_holds_with_a_url_too() {
+        for url in [&[(URL, "amqp://h")][..], &[(HOST, "h")]] {
+            assert!(with(url).expect("valid").validate().is_err());
+            let allowed = [url, &[(PLAINTEXT, "true")]].concat();
+            with(&allowed).expect("valid").validate().expect("allowed");
+        }
+        let authority = [(AUTHORITY_FILE, "/ca.pem")];
+        let error = with(&authority)
+            .expect("valid")
+            .validate()
+            .expect_err("no TLS");
+        assert!(error.to_string().contains("amqps://"), "{error}");
+        let ciphered = with(&[(TLS, "true"), (HOST, "h")]);
+        if cfg!(feature = "tls") {
+            let uri = ciphered.expect("valid").uri;
+            assert!(uri.tls && uri.port == 5671);
+        } else {
+            assert_eq!(ciphered.expect_err("no TLS").kind(), ErrorKind::Unsupported);
+        }
+    }
+
+    #[test]
     fn an_error_names_the_variable_and_no_password() {
         for pairs in [
             &[(PORT, "canary")][..],
+            &[(TLS, "canary")],
+            &[(PLAINTEXT, "canary")],
             &[(PASSWORD, "canary"), (PASSWORD_FILE, "/x")],
             &[(URL, "http://u:canary@h")],
             &[(PASSWORD_FILE, "/does/not/exist")],

@@ -22,10 +22,24 @@ impl fmt::Display for Version {
     }
 }
 
+/// What was heard first on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    RabbitMq(Version),
+    /// AMQP, but not of a RabbitMQ that says its version.
+    Amqp,
+    /// A record of TLS, in the clear: the port speaks TLS, and we do not.
+    Tls,
+    /// Something else.
+    Stranger,
+}
+
 /// Far above what a broker says first, and small enough to keep for a stranger.
 const LONGEST: usize = 16 * 1024;
 const HEADER: usize = 7;
 const METHOD: u8 = 1;
+/// The records with which TLS may begin: an alert, a handshake.
+const TLS: [u8; 2] = [21, 22];
 /// Class 10, method 10.
 const CONNECTION_START: [u8; 4] = [0, 10, 0, 10];
 
@@ -41,28 +55,33 @@ impl Greeting {
         self.done
     }
 
-    /// Takes the next bytes. The version, once they hold it; whatever else comes first, nothing.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Version> {
+    /// Takes the next bytes. Says what was heard once that is clear, and nothing after that.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Heard> {
         if self.done {
             return None;
         }
         let room = LONGEST - self.bytes.len();
         self.bytes
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
-        let header = self.bytes.get(..HEADER)?;
-        let size = u32::from_be_bytes([header[3], header[4], header[5], header[6]]) as usize;
-        if header[0] != METHOD || size > LONGEST - HEADER {
-            self.end();
-            return None;
-        }
-        let version = read(self.bytes.get(HEADER..HEADER + size)?);
-        self.end();
-        version
-    }
-
-    fn end(&mut self) {
+        let heard = self.heard()?;
         self.done = true;
         self.bytes = Vec::new();
+        Some(heard)
+    }
+
+    fn heard(&self) -> Option<Heard> {
+        match *self.bytes.first()? {
+            METHOD => {}
+            kind if TLS.contains(&kind) => return Some(Heard::Tls),
+            _ => return Some(Heard::Stranger),
+        }
+        let header = self.bytes.get(..HEADER)?;
+        let size = u32::from_be_bytes([header[3], header[4], header[5], header[6]]) as usize;
+        if size > LONGEST - HEADER {
+            return Some(Heard::Stranger);
+        }
+        let version = read(self.bytes.get(HEADER..HEADER + size)?);
+        Some(version.map_or(Heard::Amqp, Heard::RabbitMq))
     }
 }
 
@@ -176,13 +195,26 @@ mod tests {
             ("4.3", Version(4, 3, 0)),
         ] {
             assert_eq!(
-                Greeting::default().feed(&start("RabbitMQ", text)),
-                Some(version)
+                heard(&start("RabbitMQ", text)),
+                Some(Heard::RabbitMq(version))
             );
         }
-        assert_eq!(Greeting::default().feed(&start("RabbitMQ", "newest")), None);
-        assert_eq!(Greeting::default().feed(&start("Other", "3.10.8")), None);
+        assert_eq!(heard(&start("RabbitMQ", "newest")), Some(Heard::Amqp));
+        assert_eq!(heard(&start("Other", "3.10.8")), Some(Heard::Amqp));
         assert!(Version(3, 10, 8) < Version(4, 0, 5));
+    }
+
+    #[test]
+    fn whoever_speaks_something_else_is_known_by_the_first_byte() {
+        assert_eq!(heard(&[21, 3, 1]), Some(Heard::Tls));
+        assert_eq!(heard(b"AMQP\0\0\x08\0"), Some(Heard::Stranger));
+        assert_eq!(heard(b"HTTP/1.1"), Some(Heard::Stranger));
+        assert_eq!(heard(&[1, 0, 0, 255, 255, 255, 255]), Some(Heard::Stranger));
+        assert_eq!(heard(&[]), None);
+    }
+
+    fn heard(bytes: &[u8]) -> Option<Heard> {
+        Greeting::default().feed(bytes)
     }
 
     proptest! {
@@ -199,7 +231,7 @@ mod tests {
                     break;
                 }
             }
-            prop_assert_eq!(found, [Version(3, 13, 7)]);
+            prop_assert_eq!(found, [Heard::RabbitMq(Version(3, 13, 7))]);
             prop_assert!(greeting.is_over() && greeting.bytes.is_empty());
         }
 

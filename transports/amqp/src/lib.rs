@@ -33,6 +33,22 @@
 //! The user needs configure, write and read permission for names that begin with the prefix, and
 //! write permission for `amq.default`, by which dead letters get to their queue.
 //!
+//! Where others own the broker, [`TopologyMode::Expect`] declares nothing, and looks for all of it;
+//! [`AmqpConfig::definitions`] writes down what that is. What is declared is the same on RabbitMQ 3.10 to
+//! 4.3, so that an upgrade of the broker is no mismatch; an older one that would ignore a part of it
+//! is refused. Another queue or exchange of the same name is told with the argument that differs, our
+//! value and the broker's.
+//!
+//! # Secrets
+//!
+//! - `amqps://` needs the feature `tls` (of `algedonic`: `amqp-tls`), and is an error without it. The
+//!   broker's certificate is always verified; see [`Tls`] for an authority of one's own, a certificate
+//!   of the client, and a login by it.
+//! - With `amqp://` a password is sent to this host only, unless
+//!   [`AmqpConfig::allow_plaintext_login`] is set.
+//! - No `Debug`, no error and no log holds the password. lapin's own logs would, at the level TRACE: a
+//!   connection made while that level is on leaves out what lapin logs of the frames it writes.
+//!
 //! # Dead letters
 //!
 //! What cannot be read, what the application puts aside, and what was delivered more often than
@@ -106,11 +122,13 @@ mod acks;
 mod arrivals;
 mod attempts;
 mod backoff;
+mod cipher;
 mod config;
 mod connect;
 mod consumer;
 mod consuming;
 mod dead_letter;
+mod discreet;
 mod env;
 mod error;
 mod greeting;
@@ -120,6 +138,7 @@ mod overheard;
 mod part;
 mod phase;
 mod publishing;
+mod runtime;
 mod socket;
 mod tally;
 mod tls;

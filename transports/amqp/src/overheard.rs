@@ -13,44 +13,43 @@ use futures_io::{AsyncRead, AsyncWrite};
 use lapin::AsyncTcpStream;
 use tokio::net::TcpStream;
 
-use crate::greeting::{Greeting, Version};
+use crate::greeting::{Greeting, Heard};
 
 /// The bytes as they come from the socket, deciphered if there is TLS.
 pub(crate) type Clear = AsyncTcpStream<Compat<TcpStream>>;
 
-/// A stream whose greeting is overheard, because lapin tells nobody the version
-/// that is in it.
-pub(crate) struct Overheard {
-    clear: Clear,
+/// A stream whose greeting is overheard, because lapin tells nobody the version that is in it.
+pub(crate) struct Overheard<S> {
+    clear: S,
     greeting: Greeting,
-    version: Arc<OnceLock<Version>>,
+    heard: Arc<OnceLock<Heard>>,
 }
 
-impl Overheard {
-    /// `version` is set once the broker has said it.
-    pub(crate) fn new(clear: Clear, version: Arc<OnceLock<Version>>) -> Self {
+impl<S> Overheard<S> {
+    /// `heard` is set once somebody has spoken at the other end.
+    pub(crate) fn new(clear: S, heard: Arc<OnceLock<Heard>>) -> Self {
         Self {
             clear,
             greeting: Greeting::default(),
-            version,
+            heard,
         }
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        if let Some(version) = self.greeting.feed(bytes) {
+        if let Some(heard) = self.greeting.feed(bytes) {
             // There is one greeting on a connection.
-            let _ = self.version.set(version);
+            let _ = self.heard.set(heard);
         }
     }
 }
 
-impl fmt::Debug for Overheard {
+impl<S> fmt::Debug for Overheard<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Overheard").finish_non_exhaustive()
     }
 }
 
-impl AsyncRead for Overheard {
+impl<S: AsyncRead + Unpin> AsyncRead for Overheard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -80,7 +79,7 @@ impl AsyncRead for Overheard {
     }
 }
 
-impl AsyncWrite for Overheard {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Overheard<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -103,5 +102,25 @@ impl AsyncWrite for Overheard {
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.clear).poll_close(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use algedonic_test_broker::{shared_url, shared_version};
+    use algedonic_transport::Lane;
+
+    use crate::{AmqpConfig, connect::Session, part::Part};
+
+    #[tokio::test]
+    async fn the_version_of_a_real_broker_is_overheard() {
+        let broker = tokio::task::spawn_blocking(|| (shared_url(), shared_version()));
+        let (url, version) = broker.await.expect("a broker");
+        let config = AmqpConfig::new(&url).expect("valid");
+        let (session, _changes) = Session::open(&config, Part::publish(Lane::Event, 0))
+            .await
+            .expect("connected");
+        let heard = session.version().expect("RabbitMQ says it").to_string();
+        assert_eq!(heard, version);
     }
 }

@@ -128,11 +128,17 @@ impl AmqpConfig {
     /// `ALGEDONIC_AMQP_URL`, if set, says it all; otherwise `ALGEDONIC_AMQP__HOST`, `__PORT`,
     /// `__USERNAME`, `__PASSWORD` and `__VHOST` do, each with its usual default (`localhost`,
     /// 5672, `guest`, `guest`, `/`). `ALGEDONIC_AMQP__PASSWORD_FILE` names a file to read the
-    /// password from; a line end at its end does not count.
+    /// password from; a line end at its end does not count. `ALGEDONIC_AMQP__TLS=true` means
+    /// `amqps://` and the port 5671.
+    ///
+    /// These count beside a URL too: `ALGEDONIC_AMQP__TLS_AUTHORITY_FILE` for
+    /// [`Tls::authority_file`], and `ALGEDONIC_AMQP__ALLOW_PLAINTEXT_LOGIN=true` for
+    /// [`allow_plaintext_login`](Self::allow_plaintext_login).
     ///
     /// # Errors
     ///
-    /// `Misconfigured`, naming the variable.
+    /// `Misconfigured`, naming the variable; `Unsupported` for TLS in a build without the feature
+    /// `tls`.
     pub fn from_env() -> Result<Self, Error> {
         crate::env::read(|name| std::env::var_os(name))
     }
@@ -152,7 +158,8 @@ impl AmqpConfig {
         self
     }
 
-    /// How long name resolution, TCP, TLS and the AMQP handshake may take together. After that each
+    /// How long name resolution, TCP, TLS and the AMQP handshake may take together, at all addresses
+    /// ([`fallback`](Self::fallback)) together. After that each
     /// lane has this long once more for all that it declares, its bindings included, and for its
     /// channel.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -306,6 +313,24 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Misconfigured);
             assert!(
                 error.to_string().contains(&format!(": {field}: ")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_lapin_or_the_login_would_choke_on_is_refused_before() {
+        let long = "v".repeat(256);
+        for (field, url) in [
+            ("vhost", format!("amqp://localhost/{long}")),
+            ("vhost", "amqp://localhost/a%00b".to_owned()),
+            ("NUL", "amqp://u%00v:canary@localhost".to_owned()),
+            ("NUL", "amqp://u:canary%00@localhost".to_owned()),
+        ] {
+            let error = AmqpConfig::new(&url).and_then(|config| config.validate());
+            let error = error.expect_err(&url).to_string();
+            assert!(
+                error.contains(field) && !error.contains("canary"),
                 "{error}"
             );
         }

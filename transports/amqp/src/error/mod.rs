@@ -6,6 +6,7 @@ use algedonic_transport::{Error, ErrorKind, Verdict};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
 use self::reply::{Mismatch, Vhost};
+use crate::AmqpConfig;
 
 mod reply;
 #[cfg(test)]
@@ -112,8 +113,8 @@ fn meaning(during: During, subject: &str, error: &lapin::Error) -> Meaning {
         lapin::ErrorKind::IOError(error) => io_meaning(error),
         lapin::ErrorKind::ParsingError(_) if during == During::Connect => {
             Meaning::permanent(Misconfigured)
-                .what("the port does not speak AMQP 0-9-1 in the clear")
-                .advice("does it speak TLS? Then the URL must begin with amqps://")
+                .what("the port does not speak AMQP 0-9-1")
+                .advice("is it the broker's AMQP port (5672 by default)?")
         }
         lapin::ErrorKind::MissingHeartbeatError => Meaning::transient(Unavailable)
             .advice("does the broker hang, or does something between drop packets?"),
@@ -238,6 +239,64 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// Whether the other side has ended the connection without a word.
+pub(crate) fn hung_up(error: &lapin::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        lapin::ErrorKind::IOError(error) => matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+        ),
+        _ => false,
+    }
+}
+
+/// The port speaks TLS, and we did not.
+pub(crate) fn ciphered(subject: &str, error: &lapin::Error) -> Error {
+    Error::permanent(ErrorKind::Misconfigured, During::Connect.operation())
+        .with_detail(format!(
+            "{subject}: the port speaks TLS, and the URL says amqp://"
+        ))
+        .with_advice("the URL must begin with amqps://")
+        .with_source(error.clone())
+}
+
+/// The broker hung up before it said a word. It does so with those whose certificate it refuses: it says
+/// that too, but what is sent as a connection goes is lost at times. And so with those who speak in the
+/// clear where it expects TLS; but that cannot be told from a broker that is just going down.
+pub(crate) fn ungreeted(config: &AmqpConfig, subject: &str, error: &lapin::Error) -> Error {
+    let operation = During::Connect.operation();
+    let shown = config
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.identity.is_some());
+    let (error_of, what, advice) = if shown {
+        (
+            Error::permanent(ErrorKind::Denied, operation),
+            "the broker refused our certificate, or hung up for another reason",
+            WELCOME,
+        )
+    } else {
+        (
+            Error::transient(ErrorKind::Unavailable, operation),
+            "the broker hung up before it greeted",
+            if config.uri.tls {
+                "is it going down, or does it ask for a certificate (Tls::identity_pem)? See its log"
+            } else {
+                "is it going down, or does the port speak TLS? Then the URL must begin with amqps://"
+            },
+        )
+    };
+    error_of
+        .with_detail(format!("{subject}: {what}: {}", words(error)))
+        .with_advice(advice)
+        .with_source(error.clone())
+}
+
+/// What to do about a certificate of ours.
+const WELCOME: &str = "show one that the broker's authority has signed (Tls::identity_pem, …), and see \
+                       the broker's log";
+
 /// A name has no address.
 pub(crate) fn unresolved(subject: &str, host: &str, error: io::Error) -> Error {
     Error::transient(ErrorKind::Unavailable, During::Connect.operation())
@@ -310,10 +369,6 @@ pub(crate) fn all_failed(mut errors: Vec<Error>) -> Error {
 }
 
 /// The broker takes nothing from publishers now.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the supervisor has words of its own so far")
-)]
 pub(crate) fn blocked(reason: &str) -> Error {
     let (alarm, advice) = reply::alarm(reason);
     Error::transient(ErrorKind::Unavailable, "publish to RabbitMQ")

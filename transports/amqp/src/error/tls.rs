@@ -25,7 +25,7 @@ pub(super) fn meaning(error: &io::Error) -> Option<(ErrorKind, &'static str, &'s
         ) => (
             ErrorKind::Denied,
             "the broker refused our certificate, or that we showed none",
-            "show one that the broker's authority has signed (Tls::identity_…), and see its log",
+            super::WELCOME,
         ),
         Error::AlertReceived(_) | Error::PeerIncompatible(_) => (
             ErrorKind::Misconfigured,

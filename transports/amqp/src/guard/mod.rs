@@ -12,11 +12,10 @@
 
 mod mark;
 mod properties;
-mod reactor;
 mod scanner;
 mod stream;
 
-pub(crate) use self::{mark::Mark, reactor::runtime, scanner::Limits, stream::Guarded};
+pub(crate) use self::{mark::Mark, scanner::Limits, stream::Guarded};
 
 #[cfg(test)]
 mod tests;

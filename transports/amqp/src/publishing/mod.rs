@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use algedonic_transport::{Error, ErrorKind};
+use algedonic_transport::Error;
 use lapin::{Channel, options::ConfirmSelectOptions};
 use tokio::{
     sync::mpsc,
@@ -31,7 +31,7 @@ use self::{confirm::Fault, pipeline::Pipeline, unconfirmed::Unconfirmed};
 use crate::{
     backoff::Backoff,
     connect::{Change, Changes, Deadline, Session},
-    error::{During, lost},
+    error::{self, During, lost},
     part::Part,
     phase::Phases,
     topology,
@@ -190,7 +190,7 @@ impl Publishing {
                     Change::Blocked(reason) => {
                         blocked = true;
                         self.gate.store(false, Ordering::SeqCst);
-                        shared.board.blocked(self.part, silenced(&reason));
+                        shared.board.blocked(self.part, error::blocked(&reason));
                     }
                     Change::Unblocked => {
                         blocked = false;
@@ -242,15 +242,6 @@ async fn open(shared: &Shared, session: &Session, part: Part) -> Result<Channel,
     let confirm = channel.confirm_select(ConfirmSelectOptions::default());
     session.step(deadline, confirm).await?;
     Ok(channel)
-}
-
-fn silenced(reason: &str) -> Error {
-    Error::transient(ErrorKind::Unavailable, "publish to RabbitMQ")
-        .with_detail(format!(
-            "the broker has blocked publishing: {}",
-            reason.escape_debug()
-        ))
-        .with_advice("free memory or disk on the broker")
 }
 
 async fn at(deadline: Option<Instant>) {

@@ -1,7 +1,11 @@
 //! The AMQP transport on a real RabbitMQ.
 
+mod addresses;
 mod attribution;
+#[cfg(feature = "tls")]
+mod certificates;
 mod closing;
+mod compose;
 mod conformance;
 mod dead_letters;
 mod differential;
@@ -12,4 +16,5 @@ mod raw;
 mod refusals;
 mod round_trip;
 mod support;
+mod topology;
 mod unreadable;

@@ -1,6 +1,10 @@
+mod access;
 mod cycles;
 mod refused;
 mod resent;
+mod secrets;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::{collections::HashSet, time::Duration};
 

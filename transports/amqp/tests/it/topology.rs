@@ -1,0 +1,138 @@
+//! What is on the broker already, made by us or by others.
+
+use std::time::Duration;
+
+use algedonic_amqp::{Amqp, AmqpConfig, Purpose, QueueType, TopologyMode};
+use algedonic_test_broker::shared_url;
+use algedonic_transport::{Error, ErrorKind, LinkState, Transport, Verdict};
+use lapin::{ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
+
+use crate::support::{arrives, config, confirmed, link, message, operator, receive, soon, up};
+
+/// Why this does not work, for good.
+async fn refusal(config: AmqpConfig) -> Error {
+    let amqp = Amqp::new(config).expect("started");
+    let _arrivals = receive(&amqp);
+    let down = link(&amqp, "down", |link| link.state == LinkState::Down).await;
+    let error = down.error.expect("a reason");
+    assert_eq!(error.verdict(), Verdict::Permanent, "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_mismatch_names_the_queue_the_argument_ours_and_theirs() {
+    let hour = Some(Duration::from_secs(3600));
+    let config = config().await.queue("q").message_ttl(hour);
+    let amqp = Amqp::new(config.clone()).expect("started");
+    let _arrivals = receive(&amqp);
+    up(&amqp).await;
+    let queue = config.queue_name(Purpose::Events);
+    let letters = config.dead_letter_queue_name(Purpose::Events);
+    for (changed, words) in [
+        (
+            config.clone().message_ttl(Some(Duration::from_secs(60))),
+            format!("queue {queue}: x-message-ttl is 60000 here and 3600000 on the broker"),
+        ),
+        (
+            config.clone().message_ttl(None),
+            format!("queue {queue}: x-message-ttl is none here and 3600000 on the broker"),
+        ),
+        (
+            config.clone().max_length(Some(10)),
+            format!("queue {queue}: x-max-length is 10 here and none on the broker"),
+        ),
+        (
+            config.clone().queue_type(QueueType::Classic),
+            format!("queue {letters}: x-queue-type is classic here and quorum on the broker"),
+        ),
+    ] {
+        let error = refusal(changed).await;
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(
+            error.to_string().contains(&words),
+            "{words:?} is not in {error}"
+        );
+    }
+    assert!(amqp.link().is_up());
+}
+
+#[tokio::test]
+async fn a_mismatch_of_long_names_still_names_the_argument() {
+    let name = "n".repeat(100);
+    let config = config().await.queue(&name);
+    let amqp = Amqp::new(config.clone()).expect("started");
+    let _arrivals = receive(&amqp);
+    up(&amqp).await;
+    let error = refusal(config.queue_type(QueueType::Classic)).await;
+    let text = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(
+        text.contains(&name) && text.contains("x-queue-type"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn an_exchange_of_another_kind_is_named_with_both_kinds() {
+    let config = config().await;
+    let exchange = config.exchange_name(Purpose::Events);
+    let (_connection, channel) = operator(&shared_url()).await;
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel.exchange_declare(
+        exchange.as_str().into(),
+        ExchangeKind::Fanout,
+        options,
+        FieldTable::default(),
+    );
+    soon("declared", declared).await.expect("ok");
+    let error = refusal(config).await;
+    let words = format!("exchange {exchange}: type is topic here and fanout on the broker");
+    assert!(error.to_string().contains(&words), "{error}");
+}
+
+#[tokio::test]
+async fn what_others_should_have_made_is_missed_by_name_and_found_later() {
+    let config = config().await.queue("q");
+    let expecting = config.clone().topology_mode(TopologyMode::Expect);
+    let error = refusal(expecting.clone()).await;
+    assert_eq!(error.kind(), ErrorKind::Misconfigured);
+    let exchange = config.exchange_name(Purpose::Signals);
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("exchange {exchange}: missing")),
+        "{text}"
+    );
+
+    // The exchanges alone do not do.
+    let publisher = Amqp::new(config.clone().queue("other")).expect("started");
+    up(&publisher).await;
+    let error = refusal(expecting.clone()).await.to_string();
+    let letters = config.dead_letter_queue_name(Purpose::Events);
+    assert!(
+        error.contains(&format!("queue {letters}: missing")),
+        "{error}"
+    );
+    let (_connection, channel) = operator(&shared_url()).await;
+    let options = lapin::options::QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let look = channel.queue_declare(letters.as_str().into(), options, FieldTable::default());
+    soon("an answer", look)
+        .await
+        .expect_err("nothing was declared");
+
+    let owner = Amqp::new(config).expect("started");
+    let owners = receive(&owner);
+    up(&owner).await;
+    drop(owners);
+    soon("close", owner.close(Duration::from_secs(2))).await;
+    let amqp = Amqp::new(expecting).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    let sent = confirmed(&amqp, message("a")).await;
+    arrives(&mut arrivals, sent).await;
+}

@@ -205,7 +205,7 @@ async fn a_body_of_many_times_the_limit_stays_with_the_broker() {
     delivery.ack();
     let (_connection, channel) = operator(&url).await;
     let dead = format!("{prefix}.q.events.dlq");
-    let mut letters = vec![letter(&channel, &dead).await, letter(&channel, &dead).await];
+    let mut letters = [letter(&channel, &dead).await, letter(&channel, &dead).await];
     letters.sort_by_key(|letter| letter.data.len());
     assert_eq!(letters[0].data, [8; 1001]);
     assert_eq!(header_of(&letters[0], "algedonic-reason"), "too-large");

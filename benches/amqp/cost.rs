@@ -43,8 +43,8 @@ pub(crate) async fn latency(url: &str, rounds: usize) {
                 us.extend(latency_of_ours(&setting).await);
             }
         }
-        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-            let (ours, theirs) = (share_of(&mut us, share), share_of(&mut them, share));
+        for (name, percent) in [("p50", 50), ("p99", 99)] {
+            let (ours, theirs) = (within(&mut us, percent), within(&mut them, percent));
             println!(
                 "latency-{name}/{} ours={:.0} peer=lapin theirs={:.0} ratio={:.2}",
                 kind.as_str(),
@@ -56,9 +56,10 @@ pub(crate) async fn latency(url: &str, rounds: usize) {
     }
 }
 
-fn share_of(seconds: &mut [f64], share: f64) -> f64 {
+/// What so many of a hundred took at most.
+fn within(seconds: &mut [f64], percent: usize) -> f64 {
     seconds.sort_by(f64::total_cmp);
-    seconds[(seconds.len() as f64 * share) as usize]
+    seconds[seconds.len() * percent / 100]
 }
 
 async fn latency_of_ours(setting: &Setting) -> Vec<f64> {

@@ -15,7 +15,7 @@ use algedonic_test_broker::shared_url;
 use tokio::runtime::Builder;
 
 use self::{
-    round::{Contender, play},
+    round::play,
     speed::{Kind, Setting},
 };
 

@@ -3,7 +3,8 @@
 use std::{fs, time::Duration};
 
 use algedonic_amqp::Amqp;
-use algedonic_transport::{Outcome, Transport};
+use algedonic_transport::{ErrorKind, Outcome, Transport};
+use futures_util::FutureExt;
 
 use crate::{
     proxy::{behind_a_proxy, cut},
@@ -13,19 +14,38 @@ use crate::{
 /// Descriptors, threads and memory are those of a process: it needs one of its own.
 #[test]
 fn hundreds_of_connections_leave_nothing_behind() {
-    in_a_process_of_its_own("hundreds_of_connections_leave_nothing_behind", 300);
+    in_a_process_of_its_own(
+        "hundreds_of_connections_leave_nothing_behind",
+        come_and_go(300),
+    );
 }
 
 #[test]
 #[ignore = "takes many minutes"]
 fn thousands_of_connections_leave_nothing_behind() {
-    in_a_process_of_its_own("thousands_of_connections_leave_nothing_behind", 10_000);
+    in_a_process_of_its_own(
+        "thousands_of_connections_leave_nothing_behind",
+        come_and_go(10_000),
+    );
 }
 
-fn in_a_process_of_its_own(test: &str, cycles: u32) {
+#[test]
+fn outcomes_that_nobody_waits_for_leave_nothing_behind() {
+    let test = "outcomes_that_nobody_waits_for_leave_nothing_behind";
+    in_a_process_of_its_own(test, nobody_waits(30_000));
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_million_outcomes_that_nobody_waits_for_leave_nothing_behind() {
+    let test = "a_million_outcomes_that_nobody_waits_for_leave_nothing_behind";
+    in_a_process_of_its_own(test, nobody_waits(1_000_000));
+}
+
+fn in_a_process_of_its_own(test: &str, work: impl Future<Output = ()>) {
     if is_alone() {
         let runtime = tokio::runtime::Runtime::new().expect("started");
-        runtime.block_on(come_and_go(cycles));
+        runtime.block_on(work);
     } else {
         print!("{}", alone(&format!("faults::cycles::{test}"), &[]));
     }
@@ -33,7 +53,10 @@ fn in_a_process_of_its_own(test: &str, cycles: u32) {
 
 async fn come_and_go(cycles: u32) {
     let (config, proxy) = behind_a_proxy().await;
-    let amqp = Amqp::new(config.queue("q")).expect("started");
+    let config = config
+        .queue("q")
+        .backoff_schedule([Duration::from_millis(20)]);
+    let amqp = Amqp::new(config).expect("started");
     let mut arrivals = receive(&amqp);
     up(&amqp).await;
     let mut before = None;
@@ -75,6 +98,31 @@ async fn come_and_go(cycles: u32) {
     );
     assert!(lapin_threads() <= 6, "{}", lapin_threads());
     soon("close", amqp.close(Duration::from_secs(5))).await;
+}
+
+async fn nobody_waits(messages: u32) {
+    let (config, _proxy) = behind_a_proxy().await;
+    let amqp = Amqp::new(config).expect("started");
+    up(&amqp).await;
+    let mut before = None;
+    for number in 0..messages {
+        // Busy: some have to get their outcome first.
+        while let Some(Err(error)) = amqp.send(message("nobody")).now_or_never() {
+            assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if number == messages / 3 {
+            before = Some(Used::now());
+        }
+    }
+    let (before, after) = (before.expect("measured"), Used::now());
+    println!("{messages} outcomes: {before:?}, then {after:?}");
+    assert!(
+        after.memory <= before.memory + before.memory / 4,
+        "{after:?}"
+    );
+    let closed = soon("close", amqp.close(Duration::from_secs(10))).await;
+    assert_eq!(closed.unknown, 0);
 }
 
 #[derive(Debug)]

@@ -308,11 +308,8 @@ async fn open(
             let stream = cipher
                 .encrypt(AsyncTcpStream::Plain(stream.compat()))
                 .await?;
-            let stream = Guarded::new(stream, limits);
-            Ok(AsyncTcpStream::Plain(Overheard::new(
-                stream,
-                teller.clone(),
-            )))
+            let stream = Overheard::new(stream, teller.clone());
+            Ok(AsyncTcpStream::Plain(Guarded::new(stream, limits)))
         },
         properties,
     )

@@ -102,7 +102,7 @@
 //! next one, first, in order and under the same ids, for as long as its sender waits
 //! ([`AmqpConfig::confirm_timeout`]); receivers leave out repetitions. When the broker closes the channel
 //! over one message, because the user may not send its key, say, those that were under way are published
-//! again one at a time, and that one is [`Outcome::Rejected`] with the broker's words.
+//! again, fewer at a time until it is alone, and that one is [`Outcome::Rejected`] with the broker's words.
 //!
 //! The link is *up* only when all connections are. *Down* does not say that nothing works: each goes on
 //! without the others, and [`Transport::send`](algedonic_transport::Transport::send) answers `Unavailable`

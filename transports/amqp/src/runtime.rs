@@ -63,7 +63,7 @@ fn never<T>() -> io::Result<T> {
 }
 
 impl Reactor for Kit {
-    type TcpStream = Overheard<Guarded<Clear>>;
+    type TcpStream = Guarded<Overheard<Clear>>;
     type Sleep = <Tokio as Reactor>::Sleep;
 
     fn register<H: Send + 'static>(

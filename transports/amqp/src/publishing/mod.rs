@@ -27,7 +27,10 @@ use tokio::{
 };
 
 pub(crate) use self::parcel::Parcel;
-use self::{confirm::Fault, pipeline::Pipeline, unconfirmed::Unconfirmed};
+use self::{
+    pipeline::{Ended, Pipeline},
+    unconfirmed::Unconfirmed,
+};
 use crate::{
     backoff::Backoff,
     connect::{Change, Changes, Deadline, Session},
@@ -41,7 +44,7 @@ use crate::{
 /// How many messages are handed over before confirms are looked at again.
 const BATCH: usize = 64;
 
-/// How many messages in a row may cost a channel each before the lane itself is at fault.
+/// How many messages in a row may be refused, and none taken, before the lane itself is at fault.
 const REFUSALS: u32 = 3;
 
 /// One publishing connection of one lane, over all its losses.
@@ -143,13 +146,13 @@ impl Publishing {
                 End::Lost(error) => (error, false),
             };
             refusals = if pipeline.answered() > 0 { 0 } else { refusals };
-            let Fault { error, blames } = pipeline.end(reason, &mut self.unconfirmed);
+            let Ended { fault, refused } = pipeline.end(reason, &mut self.unconfirmed);
             if left {
                 break End::Left;
             }
-            refusals += u32::from(blames);
-            if !blames || refusals > REFUSALS || !session.is_connected() {
-                break End::Lost(error);
+            refusals += u32::from(refused);
+            if !fault.blames || refusals > REFUSALS || !session.is_connected() {
+                break End::Lost(fault.error);
             }
         };
         self.gate.store(false, Ordering::SeqCst);

@@ -36,6 +36,13 @@ pub(super) struct Pipeline {
     answered: u64,
 }
 
+/// How a pipeline has ended.
+pub(super) struct Ended {
+    pub(super) fault: Fault,
+    /// The broker has refused one message.
+    pub(super) refused: bool,
+}
+
 impl Pipeline {
     pub(super) fn new(channel: Channel, exchange: ShortString, form: WireForm) -> Self {
         Self {
@@ -134,7 +141,7 @@ impl Pipeline {
     /// Ends it, for this reason or the one that it knows better: what has no answer by now is to be
     /// published again. Unless the broker closed the channel and there is only one: it was that one, and the
     /// broker has refused it.
-    pub(super) fn end(mut self, reason: Error, unconfirmed: &mut Unconfirmed) -> Fault {
+    pub(super) fn end(mut self, reason: Error, unconfirmed: &mut Unconfirmed) -> Ended {
         let words: Arc<str> = reason.to_string().into();
         let mut ended = std::mem::take(&mut self.failed);
         for (parcel, fate) in self.window.finish(&words) {
@@ -150,15 +157,13 @@ impl Pipeline {
         });
         ended.sort_unstable_by_key(|(number, _)| *number);
         let mut ended: Vec<_> = ended.into_iter().map(|(_, parcel)| parcel).collect();
-        if fault.blames
-            && ended.len() == 1
-            && let Some(parcel) = ended.pop()
-        {
+        let refused = fault.blames && ended.len() == 1;
+        if refused && let Some(parcel) = ended.pop() {
             tracing::warn!(id = %parcel.message.metadata.id, error = %fault.error, "the broker refuses a message");
             parcel.reject(fault.error.to_string());
         }
         ended.retain(|parcel| parcel.ticket.is_some());
         unconfirmed.put_back(ended, fault.blames);
-        fault
+        Ended { fault, refused }
     }
 }

@@ -11,8 +11,17 @@ use super::parcel::Parcel;
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
     parcels: VecDeque<Parcel>,
-    /// Of so many of the oldest, one has cost them their channel: these are published one at a time.
-    suspects: usize,
+    /// One of them has cost the others their channel.
+    careful: Option<Careful>,
+}
+
+/// A batch that is answered makes the next one twice as large, one that ends its channel the next one a
+/// quarter: so the one to blame is soon alone.
+#[derive(Debug)]
+struct Careful {
+    limit: usize,
+    /// So many of the present batch are on the channel, or were answered.
+    handed: usize,
 }
 
 impl Unconfirmed {
@@ -23,10 +32,15 @@ impl Unconfirmed {
     /// Puts back what was taken, and was not confirmed: `parcels`, in the order of their publishing.
     /// `suspect`: one of them is to blame for the end of the channel.
     pub(super) fn put_back(&mut self, parcels: Vec<Parcel>, suspect: bool) {
-        if suspect {
-            self.suspects = parcels.len();
-        } else if self.suspects > 0 {
-            self.suspects += parcels.len();
+        if let Some(careful) = &mut self.careful {
+            careful.handed = 0;
+        }
+        if suspect && !parcels.is_empty() {
+            // Fewer than there are, or it would never be alone.
+            self.careful = Some(Careful {
+                limit: (parcels.len() / 4).max(1),
+                handed: 0,
+            });
         }
         for parcel in parcels.into_iter().rev() {
             self.parcels.push_front(parcel);
@@ -35,12 +49,20 @@ impl Unconfirmed {
 
     /// The next to be published again, while `in_flight` are on the channel.
     pub(super) fn next(&mut self, in_flight: usize) -> Option<Parcel> {
-        if self.suspects > 0 && in_flight > 0 {
-            return None;
+        if in_flight == 0 && self.parcels.is_empty() {
+            self.careful = None;
         }
-        let parcel = self.parcels.pop_front()?;
-        self.suspects = self.suspects.saturating_sub(1);
-        Some(parcel)
+        if let Some(careful) = &mut self.careful {
+            if in_flight == 0 && careful.handed > 0 {
+                careful.limit = careful.limit.saturating_mul(2);
+                careful.handed = 0;
+            }
+            if careful.handed >= careful.limit {
+                return None;
+            }
+            careful.handed += 1;
+        }
+        self.parcels.pop_front()
     }
 
     /// When [`expire`](Self::expire) will next have something to do.
@@ -50,16 +72,11 @@ impl Unconfirmed {
 
     /// Lets go of those whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
-        let Self { parcels, suspects } = self;
-        let suspected = *suspects;
-        let mut at = 0;
-        parcels.retain_mut(|parcel| {
+        self.parcels.retain_mut(|parcel| {
             let late = parcel.deadline <= now;
             if late {
                 parcel.expire();
-                *suspects -= usize::from(at < suspected);
             }
-            at += 1;
             !late
         });
     }

@@ -3,17 +3,18 @@
 
 use algedonic_test_broker::unique;
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm,
+    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind,
+    PublisherConfirm,
     options::{
         BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-        QueueDeclareOptions,
+        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
 
 use crate::speed::Setting;
 
-/// Two connections, one to publish and one to consume, and a queue.
+/// Two connections, one to publish and one to consume, and a queue bound to an exchange of its name.
 pub(crate) struct Raw {
     publishing: Connection,
     consuming: Connection,
@@ -47,6 +48,23 @@ impl Raw {
         };
         let declared = acks.queue_declare(queue.clone(), options, arguments);
         declared.await.expect("a queue");
+        // As ours does: by a topic exchange.
+        let exchange = ExchangeDeclareOptions {
+            durable: true,
+            auto_delete: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let topic = ExchangeKind::Topic;
+        let declared = acks.exchange_declare(queue.clone(), topic, exchange, FieldTable::default());
+        declared.await.expect("an exchange");
+        let bound = acks.queue_bind(
+            queue.clone(),
+            queue.clone(),
+            "#".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        bound.await.expect("bound");
         Self {
             publishing,
             consuming,
@@ -86,7 +104,7 @@ impl Raw {
         let (channel, queue, body) = (self.publisher.clone(), self.queue.clone(), body.to_vec());
         async move {
             channel
-                .basic_publish("".into(), queue, options, &body, properties)
+                .basic_publish(queue, "bench.reading".into(), options, &body, properties)
                 .await
         }
     }

@@ -81,3 +81,122 @@ impl Unconfirmed {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+    use algedonic_transport::{EventId, Key, Lane, Message, Metadata, Outcome};
+    use proptest::prelude::*;
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+    use crate::tally::{Tally, Ticket};
+
+    type Answer = oneshot::Receiver<Result<Outcome, algedonic_transport::Error>>;
+
+    /// The parcel number so and so; its number is its id.
+    fn parcel(number: usize, tally: &Arc<Tally>, deadline: Instant) -> (Parcel, Answer) {
+        let mut metadata = Metadata::new(Key::from_static("test"), "test");
+        metadata.id = EventId::from_u128(number as u128);
+        let (mut ticket, answer) = Ticket::new(tally);
+        ticket.hand_over();
+        let places = Arc::new(Semaphore::new(2));
+        let place = || {
+            Arc::clone(&places)
+                .try_acquire_owned()
+                .expect("there are two")
+        };
+        let parcel = Parcel {
+            encoded: None,
+            message: Message::new(metadata, Lane::Event, "text/plain", "body"),
+            permits: [place(), place()],
+            ticket: Some(ticket),
+            deadline,
+        };
+        (parcel, answer)
+    }
+
+    fn number(parcel: &Parcel) -> usize {
+        usize::try_from(parcel.message.metadata.id.as_u128()).expect("small")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        /// A broker that closes the channel at the first bad message, and has answered some of those before
+        /// it: each bad one ends alone, each good one gets through, in order, and few channels are lost.
+        #[test]
+        fn the_ones_to_blame_are_found_and_their_neighbours_get_through_in_order(
+            count in 1_usize..400,
+            bad in prop::collection::btree_set(0_usize..400, 0..6),
+            answered in prop::collection::vec(any::<prop::sample::Index>(), 200),
+        ) {
+            let bad: BTreeSet<usize> = bad.into_iter().filter(|at| *at < count).collect();
+            let tally = Arc::default();
+            let later = Instant::now() + Duration::from_secs(3600);
+            let (parcels, _answers): (Vec<_>, Vec<_>) =
+                (0..count).map(|at| parcel(at, &tally, later)).unzip();
+            let mut unconfirmed = Unconfirmed::default();
+            unconfirmed.put_back(parcels, !bad.is_empty());
+            let (mut through, mut refused, mut lost) = (Vec::new(), Vec::new(), 0);
+            loop {
+                let mut channel = Vec::new();
+                while let Some(parcel) = unconfirmed.next(channel.len()) {
+                    channel.push(parcel);
+                }
+                if channel.is_empty() {
+                    break;
+                }
+                let first_bad = channel.iter().position(|parcel| bad.contains(&number(parcel)));
+                let Some(first_bad) = first_bad else {
+                    through.extend(channel.iter().map(number));
+                    continue;
+                };
+                // What was answered before the channel went; what was not is published a second time.
+                let known = answered[lost % answered.len()].index(first_bad + 1);
+                let mut rest = channel.split_off(known);
+                through.extend(channel.iter().map(number));
+                lost += 1;
+                if rest.len() == 1 {
+                    refused.extend(rest.pop().as_ref().map(number));
+                }
+                unconfirmed.put_back(rest, true);
+            }
+            prop_assert!(unconfirmed.is_empty());
+            prop_assert_eq!(refused, bad.iter().copied().collect::<Vec<_>>());
+            let good: Vec<usize> = (0..count).filter(|at| !bad.contains(at)).collect();
+            prop_assert_eq!(through, good);
+            prop_assert!(lost <= 12 * bad.len(), "{} channels for {} messages", lost, bad.len());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_told_at_the_deadline_whatever_the_order() {
+        let tally = Arc::default();
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut unconfirmed = Unconfirmed::default();
+        let (parcels, answers): (Vec<_>, Vec<_>) = [3, 1, 2]
+            .map(|seconds| {
+                parcel(
+                    seconds,
+                    &tally,
+                    now + second * u32::try_from(seconds).expect("small"),
+                )
+            })
+            .into_iter()
+            .unzip();
+        unconfirmed.put_back(parcels, true);
+        assert_eq!(unconfirmed.deadline(), Some(now + second));
+        unconfirmed.expire(now + 2 * second);
+        assert_eq!(tally.waiting(), 1);
+        assert_eq!(unconfirmed.next(0).as_ref().map(number), Some(3));
+        assert!(unconfirmed.is_empty());
+        for (answer, late) in answers.into_iter().zip([false, true, true]) {
+            let told = answer.await.expect("each is told");
+            let unknown =
+                matches!(told, Ok(Outcome::Unknown { ref reason }) if reason.contains("deadline"));
+            assert_eq!(unknown, late, "{told:?}");
+        }
+    }
+}

@@ -133,7 +133,7 @@ impl Dispatcher {
         }
         match self.lane {
             Lane::Signal => self.decode_signal(message),
-            Lane::Event => self.decode_event(message),
+            Lane::Event | Lane::Command => self.decode_event(message),
         }
     }
 

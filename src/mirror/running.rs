@@ -186,6 +186,7 @@ fn interest(lane: Lane, routes: &Routes) -> Vec<Pattern> {
             .filter(|route| route.dispatch.is_some())
             .map(|route| route.keys.clone())
             .collect(),
+        Lane::Command => Vec::new(),
     }
 }
 

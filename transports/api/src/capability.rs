@@ -15,6 +15,9 @@ pub struct Capabilities {
     pub ordered: bool,
     /// A message that was not acknowledged comes again, to this or a later receiver of the same name.
     pub redelivers: bool,
+    /// [`Delivery::attempt`](crate::Delivery::attempt) counts: every delivery by this transport, and
+    /// those by others of its name where the other side tells of them.
+    pub counts_attempts: bool,
     /// A confirmed persistent message survives a restart of the other side.
     pub durable: bool,
     /// Dead-lettered messages are kept where an operator can find them.
@@ -37,6 +40,7 @@ impl Capabilities {
             reports_unroutable: false,
             ordered: false,
             redelivers: false,
+            counts_attempts: false,
             durable: false,
             dead_letters: false,
             max_body_bytes,

@@ -84,7 +84,8 @@ impl Delivery {
 
     /// How often it was delivered, this time included: 1 for the first.
     ///
-    /// A transport that does not count says 2 for every delivery after the first.
+    /// A transport that does not count ([`Capabilities::counts_attempts`](crate::Capabilities::counts_attempts))
+    /// says 2 for every delivery after the first.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }

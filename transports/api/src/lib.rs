@@ -23,7 +23,7 @@
 //! 3. Messages leave in the order of the calls to `send`, whether or not the futures are polled.
 //! 4. Dropping any future, stream or delivery leaks nothing. A delivery dropped unsettled comes again.
 //! 5. The transport starts with its peer away, reconnects by itself, and says so by [`Link`].
-//! 6. [`Lane::Signal`] is neither delayed nor filled by [`Lane::Event`].
+//! 6. No [`Lane`] is delayed or filled by another, least of all [`Lane::Signal`].
 //! 7. Every buffer is bounded, and what comes off the wire is bounded before it is allocated.
 //! 8. No secret in `Debug`, in an error, or in a log line.
 //! 9. `close` is idempotent, and bounded by its deadline.

@@ -109,12 +109,35 @@ impl Metadata {
 }
 
 /// The way a message takes. All there are: a transport has to know each.
+///
+/// No lane waits for another, or is filled by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Ordinary events.
+    /// Ordinary events: each receiver that is interested in the key gets a copy.
     Event,
     /// Algedonic signals: persistent, confirmed, and never behind an event.
     Signal,
+    /// Commands: work that is to be done once. The transports that receive under one name are a group,
+    /// and exactly one of them gets each command; one that goes away before it has settled it gives it
+    /// back to the others. A command waits for a group that is away. It is settled when the work is done,
+    /// and a receiver has few of them at a time, so that a slow one does not keep what others could do.
+    ///
+    /// Nobody's command is [`Outcome::NotRouted`](crate::Outcome::NotRouted): no group has asked for its
+    /// key, whoever hears its events. A group that has no room for more refuses it
+    /// ([`Outcome::Rejected`](crate::Outcome::Rejected)); none is dropped to make room for another.
+    ///
+    /// Groups do not know of each other: a key that two of them ask for goes to one member of each. Let
+    /// the keys of commands begin with whom they are for (`s4.adjust_policy`), and one group ask for
+    /// those.
+    ///
+    /// Trying again is the receiver's to do, before it settles: there is no settlement that brings a
+    /// command back *later*. [`Settlement::Requeue`](crate::Settlement::Requeue) brings it at once.
+    Command,
+}
+
+impl Lane {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Event, Self::Signal, Self::Command];
 }
 
 impl fmt::Display for Lane {
@@ -122,6 +145,7 @@ impl fmt::Display for Lane {
         f.write_str(match self {
             Self::Event => "events",
             Self::Signal => "signals",
+            Self::Command => "commands",
         })
     }
 }

@@ -81,7 +81,8 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     ///
-    /// `Misconfigured` for a second call with the same lane, `Closed` afterwards.
+    /// `Misconfigured` for a second call with the same lane, and for [`Lane::Command`] where the
+    /// transport has no name that others could share; `Closed` afterwards.
     fn receive(&self, lane: Lane, interest: Vec<Pattern>) -> Result<BoxStream<Arrival>, Error>;
 
     /// The link as it is now.

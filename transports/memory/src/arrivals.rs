@@ -37,8 +37,9 @@ impl Stream for Arrivals {
         self.settler.shared.change(next).map(|next| {
             next.map(|next| {
                 let settler = self.settler.clone();
-                let delivery = Delivery::new(next.message, next.redelivered, settler, next.tag);
-                Arrival::Message(delivery)
+                let redelivered = next.attempt > 1;
+                let delivery = Delivery::new(next.message, redelivered, settler, next.tag);
+                Arrival::Message(delivery.with_attempt(next.attempt))
             })
         })
     }

@@ -67,7 +67,7 @@ impl Broker {
         }
     }
 
-    /// The dead letters of a receiver, the oldest first, with the reason of each.
+    /// The dead letters of a receiver, of all lanes, the oldest first, with the reason of each.
     pub fn dead_letters(&self, name: &str) -> Vec<DeadLetter> {
         let letters = |receiver: &Receiver| receiver.dead_letters.iter().cloned().collect();
         self.look(name, letters).unwrap_or_default()

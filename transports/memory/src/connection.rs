@@ -18,6 +18,7 @@ pub(crate) struct Connection {
     end: watch::Sender<Option<Closed>>,
     events: VecDeque<Held>,
     signals: VecDeque<Held>,
+    commands: VecDeque<Held>,
     /// Outcomes that the close left unknown.
     unknown: u64,
 }
@@ -54,6 +55,7 @@ impl Connection {
             end: watch::Sender::new(None),
             events: VecDeque::new(),
             signals: VecDeque::new(),
+            commands: VecDeque::new(),
             unknown: 0,
         }
     }
@@ -136,7 +138,7 @@ impl Connection {
 
     fn take_if(&mut self, chosen: impl Fn(&Held) -> bool) -> Vec<Held> {
         let mut taken = Vec::new();
-        for lane in [&mut self.events, &mut self.signals] {
+        for lane in self.lanes_mut() {
             let (chosen, kept) = lane.drain(..).partition(&chosen);
             *lane = kept;
             taken.extend::<VecDeque<_>>(chosen);
@@ -146,27 +148,25 @@ impl Connection {
 
     /// How many await their outcome, and will get one.
     pub(crate) fn held(&self, now: Instant) -> usize {
-        let held = self.events.iter().chain(&self.signals);
+        let held = self.lanes().into_iter().flatten();
         held.filter(|held| held.due > now).count()
     }
 
     /// All that await their outcome; none does afterwards.
     pub(crate) fn take_held(&mut self) -> Vec<Held> {
-        self.events
-            .drain(..)
-            .chain(self.signals.drain(..))
-            .collect()
+        let lanes = self.lanes_mut().into_iter();
+        lanes.flat_map(|lane| lane.drain(..)).collect()
     }
 
     /// Whether nothing awaits its outcome.
     pub(crate) fn is_idle(&self) -> bool {
-        self.events.is_empty() && self.signals.is_empty()
+        self.lanes().into_iter().all(VecDeque::is_empty)
     }
 
     /// The moment at which the last outcome that is awaited counts as unknown.
     pub(crate) fn last_due(&self) -> Option<Instant> {
         let last = |lane: &VecDeque<Held>| lane.back().map(|held| held.due);
-        last(&self.events).max(last(&self.signals))
+        self.lanes().into_iter().filter_map(last).max()
     }
 
     /// Counts outcomes that this connection will never learn.
@@ -180,7 +180,16 @@ impl Connection {
         match lane {
             Lane::Event => &mut self.events,
             Lane::Signal => &mut self.signals,
+            Lane::Command => &mut self.commands,
         }
+    }
+
+    fn lanes(&self) -> [&VecDeque<Held>; 3] {
+        [&self.events, &self.signals, &self.commands]
+    }
+
+    fn lanes_mut(&mut self) -> [&mut VecDeque<Held>; 3] {
+        [&mut self.events, &mut self.signals, &mut self.commands]
     }
 }
 

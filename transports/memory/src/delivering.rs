@@ -13,7 +13,8 @@ use crate::{
 /// A message on its way out of a queue.
 pub(crate) struct Departure {
     pub(crate) message: Message,
-    pub(crate) redelivered: bool,
+    /// How often it was delivered, this time included.
+    pub(crate) attempt: u32,
     pub(crate) tag: u64,
 }
 
@@ -96,13 +97,13 @@ impl State {
             }
         }
         let cut_later = fault == Some(DeliveryFault::CutBeforeAck);
-        let (message, redelivered) = queue.take(by, tag, cut_later)?;
+        let (message, attempt) = queue.take(by, tag, cut_later)?;
         if fault == Some(DeliveryFault::CutAfterDelivery) {
             self.sever(by, self.faults.downtime);
         }
         Some(Departure {
             message,
-            redelivered,
+            attempt,
             tag,
         })
     }

@@ -28,6 +28,7 @@
 //! | return | [`NotRouted`](algedonic_transport::Outcome::NotRouted): nobody wants the key, and it is stored nowhere | `mandatory`, `basic.return` |
 //! | full queue | [`Rejected`](algedonic_transport::Outcome::Rejected), though other queues have it; or the oldest goes | `x-overflow` |
 //! | prefetch | so many unsettled for each transport and lane, then the next waits | `basic.qos` |
+//! | work queue | two transports of one name share what comes for it, on any lane; commands wait for it | a shared queue |
 //! | redelivery | to the place it had, marked; counted, and a dead letter beyond a limit | `redelivered`, `x-delivery-limit` |
 //! | time to live | of a queue: a dead letter. Of a message: left out, and counted, as the AMQP transport does | `x-message-ttl` |
 //! | dead letters | with their reason, bounded | `x-death` |

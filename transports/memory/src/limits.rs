@@ -9,7 +9,7 @@ pub struct Limits {
     pub prefetch: usize,
     /// How many messages may wait in one queue, without the unsettled; 100,000. Beyond it `overflow` decides.
     pub queue: usize,
-    /// What happens when a queue is full; [`Overflow::RejectPublish`].
+    /// What happens when a queue is full; [`Overflow::RejectPublish`], which is always so for commands.
     pub overflow: Overflow,
     /// How long a message may wait in a queue (`x-message-ttl`), by tokio's clock; without a bound by default. Then
     /// it is a dead letter, once it is the first of its queue.
@@ -34,7 +34,8 @@ pub enum Overflow {
     /// that have room get it all the same, as in RabbitMQ.
     #[default]
     RejectPublish,
-    /// The oldest that waits makes room, and is a dead letter. The sender learns nothing.
+    /// The oldest that waits makes room, and is a dead letter. The sender learns nothing. Never a
+    /// command: a full queue of these rejects.
     DropHead,
 }
 

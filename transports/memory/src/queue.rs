@@ -53,9 +53,16 @@ impl Queue {
         found.map(|stored| stored.deliveries)
     }
 
-    /// Begins to deliver to a connection, which brings its interest.
+    /// Begins to deliver to a connection, which brings its interest; that of others who are there stays.
     pub(crate) fn attach(&mut self, consumer: ConnectionId, interest: Vec<Pattern>) {
-        self.interest = interest;
+        if self.consumers.is_empty() {
+            self.interest.clear();
+        }
+        for pattern in interest {
+            if !self.interest.contains(&pattern) {
+                self.interest.push(pattern);
+            }
+        }
         self.consumers.insert(consumer, None);
     }
 
@@ -77,18 +84,13 @@ impl Queue {
         self.waiting.values_mut().next()
     }
 
-    /// Gives the next message to a connection, under `tag`; and whether it was delivered before.
-    pub(crate) fn take(
-        &mut self,
-        by: ConnectionId,
-        tag: u64,
-        cut: bool,
-    ) -> Option<(Message, bool)> {
+    /// Gives the next message to a connection, under `tag`; and how often it was delivered by now.
+    pub(crate) fn take(&mut self, by: ConnectionId, tag: u64, cut: bool) -> Option<(Message, u32)> {
         let (place, mut stored) = self.waiting.pop_first()?;
         let message = stored.message.clone();
-        let redelivered = stored.deliveries > 0;
         stored.deliveries += 1;
         stored.judged = false;
+        let deliveries = stored.deliveries;
         self.unsettled.insert(
             tag,
             Taken {
@@ -98,7 +100,7 @@ impl Queue {
                 cut,
             },
         );
-        Some((message, redelivered))
+        Some((message, deliveries))
     }
 
     /// Removes the first if its time is over.

@@ -17,7 +17,7 @@ use crate::fault::{DeliveryFault, SendFault};
 pub(crate) struct Dice {
     pub(crate) seed: u64,
     pub(crate) one_in: u64,
-    drawn: BTreeMap<(Arc<str>, bool, bool), u64>,
+    drawn: BTreeMap<(Arc<str>, u64), u64>,
 }
 
 impl Dice {
@@ -57,14 +57,20 @@ impl Dice {
 
     /// The numbers that decide about the next message of a sequence, if something is to go wrong with it.
     fn draw(&mut self, name: &Arc<str>, lane: Lane, outbound: bool) -> Option<Random> {
-        let sequence = (name.clone(), lane == Lane::Signal, outbound);
-        let number = self.drawn.entry(sequence).or_default();
+        // The numbers of events and of signals stay what they are: a seed is kept for later.
+        let lane = match lane {
+            Lane::Event => 0,
+            Lane::Signal => 1,
+            Lane::Command => 2,
+        };
+        let way = lane << 1 | u64::from(outbound);
+        let number = self.drawn.entry((name.clone(), way)).or_default();
         *number += 1;
         let mut random = Random(self.seed);
         for byte in name.bytes() {
             random.mix(byte.into());
         }
-        random.mix(u64::from(lane == Lane::Signal) << 1 | u64::from(outbound));
+        random.mix(way);
         random.mix(*number);
         (random.below(self.one_in) == 0).then_some(random)
     }

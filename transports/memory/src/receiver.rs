@@ -16,7 +16,8 @@ use crate::{
 pub(crate) struct Receiver {
     events: Queue,
     signals: Queue,
-    /// Both lanes', in the order of their coming.
+    commands: Queue,
+    /// Those of all lanes, in the order of their coming.
     pub(crate) dead_letters: VecDeque<DeadLetter>,
 }
 
@@ -25,6 +26,7 @@ impl Receiver {
         match lane {
             Lane::Event => &self.events,
             Lane::Signal => &self.signals,
+            Lane::Command => &self.commands,
         }
     }
 
@@ -32,20 +34,21 @@ impl Receiver {
         match lane {
             Lane::Event => &mut self.events,
             Lane::Signal => &mut self.signals,
+            Lane::Command => &mut self.commands,
         }
     }
 
-    pub(crate) fn queues(&self) -> [&Queue; 2] {
-        [&self.events, &self.signals]
+    pub(crate) fn queues(&self) -> [&Queue; 3] {
+        [&self.events, &self.signals, &self.commands]
     }
 
-    pub(crate) fn queues_mut(&mut self) -> [&mut Queue; 2] {
-        [&mut self.events, &mut self.signals]
+    pub(crate) fn queues_mut(&mut self) -> [&mut Queue; 3] {
+        [&mut self.events, &mut self.signals, &mut self.commands]
     }
 
     /// Puts back all that a connection holds.
     pub(crate) fn requeue_of(&mut self, by: ConnectionId, limits: &Limits, losses: &mut Losses) {
-        for lane in [Lane::Event, Lane::Signal] {
+        for lane in Lane::ALL {
             let dead = self.queue_mut(lane).requeue_of(by, limits.delivery_limit);
             for stored in dead {
                 self.bury(stored, DeathCause::DeliveryLimit, limits, losses);
@@ -55,7 +58,7 @@ impl Receiver {
 
     /// Takes out what is over at the heads of the queues.
     pub(crate) fn expire(&mut self, now: Instant, limits: &Limits, losses: &mut Losses) {
-        for lane in [Lane::Event, Lane::Signal] {
+        for lane in Lane::ALL {
             while let Some(stored) = self.queue_mut(lane).pop_expired(now) {
                 // What nobody can use any more is no case for an operator.
                 if stored.has_expired(now) {

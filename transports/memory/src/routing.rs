@@ -184,7 +184,9 @@ impl State {
             }
             receiver.expire(now, &limits, &mut self.losses);
             let queue = receiver.queue_mut(lane);
-            if limits.overflow == Overflow::RejectPublish && queue.waiting() >= limits.queue {
+            // No command makes room for another.
+            let rejects = lane == Lane::Command || limits.overflow == Overflow::RejectPublish;
+            if rejects && queue.waiting() >= limits.queue {
                 full = Some(name.clone());
                 continue;
             }

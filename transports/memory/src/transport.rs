@@ -41,6 +41,7 @@ impl Transport for Memory {
         capabilities.reports_unroutable = true;
         capabilities.ordered = true;
         capabilities.redelivers = true;
+        capabilities.counts_attempts = true;
         capabilities.durable = true;
         capabilities.dead_letters = true;
         capabilities

@@ -1,5 +1,6 @@
 //! Everything that is kept is bounded, and nothing leaves without a count.
 
+mod groups;
 mod letters;
 mod talk;
 

@@ -106,9 +106,79 @@ const PLANTED: &[(Bug, &str, &str)] = &[
         "outcomes",
     ),
     (
-        Bug::SignalsWaitBehindEvents,
+        Bug::LanesWaitForEachOther,
         "signals_pass_events_that_nobody_takes",
-        "a message to pain",
+        "a message to passing",
+    ),
+    (
+        Bug::LanesWaitForEachOther,
+        "commands_pass_events_that_nobody_takes",
+        "a message to passing",
+    ),
+    (
+        Bug::LanesWaitForEachOther,
+        "events_and_signals_pass_commands_that_nobody_takes",
+        "a message to passing",
+    ),
+    (
+        Bug::GivesEachMemberACopy,
+        "a_command_comes_to_exactly_one_of_its_group",
+        "came a second time",
+    ),
+    (
+        Bug::ReceivesEverything,
+        "a_command_reaches_the_group_that_its_key_is_for",
+        "came another one",
+    ),
+    (
+        Bug::ConfirmsWhatNobodyWants,
+        "a_command_that_no_group_wants_is_told_apart",
+        "to play became Ok(Confirmed)",
+    ),
+    (
+        Bug::MixesLanes,
+        "a_command_that_no_group_wants_is_told_apart",
+        "to play became Ok(Confirmed)",
+    ),
+    (
+        Bug::GivesEachMemberACopy,
+        "a_command_waits_for_a_group_that_is_away",
+        "missing for example",
+    ),
+    (
+        Bug::AcksOnArrival,
+        "commands_of_a_member_that_goes_come_to_another",
+        "missing for example",
+    ),
+    (
+        Bug::NeverAcks,
+        "commands_of_a_member_that_goes_come_to_another",
+        "came a stranger",
+    ),
+    (
+        Bug::SwapsNeighbours,
+        "commands_arrive_in_order_of_sending",
+        "at place 0",
+    ),
+    (
+        Bug::ForgetsAttempts,
+        "attempts_at_a_command_are_counted",
+        "awaited attempt 2",
+    ),
+    (
+        Bug::AcksDeadLetters,
+        "a_dead_lettered_command_is_kept_and_does_not_come_again",
+        "3 dead letters",
+    ),
+    (
+        Bug::RequeuesDeadLetters,
+        "a_dead_lettered_command_is_kept_and_does_not_come_again",
+        "3 dead letters",
+    ),
+    (
+        Bug::SendsWhatIsNotPersistent,
+        "confirmed_commands_survive_an_outage",
+        "missing",
     ),
     (
         Bug::NeverResolvesEveryFiftieth,

@@ -6,7 +6,7 @@ use super::{
     Checked, Finding,
     crowd::crowd,
     failure::ensure,
-    message::{event, events, ids, signal},
+    message::{event, events, ids, many_on, on},
     party::{Party, confirmed_or_busy},
     world::World,
 };
@@ -35,33 +35,53 @@ pub async fn a_slow_receiver_does_not_stop_the_sender(world: &dyn World) -> Chec
 
 /// A signal is sent and arrives while the events' way is full at both ends.
 pub async fn signals_pass_events_that_nobody_takes(world: &dyn World) -> Checked {
+    passes_a_full_lane(world, Lane::Event, &[Lane::Signal]).await
+}
+
+/// A command is sent and arrives while the events' way is full at both ends.
+pub async fn commands_pass_events_that_nobody_takes(world: &dyn World) -> Checked {
+    passes_a_full_lane(world, Lane::Event, &[Lane::Command]).await
+}
+
+/// Events and signals are sent and arrive while the commands' way is full at both ends.
+pub async fn events_and_signals_pass_commands_that_nobody_takes(world: &dyn World) -> Checked {
+    passes_a_full_lane(world, Lane::Command, &[Lane::Event, Lane::Signal]).await
+}
+
+/// One message on each of the other lanes, while nobody takes what comes on one and its sender's window
+/// is full.
+async fn passes_a_full_lane(world: &dyn World, full: Lane, others: &[Lane]) -> Checked {
     let receiver = Party::new(world, "receiver");
-    let mut arriving = receiver.receive(Lane::Event, &["#"])?;
-    let mut signals = receiver.receive(Lane::Signal, &["#"])?;
+    let mut arriving = receiver.receive(full, &["#"])?;
+    let mut inboxes = Vec::new();
+    for other in others {
+        inboxes.push((*other, receiver.receive(*other, &["#"])?));
+    }
     receiver.comes_up().await?;
     let sender = Party::up(world, "sender").await?;
     let capabilities = sender.capabilities();
-    let before = events("slow", several_windows(capabilities));
+    let before = many_on(full, "slow", several_windows(capabilities));
     sender.confirm_all(&before).await?;
-    let mut unsettled = vec![arriving.next("an event").await?];
+    let mut unsettled = vec![arriving.next("the first of many").await?];
     unsettled.extend(arriving.at_hand());
-    let on_their_way: Vec<_> = events("slow", capabilities.window.min(MANY))
+    let on_their_way: Vec<_> = many_on(full, "slow", capabilities.window.min(MANY))
         .into_iter()
-        .map(|event| sender.transport.send(event))
+        .map(|message| sender.transport.send(message))
         .collect();
-    let urgent = signal("pain");
-    sender.confirm(&urgent).await?;
-    signals
-        .expect(&urgent, "a signal past events that nobody takes")
-        .await?;
+    for (lane, inbox) in &mut inboxes {
+        let passing = on(*lane, "passing");
+        sender.confirm(&passing).await?;
+        let what = format!("one of the {lane} past {full} that nobody takes");
+        inbox.expect(&passing, &what).await?;
+    }
     drop(unsettled);
     let outcomes = sender
         .patience
-        .within("the outcomes of the events", join_all(on_their_way))
+        .within("the outcomes of the others", join_all(on_their_way))
         .await?;
     for outcome in outcomes {
         ensure(matches!(outcome, Ok(Outcome::Confirmed)), || {
-            format!("an event within the window became {outcome:?}")
+            format!("one of the {full} within the window became {outcome:?}")
         })?;
     }
     Ok(Finding::Kept)

@@ -73,6 +73,23 @@ impl Inbox {
         &mut self,
         expected: &HashSet<EventId>,
     ) -> Result<Vec<Message>, Failure> {
+        self.collect_among(expected, expected).await
+    }
+
+    /// As [`collect`](Self::collect), where nothing may come twice.
+    pub(super) async fn collect_once(
+        &mut self,
+        expected: &HashSet<EventId>,
+    ) -> Result<Vec<Message>, Failure> {
+        self.collect_among(expected, &HashSet::new()).await
+    }
+
+    /// As [`collect`](Self::collect), where any of `others` may come too, and again.
+    pub(super) async fn collect_among(
+        &mut self,
+        expected: &HashSet<EventId>,
+        others: &HashSet<EventId>,
+    ) -> Result<Vec<Message>, Failure> {
         let what = format!("{} messages", expected.len());
         let name = self.name.clone();
         let patience = self.patience;
@@ -88,8 +105,14 @@ impl Inbox {
                 if missing.remove(&message.metadata.id) {
                     came.push(message);
                 } else {
-                    ensure(expected.contains(&message.metadata.id), || {
-                        format!("awaited {what} (inbox of {name}); came a stranger: {message:?}")
+                    let id = message.metadata.id;
+                    let how = if expected.contains(&id) {
+                        "a second time"
+                    } else {
+                        "a stranger"
+                    };
+                    ensure(others.contains(&id), || {
+                        format!("awaited {what} (inbox of {name}); came {how}: {message:?}")
                     })?;
                 }
             }

@@ -4,7 +4,7 @@ use super::{
     Checked, Finding,
     failure::{Failure, ensure},
     inbox::Inbox,
-    message::{event, events, ids, signal},
+    message::{event, events, ids, many_on, on},
     party::{Party, patterns},
     world::World,
 };
@@ -143,26 +143,27 @@ pub async fn what_comes_after_the_stream_was_dropped_waits(world: &dyn World) ->
     Ok(Finding::Kept)
 }
 
-/// An event does not come as a signal, nor a signal as an event, though both have the same key.
+/// Nothing comes on another lane than its own, though all have the same key.
 pub async fn lanes_are_separate(world: &dyn World) -> Checked {
-    let (party, mut events) = Party::listening(world, "receiver", Lane::Event, &["#"]).await?;
-    let mut signals = party.receive(Lane::Signal, &["#"])?;
+    let party = Party::new(world, "receiver");
+    let mut inboxes = Vec::new();
+    for lane in Lane::ALL {
+        inboxes.push(party.receive(lane, &["#"])?);
+    }
     party.comes_up().await?;
     let sender = Party::up(world, "sender").await?;
-    let on = |lane| move |message: Message| Message { lane, ..message };
-    let as_events: Vec<_> = self::events("a.b", 20);
-    let as_signals: Vec<_> = self::events("a.b", 20)
-        .into_iter()
-        .map(on(Lane::Signal))
-        .collect();
-    for (event, signal) in as_events.iter().zip(&as_signals) {
-        sender.confirm(event).await?;
-        sender.confirm(signal).await?;
+    let sent = Lane::ALL.map(|lane| many_on(lane, "a.b", 20));
+    for number in 0..20 {
+        for of_a_lane in &sent {
+            sender.confirm(&of_a_lane[number]).await?;
+        }
     }
-    only(&mut events, &as_events).await?;
-    only(&mut signals, &as_signals).await?;
-    sender.then_only(&event("last"), &mut events).await?;
-    sender.then_only(&signal("last"), &mut signals).await?;
+    for (inbox, sent) in inboxes.iter_mut().zip(&sent) {
+        only(inbox, sent).await?;
+    }
+    for (inbox, lane) in inboxes.iter_mut().zip(Lane::ALL) {
+        sender.then_only(&on(lane, "last"), inbox).await?;
+    }
     Ok(Finding::Kept)
 }
 

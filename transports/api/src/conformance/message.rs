@@ -20,14 +20,32 @@ pub(super) fn signal(key: &'static str) -> Message {
     signal
 }
 
-/// So many plain events, each with its number as the body.
-pub(super) fn events(key: &'static str, count: usize) -> Vec<Message> {
+/// A plain message for a lane.
+pub(super) fn on(lane: Lane, key: &'static str) -> Message {
+    match lane {
+        Lane::Signal => signal(key),
+        lane => message(lane, key),
+    }
+}
+
+/// So many plain messages for a lane, each with its number as the body.
+pub(super) fn many_on(lane: Lane, key: &'static str, count: usize) -> Vec<Message> {
     (0..count)
         .map(|number| Message {
             body: number.to_string().into(),
-            ..event(key)
+            ..on(lane, key)
         })
         .collect()
+}
+
+/// So many plain events, each with its number as the body.
+pub(super) fn events(key: &'static str, count: usize) -> Vec<Message> {
+    many_on(Lane::Event, key, count)
+}
+
+/// So many plain commands, each with its number as the body.
+pub(super) fn commands(key: &'static str, count: usize) -> Vec<Message> {
+    many_on(Lane::Command, key, count)
 }
 
 /// As [`events`], with a key made at run time.

@@ -33,6 +33,7 @@ use tokio::task::JoinSet;
 mod arrival;
 mod checks;
 mod closing;
+mod commands;
 mod crowd;
 mod failure;
 mod flow;

@@ -66,7 +66,8 @@ pub async fn a_dropped_send_still_arrives(world: &dyn World) -> Checked {
     Ok(Finding::Kept)
 }
 
-async fn come_in_order(inbox: &mut Inbox, sent: &[Message]) -> Result<(), Failure> {
+/// Each of `sent` comes, in their order.
+pub(super) async fn come_in_order(inbox: &mut Inbox, sent: &[Message]) -> Result<(), Failure> {
     let came = inbox.collect(&ids(sent)).await?;
     for (place, (came, due)) in came.iter().zip(sent).enumerate() {
         ensure(came.metadata.id == due.metadata.id, || {

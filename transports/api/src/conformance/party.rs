@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(5);
 pub(super) struct Party {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) patience: Patience,
-    name: String,
+    pub(super) name: String,
 }
 
 impl Party {

@@ -106,17 +106,27 @@ pub async fn a_dead_lettered_message_is_kept(world: &dyn World) -> Checked {
     for _ in 0..3 {
         inbox.next("a message").await?.dead_letter();
     }
+    dead_letters(world, &receiver, 3).await?;
+    Ok(Finding::Kept)
+}
+
+/// Waits until so many dead letters of a receiver are found.
+pub(super) async fn dead_letters(
+    world: &dyn World,
+    receiver: &Party,
+    expected: usize,
+) -> Result<(), Failure> {
     let mut found = 0;
     let kept = async {
-        while let Some(count) = world.dead_letters("receiver") {
+        while let Some(count) = world.dead_letters(&receiver.name) {
             found = count.await;
-            if found == 3 {
+            if found == expected {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let waited = receiver.patience.within("3 dead letters", kept).await;
-    waited.map_err(|failure| Failure::new(format!("{failure}; found {found}")))?;
-    Ok(Finding::Kept)
+    let what = format!("{expected} dead letters");
+    let waited = receiver.patience.within(what, kept).await;
+    waited.map_err(|failure| Failure::new(format!("{failure}; found {found}")))
 }

@@ -41,7 +41,7 @@ pub trait World: Send + Sync {
         None
     }
 
-    /// How many messages the receiver `name` has dead-lettered, if there is a way to look.
+    /// How many messages the receiver `name` has dead-lettered, on all lanes, if there is a way to look.
     fn dead_letters(&self, name: &str) -> Option<BoxFuture<usize>> {
         let _ = name;
         None

@@ -50,9 +50,7 @@ impl Planted {
                 let Arrival::Message(delivery) = arrival else {
                     return stream::iter(vec![arrival]);
                 };
-                if lane == Lane::Event {
-                    traffic.taken.fetch_add(1, Ordering::SeqCst);
-                }
+                traffic.taken[lane as usize].fetch_add(1, Ordering::SeqCst);
                 number += 1;
                 let id = delivery.message().metadata.id;
                 let copies = match bug {
@@ -112,6 +110,10 @@ impl Wrongly {
     fn deliver(self: &Arc<Self>, delivery: Delivery, copies: usize) -> Vec<Arrival> {
         let message = delivery.message().clone();
         let redelivered = delivery.is_redelivered();
+        let attempt = match self.bug {
+            Bug::ForgetsAttempts => 1,
+            _ => delivery.attempt(),
+        };
         let first = self.last.fetch_add(copies as u64, Ordering::SeqCst);
         if self.bug == Bug::AcksOnArrival || copies == 0 {
             delivery.ack();
@@ -120,6 +122,7 @@ impl Wrongly {
         }
         (first..first + copies as u64)
             .map(|tag| Delivery::new(message.clone(), redelivered, self.clone(), tag))
+            .map(|delivery| delivery.with_attempt(attempt))
             .map(Arrival::Message)
             .collect()
     }

@@ -37,9 +37,12 @@ pub(crate) enum Bug {
     ConfirmsWhatNobodyWants,
     ConnectsOnlyAtStart,
     DeliversOncePerPattern,
+    ForgetsAttempts,
     ForgetsEveryHundredth,
+    GivesEachMemberACopy,
     HidesItsOwn,
     IgnoresTheLimit,
+    LanesWaitForEachOther,
     LeaksItself,
     LinkIsAlwaysUp,
     LosesTheSecondReturn,
@@ -54,7 +57,6 @@ pub(crate) enum Bug {
     SendsWhatIsNotPersistent,
     SendsWhenPolled,
     SharesAmongGroups,
-    SignalsWaitBehindEvents,
     StallsBehindASlowReceiver,
     SwapsNeighbours,
     TakesOnAfterTheStreamIsDropped,
@@ -74,18 +76,24 @@ pub(crate) struct Planted {
     first: Link,
 }
 
-/// What all transports of one world have sent and taken, as far as events go.
+/// What all transports of one world have sent and taken, lane by lane.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    sent: AtomicUsize,
-    taken: AtomicUsize,
+    sent: [AtomicUsize; 3],
+    taken: [AtomicUsize; 3],
     history: Mutex<Vec<Message>>,
 }
 
 impl Traffic {
-    fn backlog(&self) -> usize {
-        let taken = self.taken.load(Ordering::SeqCst);
-        self.sent.load(Ordering::SeqCst).saturating_sub(taken)
+    fn backlog(&self, lane: Lane) -> usize {
+        let taken = self.taken[lane as usize].load(Ordering::SeqCst);
+        let sent = self.sent[lane as usize].load(Ordering::SeqCst);
+        sent.saturating_sub(taken)
+    }
+
+    fn backlog_beside(&self, lane: Lane) -> usize {
+        let others = Lane::ALL.into_iter().filter(|other| *other != lane);
+        others.map(|other| self.backlog(other)).sum()
     }
 }
 
@@ -125,7 +133,9 @@ impl Transport for Planted {
     fn close(&self, deadline: Duration) -> BoxFuture<Closed> {
         match self.bug {
             Bug::CloseDoesNothing => Box::pin(ready(Closed::default())),
-            Bug::CloseWaitsForSettlements if self.traffic.backlog() > 0 => Box::pin(pending()),
+            Bug::CloseWaitsForSettlements if self.traffic.backlog(Lane::Event) > 0 => {
+                Box::pin(pending())
+            }
             Bug::CloseWaitsForTheBroker if !self.link().is_up() => Box::pin(pending()),
             _ => self.inner.close(deadline),
         }
@@ -171,10 +181,11 @@ impl Faulty {
 impl World for Faulty {
     fn connect(&self, name: &str) -> Arc<dyn Transport> {
         let name = match self.bug {
-            Bug::SharesAmongGroups => "everyone",
-            _ => name,
+            Bug::SharesAmongGroups => "everyone".to_owned(),
+            Bug::GivesEachMemberACopy => format!("{name} {}", EventId::new()),
+            _ => name.to_owned(),
         };
-        self.plant(self.memories.connect(name))
+        self.plant(self.memories.connect(&name))
     }
 
     fn connect_one_at_a_time(&self, name: &str) -> Option<Arc<dyn Transport>> {

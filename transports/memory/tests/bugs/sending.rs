@@ -10,21 +10,17 @@ use super::{Bug, Planted};
 impl Planted {
     pub(super) fn send_wrongly(&self, mut message: Message) -> BoxFuture<Result<Outcome, Error>> {
         let number = 1 + self.sent.fetch_add(1, Ordering::SeqCst);
-        if message.lane == Lane::Event {
-            self.traffic.sent.fetch_add(1, Ordering::SeqCst);
-        }
+        self.traffic.sent[message.lane as usize].fetch_add(1, Ordering::SeqCst);
         let limit = self.capabilities().max_body_bytes;
         match self.bug {
             Bug::ForgetsEveryHundredth if number.is_multiple_of(100) => return confirmed(),
             Bug::NeverResolvesEveryFiftieth if number.is_multiple_of(50) => {
                 return Box::pin(pending());
             }
-            Bug::StallsBehindASlowReceiver if self.traffic.backlog() > 600 => {
+            Bug::StallsBehindASlowReceiver if self.traffic.backlog(Lane::Event) > 600 => {
                 return Box::pin(pending());
             }
-            Bug::SignalsWaitBehindEvents
-                if message.lane == Lane::Signal && self.traffic.backlog() > 0 =>
-            {
+            Bug::LanesWaitForEachOther if self.traffic.backlog_beside(message.lane) > 0 => {
                 return Box::pin(pending());
             }
             Bug::BreaksOnTooLarge if message.body.len() > limit => {

@@ -96,7 +96,8 @@ impl Attached {
         let deadline = Deadline::within(config.connect_timeout);
         topology::declare_lane(session, config, lane, &interest.patterns, deadline).await?;
         let channel = session.channel(deadline).await?;
-        let qos = channel.basic_qos(config.prefetch, BasicQosOptions::default());
+        let prefetch = config.lane_queue(lane).prefetch;
+        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
         session.step(deadline, qos).await?;
         let consumer = channel.basic_consume(
             topology::queue(config, lane),
@@ -122,7 +123,8 @@ impl Attached {
 
     /// Carries deliveries one way and settlements the other, until either side ends it.
     pub(crate) async fn run(mut self, mut phases: Phases) -> End {
-        let gather = usize::from(self.config.prefetch / 2).clamp(1, 50);
+        let prefetch = self.config.lane_queue(self.lane).prefetch;
+        let gather = usize::from(prefetch / 2).clamp(1, 50);
         let mut parked: Option<Arrived> = None;
         let mut flush_at: Option<Instant> = None;
         let mut settlements = Vec::with_capacity(gather);
@@ -225,7 +227,7 @@ impl Attached {
                 .with_detail(mark.reason.escape_debug().to_string());
             return Err((Reason::unreadable(&error), error));
         }
-        let most = self.config.max_attempts;
+        let most = self.config.lane_queue(self.lane).max_attempts;
         if attempt > most {
             let error = Error::permanent(ErrorKind::Unexpected, operation).with_detail(format!(
                 "it was delivered {most} times, and given back each time"

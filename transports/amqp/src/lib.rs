@@ -149,7 +149,7 @@ mod window;
 pub mod wire;
 
 pub use self::{
-    config::{AmqpConfig, QueueType, TopologyMode},
+    config::{AmqpConfig, CommandQueue, QueueType, TopologyMode},
     tls::Tls,
     topology::Purpose,
     transport::Amqp,

@@ -21,7 +21,8 @@ pub(crate) struct Board {
 
 #[derive(Debug)]
 struct Parts {
-    /// The publishing ones first; a consuming one for each lane that is received.
+    /// Those that publish events and signals first; then, as they are wanted, the one that publishes
+    /// commands, and a consuming one for each lane that is received.
     all: Vec<(Part, Status)>,
     closed: bool,
 }

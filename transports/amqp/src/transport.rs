@@ -5,7 +5,7 @@ use std::{
     future::ready,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -43,6 +43,8 @@ pub struct Amqp {
     tally: Arc<Tally>,
     events: Entrance,
     signals: Entrance,
+    /// Made with the first command: who sends none needs neither the connection nor the exchange.
+    commands: OnceLock<Entrance>,
     runtime: Handle,
     /// None once closing has begun.
     tasks: Mutex<Option<Tasks>>,
@@ -116,10 +118,12 @@ impl Amqp {
             phase: watch::Sender::new(Phase::Open),
         });
         let mut tasks = Tasks::default();
-        let mut enter = |parts: Vec<Part>| Entrance::open(&shared, &runtime, parts, &mut tasks);
+        let mut enter =
+            |parts: Vec<Part>| Entrance::open(&shared, &runtime, parts, None, &mut tasks);
         Ok(Self {
             events: enter(events.collect()),
             signals: enter(vec![signals]),
+            commands: OnceLock::new(),
             shared,
             tally: Arc::default(),
             runtime,
@@ -141,11 +145,12 @@ impl Amqp {
                 )),
             );
         }
+        let encoded = wire::encode(message.clone(), self.shared.config.wire_form)?;
         let entrance = match message.lane {
             Lane::Event => &self.events,
             Lane::Signal => &self.signals,
+            Lane::Command => self.commands()?,
         };
-        let encoded = wire::encode(message.clone(), self.shared.config.wire_form)?;
         let door = entrance.door(&message.metadata.key);
         if !door.gate.load(Ordering::SeqCst) {
             return Err(self.tally.refusal());
@@ -163,15 +168,40 @@ impl Amqp {
         });
         Ok(answer)
     }
+
+    /// Where commands enter. The first one has the connection made, and waits for it.
+    fn commands(&self) -> Result<&Entrance, Error> {
+        if let Some(entrance) = self.commands.get() {
+            return Ok(entrance);
+        }
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(tasks) = tasks.as_mut() else {
+            return Err(self.tally.refusal());
+        };
+        Ok(self.commands.get_or_init(|| {
+            let part = Part::publish(Lane::Command, 0);
+            let waits = Some(Instant::now() + self.shared.config.confirm_timeout);
+            self.shared.board.wanted(part);
+            Entrance::open(&self.shared, &self.runtime, vec![part], waits, tasks)
+        }))
+    }
 }
 
 impl Entrance {
-    fn open(shared: &Arc<Shared>, runtime: &Handle, parts: Vec<Part>, tasks: &mut Tasks) -> Self {
+    /// What comes before its connections are there is refused, or waits for the first attempt until
+    /// `waits`.
+    fn open(
+        shared: &Arc<Shared>,
+        runtime: &Handle,
+        parts: Vec<Part>,
+        waits: Option<Instant>,
+        tasks: &mut Tasks,
+    ) -> Self {
         let config = &shared.config;
         let mut door = |part| {
             let (jobs, queue) = mpsc::channel(config.window);
-            let gate = Arc::<AtomicBool>::default();
-            let publishing = Publishing::new(shared.clone(), part, gate.clone(), queue);
+            let gate = Arc::new(AtomicBool::new(waits.is_some()));
+            let publishing = Publishing::new(shared.clone(), part, gate.clone(), queue, waits);
             tasks.publishing.push(runtime.spawn(publishing.run()));
             Door { jobs, gate }
         };
@@ -225,6 +255,7 @@ impl Transport for Amqp {
         capabilities.reports_unroutable = true;
         capabilities.ordered = true;
         capabilities.redelivers = true;
+        capabilities.counts_attempts = true;
         capabilities.durable = true;
         capabilities.dead_letters = true;
         capabilities
@@ -256,7 +287,13 @@ impl Transport for Amqp {
             return Err(Error::permanent(ErrorKind::Misconfigured, operation)
                 .with_detail(format!("the lane {lane} is received already")));
         }
-        let (arrivals, stream) = mpsc::channel(self.shared.config.prefetch.into());
+        let config = &self.shared.config;
+        if lane == Lane::Command && config.anonymous {
+            return Err(Error::permanent(ErrorKind::Misconfigured, operation)
+                .with_detail("commands wait for the instances of one name, and this one has none")
+                .with_advice("set AmqpConfig::queue"));
+        }
+        let (arrivals, stream) = mpsc::channel(config.lane_queue(lane).prefetch.into());
         let interest = Interest::new(interest, arrivals);
         self.shared.board.wanted(Part::consume(lane));
         let consuming = consuming::run(self.shared.clone(), lane, interest);

@@ -7,10 +7,12 @@ use algedonic_transport::{Error, ErrorKind, EventId};
 use crate::{Tls, backoff::Pauses, uri::Uri, wire::WireForm};
 
 mod addresses;
+mod commands;
 mod queues;
 mod security;
 mod validate;
 
+pub use commands::CommandQueue;
 pub use queues::{QueueType, TopologyMode};
 pub(crate) use {addresses::Address, security::is_loopback};
 
@@ -29,6 +31,7 @@ pub(crate) use {addresses::Address, security::is_loopback};
 /// | [`topology_mode`](Self::topology_mode) | declare | expect needs a `queue` name |
 /// | [`message_ttl`](Self::message_ttl) | none | 1 s to 30 days |
 /// | [`max_length`](Self::max_length) | none | at least 1 |
+/// | [`commands`](Self::commands) | see [`CommandQueue`] | |
 /// | [`fallback`](Self::fallback) | none | at most 15 addresses |
 /// | [`tls`](Self::tls) | the system's authorities | with `amqps://` only |
 /// | [`allow_plaintext_login`](Self::allow_plaintext_login) | no | |
@@ -55,6 +58,7 @@ pub struct AmqpConfig {
     pub(crate) topology_mode: TopologyMode,
     pub(crate) message_ttl: Option<Duration>,
     pub(crate) max_length: Option<u32>,
+    pub(crate) commands: CommandQueue,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) tls: Option<Tls>,
     pub(crate) allow_plaintext_login: bool,
@@ -108,6 +112,7 @@ impl AmqpConfig {
             topology_mode: TopologyMode::default(),
             message_ttl: None,
             max_length: None,
+            commands: CommandQueue::new(),
             fallbacks: Vec::new(),
             tls: None,
             allow_plaintext_login: false,
@@ -201,7 +206,8 @@ impl AmqpConfig {
 
     /// How many connections publish events. An event goes by the one that its key selects, so the order
     /// of one key is kept. One is enough for a classic queue; with quorum queues two carried about 30 %
-    /// more. Signals have a connection of their own in any case, and so has each lane that is received.
+    /// more. Signals have a connection of their own in any case, commands from the first one on, and so has
+    /// each lane that is received.
     pub fn publish_connections(mut self, connections: usize) -> Self {
         self.publish_connections = connections;
         self
@@ -219,13 +225,15 @@ impl AmqpConfig {
         self
     }
 
-    /// How many unsettled messages the broker may have with us on each lane.
+    /// How many unsettled events, and how many unsettled signals, the broker may have with us. Of commands
+    /// it is fewer ([`CommandQueue::prefetch`]).
     pub fn prefetch(mut self, messages: u16) -> Self {
         self.prefetch = messages;
         self
     }
 
-    /// How often one message is delivered to the application. The next time it is dead-lettered
+    /// How often one event or signal is delivered to the application
+    /// ([`CommandQueue::max_attempts`] for commands). The next time it is dead-lettered
     /// instead, since whoever gave it back so often will do so for ever.
     ///
     /// A lost connection counts as well: the default, half of what a quorum queue allows before the
@@ -308,6 +316,22 @@ mod tests {
             ("prefetch", config().prefetch(0)),
             ("max_attempts", config().max_attempts(1)),
             ("max_body_bytes", config().max_body_bytes(usize::MAX)),
+            (
+                "commands: message_ttl",
+                config().commands(CommandQueue::new().message_ttl(Some(second / 2))),
+            ),
+            (
+                "commands: max_length",
+                config().commands(CommandQueue::new().max_length(Some(0))),
+            ),
+            (
+                "commands: prefetch",
+                config().commands(CommandQueue::new().prefetch(2001)),
+            ),
+            (
+                "commands: max_attempts",
+                config().commands(CommandQueue::new().max_attempts(1001)),
+            ),
         ] {
             let error = broken.validate().expect_err(field);
             assert_eq!(error.kind(), ErrorKind::Misconfigured);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use algedonic_transport::Lane;
+
 use super::AmqpConfig;
 
 /// The kind of queue that holds messages for this instance.
@@ -40,7 +42,8 @@ pub enum TopologyMode {
 }
 
 impl AmqpConfig {
-    /// The kind of queue to declare. A queue keeps its kind: a change needs a new name.
+    /// The kind of queue to declare; that of commands may differ
+    /// ([`CommandQueue::queue_type`](crate::CommandQueue::queue_type)). A queue keeps its kind: a change needs a new name.
     pub fn queue_type(mut self, queue_type: QueueType) -> Self {
         self.queue_type = queue_type;
         self
@@ -52,18 +55,43 @@ impl AmqpConfig {
         self
     }
 
-    /// How long a message may wait in the queue of this instance before it is dead-lettered; `None`
-    /// for ever. Fixed when the queue is made: a change needs a new name, or a policy on the broker.
+    /// How long an event or a signal may wait in the queue of this instance before it is dead-lettered;
+    /// `None` for ever. Fixed when the queue is made: a change needs a new name, or a policy on the broker.
     pub fn message_ttl(mut self, ttl: Option<Duration>) -> Self {
         self.message_ttl = ttl;
         self
     }
 
-    /// How many messages may wait in the queue of this instance before the oldest are dead-lettered;
-    /// `None` for any number. Fixed when the queue is made, like
+    /// How many events, and how many signals, may wait in the queues of this instance before the oldest
+    /// are dead-lettered; `None` for any number. Fixed when the queue is made, like
     /// [`message_ttl`](Self::message_ttl).
     pub fn max_length(mut self, messages: Option<u32>) -> Self {
         self.max_length = messages;
         self
+    }
+}
+
+/// What holds for the queue of one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LaneQueue {
+    pub(crate) queue_type: QueueType,
+    pub(crate) prefetch: u16,
+    pub(crate) message_ttl: Option<Duration>,
+    pub(crate) max_length: Option<u32>,
+    pub(crate) max_attempts: u32,
+}
+
+impl AmqpConfig {
+    pub(crate) fn lane_queue(&self, lane: Lane) -> LaneQueue {
+        match lane {
+            Lane::Event | Lane::Signal => LaneQueue {
+                queue_type: self.queue_type,
+                prefetch: self.prefetch,
+                message_ttl: self.message_ttl,
+                max_length: self.max_length,
+                max_attempts: self.max_attempts,
+            },
+            Lane::Command => self.commands.lane_queue(self.queue_type),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use algedonic_transport::{Error, ErrorKind, Key};
+use algedonic_transport::{Error, ErrorKind, Key, Lane};
 
 use super::{AmqpConfig, TopologyMode, is_loopback};
 use crate::{Purpose, backoff::Pauses};
@@ -130,12 +130,26 @@ impl AmqpConfig {
         if self.topology_mode == TopologyMode::Expect && self.anonymous {
             return refuse("topology_mode: queues that others make need a name; set queue");
         }
-        if let Some(ttl) = self.message_ttl {
-            let day = Duration::from_secs(24 * 60 * 60);
-            within("message_ttl", ttl, Duration::from_secs(1), 30 * day)?;
-        }
-        if self.max_length == Some(0) {
-            return refuse("max_length: must be at least 1");
+        for (of, lane) in [("", Lane::Event), ("commands: ", Lane::Command)] {
+            let queue = self.lane_queue(lane);
+            if let Some(ttl) = queue.message_ttl {
+                let day = Duration::from_secs(24 * 60 * 60);
+                let field = format!("{of}message_ttl");
+                within(&field, ttl, Duration::from_secs(1), 30 * day)?;
+            }
+            if queue.max_length == Some(0) {
+                return refuse(format!("{of}max_length: must be at least 1"));
+            }
+            if !(1..=2000).contains(&queue.prefetch) {
+                let prefetch = queue.prefetch;
+                return refuse(format!("{of}prefetch: must be 1 to 2000, not {prefetch}"));
+            }
+            if !(2..=1000).contains(&queue.max_attempts) {
+                let attempts = queue.max_attempts;
+                return refuse(format!(
+                    "{of}max_attempts: must be 2 to 1000, not {attempts}"
+                ));
+            }
         }
         Ok(())
     }
@@ -172,7 +186,6 @@ impl AmqpConfig {
         }
         for (field, value, most) in [
             ("window", self.window, 4096),
-            ("prefetch", usize::from(self.prefetch), 2000),
             ("publish_connections", self.publish_connections, 16),
             ("max_body_bytes", self.max_body_bytes, 16 * 1024 * 1024),
             (
@@ -184,10 +197,6 @@ impl AmqpConfig {
             if value == 0 || value > most {
                 return refuse(format!("{field}: must be 1 to {most}, not {value}"));
             }
-        }
-        if !(2..=1000).contains(&self.max_attempts) {
-            let attempts = self.max_attempts;
-            return refuse(format!("max_attempts: must be 2 to 1000, not {attempts}"));
         }
         if self.max_unconfirmed_bytes < self.max_body_bytes {
             return refuse("max_unconfirmed_bytes: must be at least max_body_bytes");

@@ -56,6 +56,9 @@ pub(crate) struct Publishing {
     jobs: mpsc::Receiver<Parcel>,
     phases: Phases,
     unconfirmed: Unconfirmed,
+    /// Until then messages wait for the first connection; afterwards, and once that has failed, they are
+    /// refused while there is none.
+    waits: Option<Instant>,
 }
 
 /// Why there is nothing more to do.
@@ -72,6 +75,7 @@ impl Publishing {
         part: Part,
         gate: Arc<AtomicBool>,
         jobs: mpsc::Receiver<Parcel>,
+        waits: Option<Instant>,
     ) -> Self {
         Self {
             phases: Phases::new(&shared.phase),
@@ -80,6 +84,7 @@ impl Publishing {
             gate,
             jobs,
             unconfirmed: Unconfirmed::default(),
+            waits,
         }
     }
 
@@ -100,6 +105,8 @@ impl Publishing {
                 Ok((session, changes)) => self.serve(session, changes).await,
             };
             let End::Lost(error) = end else { return };
+            self.waits = None;
+            self.gate.store(false, Ordering::SeqCst);
             let pause = backoff.after(&error, worked);
             tracing::debug!(connection = %self.part, %error, ?pause, "next attempt after a pause");
             self.shared.board.down(self.part, error);
@@ -118,7 +125,8 @@ impl Publishing {
                 biased;
                 done = &mut step => return Some(done),
                 () = self.phases.leaving() => return None,
-                job = self.jobs.recv() => job?.refuse(),
+                () = at(self.waits), if self.waits.is_some() => self.waits = None,
+                job = self.jobs.recv(), if self.waits.is_none() => job?.refuse(),
                 () = at(deadline) => self.unconfirmed.expire(Instant::now()),
             }
         }
@@ -136,6 +144,7 @@ impl Publishing {
                 Some(Err(error)) => break End::Lost(error),
                 Some(Ok(channel)) => channel,
             };
+            self.waits = None;
             since.get_or_insert_with(Instant::now);
             let exchange = topology::exchange(&shared.config, self.part.lane);
             let mut pipeline = Pipeline::new(channel, exchange, shared.config.wire_form);

@@ -14,11 +14,9 @@ impl AmqpConfig {
     /// [`TopologyMode::Expect`](crate::TopologyMode::Expect) finds all it needs. It names no user and
     /// no password. A lane that is not mentioned is only published to.
     pub fn definitions(&self, interest: &[(Lane, Vec<Pattern>)]) -> String {
-        let plans = [Lane::Event, Lane::Signal].map(|lane| {
-            match interest.iter().find(|(of, _)| *of == lane) {
-                Some((_, patterns)) => Plan::to_receive(self, lane, patterns),
-                None => Plan::to_publish(self, lane),
-            }
+        let plans = Lane::ALL.map(|lane| match interest.iter().find(|(of, _)| *of == lane) {
+            Some((_, patterns)) => Plan::to_receive(self, lane, patterns),
+            None => Plan::to_publish(self, lane),
         });
         let vhost = quoted(&self.uri.vhost);
         let (mut exchanges, mut queues, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
@@ -102,6 +100,7 @@ mod tests {
         for part in [
             "\"p.events\"",
             "\"p.signals\"",
+            "\"p.commands\"",
             "\"p.q.events\"",
             "\"p.q.events.dlq\"",
             "\"a.*\"",
@@ -109,7 +108,9 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(
-            !text.contains("p.q.signals") && !text.contains("canary"),
+            !["p.q.signals", "p.q.commands", "canary"]
+                .iter()
+                .any(|part| text.contains(part)),
             "{text}"
         );
     }

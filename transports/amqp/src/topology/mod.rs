@@ -32,7 +32,7 @@ pub(crate) fn exchange(config: &AmqpConfig, lane: Lane) -> ShortString {
     short(&config.exchange_name(lane.into()))
 }
 
-/// The queue of one lane of this instance.
+/// The queue of one lane of this instance, or of all that have its name.
 pub(crate) fn queue(config: &AmqpConfig, lane: Lane) -> ShortString {
     short(&config.queue_name(lane.into()))
 }

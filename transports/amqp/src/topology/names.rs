@@ -5,6 +5,10 @@ use algedonic_transport::Lane;
 use crate::AmqpConfig;
 
 /// What an exchange, and a queue at it, are for.
+///
+/// There is none for replies, whose way has nothing that could be declared, by us or by who owns the broker:
+/// RabbitMQ's direct reply-to, the pseudo-queue `amq.rabbitmq.reply-to`, is there for each channel, and ends
+/// with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Purpose {
@@ -12,7 +16,7 @@ pub enum Purpose {
     Events,
     /// Algedonic signals: each instance that listens gets a copy.
     Signals,
-    /// Commands: the instances of one queue name share them.
+    /// Commands: the instances of one queue name share them, each goes to one of them.
     Commands,
 }
 
@@ -40,6 +44,7 @@ impl From<Lane> for Purpose {
         match lane {
             Lane::Event => Self::Events,
             Lane::Signal => Self::Signals,
+            Lane::Command => Self::Commands,
         }
     }
 }
@@ -53,14 +58,14 @@ impl AmqpConfig {
         self
     }
 
-    /// What the exchange for this purpose is called. Nothing is published to that of commands yet.
+    /// What the exchange for this purpose is called.
     pub fn exchange_name(&self, purpose: Purpose) -> String {
         let chosen = self.exchanges[purpose.index()].clone();
         chosen.unwrap_or_else(|| format!("{}.{}", self.prefix, purpose.word()))
     }
 
     /// What the queue of this instance for this purpose is called: `{prefix}.{queue}.events` and so
-    /// on. Nothing is received from that of commands yet.
+    /// on.
     pub fn queue_name(&self, purpose: Purpose) -> String {
         format!("{}.{}.{}", self.prefix, self.queue, purpose.word())
     }

@@ -12,6 +12,7 @@
 //! | `x-max-priority`, quorum queue | refused | | ignored | never declared |
 //! | prefetch of a whole channel | accepted | deprecated | deprecated | not used |
 //! | unknown argument | accepted silently | | | checked before it is declared |
+//! | dead letters of a quorum queue that reach their queue for sure | from 3.10 on | yes | yes | for commands |
 
 use algedonic_transport::{Error, ErrorKind, Lane, Pattern};
 
@@ -63,17 +64,28 @@ impl Plan {
     pub(super) fn to_receive(config: &AmqpConfig, lane: Lane, interest: &[Pattern]) -> Self {
         let purpose = Purpose::from(lane);
         let dead = config.dead_letter_queue_name(purpose);
-        let mut letters = arguments(config, 2 * HALF_AN_HOUR);
+        let queue = config.lane_queue(lane);
+        // Work waits for its group: such a queue has a name, and never expires.
+        let owner = (config.anonymous && lane != Lane::Command).then_some(HALF_AN_HOUR);
+        let mut letters = arguments(queue.queue_type, owner.map(|expires| 2 * expires));
         letters.push(("x-message-ttl", Argument::Number(WEEK)));
         letters.push(("x-max-length", Argument::Number(DEAD_LETTERS)));
-        let mut arguments = arguments(config, HALF_AN_HOUR);
+        let mut arguments = arguments(queue.queue_type, owner);
         arguments.push(("x-dead-letter-exchange", Argument::Text(String::new())));
         arguments.push(("x-dead-letter-routing-key", Argument::Text(dead.clone())));
-        if let Some(ttl) = config.message_ttl {
+        if lane == Lane::Command {
+            let text = |text: &str| Argument::Text(text.to_owned());
+            // Whatever the length comes from, a setting here or a policy there.
+            arguments.push(("x-overflow", text("reject-publish")));
+            if queue.queue_type == QueueType::Quorum {
+                arguments.push(("x-dead-letter-strategy", text("at-least-once")));
+            }
+        }
+        if let Some(ttl) = queue.message_ttl {
             let millis = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
             arguments.push(("x-message-ttl", Argument::Number(millis)));
         }
-        if let Some(messages) = config.max_length {
+        if let Some(messages) = queue.max_length {
             arguments.push(("x-max-length", Argument::Number(messages.into())));
         }
         Self {
@@ -129,6 +141,12 @@ fn since(argument: &str, quorum: bool) -> Option<Version> {
         "x-queue-type" => Some(quorum_queues),
         "x-message-ttl" if quorum => Some(Version(3, 10, 0)),
         "x-delivery-limit" => quorum.then_some(quorum_queues),
+        "x-dead-letter-strategy" => quorum.then_some(Version(3, 10, 0)),
+        "x-overflow" => Some(if quorum {
+            quorum_queues
+        } else {
+            Version(3, 7, 0)
+        }),
         "x-expires"
         | "x-message-ttl"
         | "x-max-length"
@@ -138,15 +156,14 @@ fn since(argument: &str, quorum: bool) -> Option<Version> {
     }
 }
 
-fn arguments(config: &AmqpConfig, expires: i64) -> Vec<(&'static str, Argument)> {
-    let kind = config.queue_type.as_str().to_owned();
+/// What every queue has; `expires` is how long it outlives its last owner, if not for ever.
+fn arguments(queue_type: QueueType, expires: Option<i64>) -> Vec<(&'static str, Argument)> {
+    let kind = queue_type.as_str().to_owned();
     let mut arguments = vec![("x-queue-type", Argument::Text(kind))];
-    if config.queue_type == QueueType::Quorum {
+    if queue_type == QueueType::Quorum {
         arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
     }
-    if config.anonymous {
-        arguments.push(("x-expires", Argument::Number(expires)));
-    }
+    arguments.extend(expires.map(|expires| ("x-expires", Argument::Number(expires))));
     arguments
 }
 
@@ -155,6 +172,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::CommandQueue;
 
     fn config() -> AmqpConfig {
         let config = AmqpConfig::new("amqp://localhost").expect("valid");
@@ -170,8 +188,14 @@ mod tests {
             config().queue("q").max_length(Some(10_000)),
             config().queue_type(QueueType::Classic),
             config().queue("q").queue_type(QueueType::Classic),
+            config().queue("q").commands(
+                CommandQueue::new()
+                    .queue_type(QueueType::Classic)
+                    .message_ttl(Some(Duration::from_secs(60)))
+                    .max_length(Some(7)),
+            ),
         ] {
-            for lane in [Lane::Event, Lane::Signal] {
+            for lane in Lane::ALL {
                 let pattern = Pattern::new("a.#").expect("a pattern");
                 plans.push(Plan::to_publish(&config, lane));
                 plans.push(Plan::to_receive(&config, lane, &[pattern]));
@@ -249,5 +273,49 @@ mod tests {
                 "{plan:?}"
             );
         }
+    }
+
+    /// Requirements 2.02, 2.15: what waits for a receiver is not taken away meanwhile.
+    #[test]
+    fn a_queue_of_commands_waits_for_ever_and_drops_none_for_another() {
+        for kind in [QueueType::Quorum, QueueType::Classic] {
+            for config in [config(), config().queue("q")] {
+                let plan = Plan::to_receive(&config.queue_type(kind), Lane::Command, &[]);
+                let [letters, queue] = &plan.queues[..] else {
+                    panic!("{plan:?}");
+                };
+                let text = |name: &str| match queue.arguments.iter().find(|(is, _)| *is == name) {
+                    Some((_, Argument::Text(text))) => Some(text.as_str()),
+                    other => other.map(|_| "a number"),
+                };
+                assert_eq!(text("x-overflow"), Some("reject-publish"));
+                let surely = (kind == QueueType::Quorum).then_some("at-least-once");
+                assert_eq!(text("x-dead-letter-strategy"), surely);
+                for (name, _) in letters.arguments.iter().chain(&queue.arguments) {
+                    assert_ne!(*name, "x-expires", "{plan:?}");
+                }
+                // The time to live is that of events.
+                assert_eq!(text("x-message-ttl"), None);
+            }
+        }
+    }
+
+    #[test]
+    fn commands_have_settings_of_their_own() {
+        let commands = CommandQueue::new()
+            .queue_type(QueueType::Classic)
+            .message_ttl(Some(Duration::from_secs(60)))
+            .max_length(Some(7));
+        let config = config().queue("q").commands(commands);
+        let of = |lane| Plan::to_receive(&config, lane, &[]).queues[1].clone();
+        let has = |queue: &Queue, name, value| queue.arguments.contains(&(name, value));
+        let (events, commands) = (of(Lane::Event), of(Lane::Command));
+        let kind = |kind: &str| Argument::Text(kind.to_owned());
+        assert!(has(&commands, "x-queue-type", kind("classic")));
+        assert!(has(&commands, "x-message-ttl", Argument::Number(60_000)));
+        assert!(has(&commands, "x-max-length", Argument::Number(7)));
+        assert!(has(&events, "x-queue-type", kind("quorum")));
+        assert!(has(&events, "x-message-ttl", Argument::Number(3_600_000)));
+        assert_eq!(of(Lane::Signal).arguments.len(), events.arguments.len());
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use algedonic_amqp::{Amqp, AmqpConfig, QueueType};
+use algedonic_amqp::{Amqp, AmqpConfig, CommandQueue, Purpose, QueueType};
 use algedonic_test_broker::{Node, shared_url, unique};
 use algedonic_transport::{
     BoxFuture, Transport,
@@ -81,7 +81,8 @@ impl World for RabbitMq {
     }
 
     fn connect_one_at_a_time(&self, name: &str) -> Option<Arc<dyn Transport>> {
-        let config = self.config(name).prefetch(1);
+        let one = CommandQueue::new().prefetch(1);
+        let config = self.config(name).prefetch(1).commands(one);
         Some(Arc::new(Amqp::new(config).expect("inside a runtime")))
     }
 
@@ -101,18 +102,27 @@ impl World for RabbitMq {
     }
 
     fn dead_letters(&self, name: &str) -> Option<BoxFuture<usize>> {
-        let queue = format!("{}.{name}.events.dlq", self.prefix);
-        let url = self.url();
+        let (config, url) = (self.config(name), self.url());
+        let queues = [Purpose::Events, Purpose::Signals, Purpose::Commands]
+            .map(|purpose| config.dead_letter_queue_name(purpose));
         Some(Box::pin(async move {
-            let (_connection, channel) = operator(&url).await;
-            let options = QueueDeclareOptions {
-                passive: true,
-                ..QueueDeclareOptions::default()
-            };
-            let declared =
-                channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
-            let queue = soon("the queue", declared).await.expect("declared");
-            usize::try_from(queue.message_count()).expect("few")
+            let (connection, _channel) = operator(&url).await;
+            let mut letters = 0;
+            for queue in queues {
+                // A look at a queue that is not there ends the channel.
+                let channel = soon("a channel", connection.create_channel()).await;
+                let options = QueueDeclareOptions {
+                    passive: true,
+                    ..QueueDeclareOptions::default()
+                };
+                let channel = channel.expect("connected");
+                let declared =
+                    channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
+                if let Ok(queue) = soon("the queue", declared).await {
+                    letters += usize::try_from(queue.message_count()).expect("few");
+                }
+            }
+            letters
         }))
     }
 

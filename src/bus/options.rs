@@ -33,7 +33,8 @@ impl PublishOptions {
         self
     }
 
-    /// The message priority towards other processes; [`Priority::NORMAL`] without it.
+    /// The message priority towards other processes; [`Priority::NORMAL`] without it. There an event may
+    /// overtake those of a lower priority: RabbitMQ 4 does so on quorum queues, for those above 4.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self

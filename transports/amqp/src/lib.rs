@@ -5,8 +5,8 @@
 //! | AMQP | here |
 //! |---|---|
 //! | routing key | the [`Key`] of the instance |
-//! | exchange | `{prefix}.events` and `{prefix}.signals`, durable topic exchanges, one for each lane: all instances of one prefix publish to them |
-//! | queue | `{prefix}.{queue}.events` and `{prefix}.{queue}.signals`, one for each lane that is received; `{prefix}.{queue}.events.dlq` and `….signals.dlq` keep what could not be read or used, see [Dead letters](#dead-letters) |
+//! | exchange | `{prefix}.events`, `{prefix}.signals` and `{prefix}.commands`, durable topic exchanges, one for each lane: all instances of one prefix publish to them |
+//! | queue | `{prefix}.{queue}.events`, `….signals` and `….commands`, one for each lane that is received; `{prefix}.{queue}.events.dlq` and so on keep what could not be read or used, see [Dead letters](#dead-letters) |
 //! | binding | one for each [`Pattern`] of interest |
 //! | confirm | the broker has taken responsibility: [`Outcome::Confirmed`]; a negative one is [`Outcome::Rejected`] |
 //! | return | no binding matched: [`Outcome::NotRouted`]. Every message is published as *mandatory* |
@@ -29,6 +29,29 @@
 //! that the broker drops 30 minutes after the instance has gone. Dropping the stream of arrivals
 //! keeps them, as do closing and dropping the transport: what comes waits. A pattern that only an
 //! earlier run of the same name was interested in stays bound until the queue is deleted.
+//!
+//! # Commands
+//!
+//! The instances of one name are a group, whose commands wait in one queue, `{prefix}.{queue}.commands`
+//! ([`AmqpConfig::commands`]): each goes to one of them. It is made when the first of them receives commands, and
+//! stays. What differs from the queues of the other lanes:
+//!
+//! - It has an owner: an instance without a name receives none ([`Lane::Command`]), and the queue never expires.
+//! - Full, it refuses: the sender learns [`Outcome::Rejected`]. The other lanes drop their oldest.
+//! - An instance has 10 of them at a time, not 100, so that an idle one finds something to do.
+//! - A quorum queue keeps a dead command until its dead-letter queue has it (`x-dead-letter-strategy`); to look at
+//!   again takes RabbitMQ three minutes, where that queue was missing.
+//! - Its connection and its exchange are made with the first command that is sent, which waits for them, at most for
+//!   [`AmqpConfig::confirm_timeout`]. Who sends none needs neither.
+//!
+//! A command is tried again by who handles it, before it is settled: there is no queue in which it would wait for its
+//! next attempt, and one that is given back comes at once. Held for longer than the broker's `consumer_timeout`, 30
+//! minutes by default, it is delivered again.
+//!
+//! Nothing is declared for replies. RabbitMQ's direct reply-to is there without; a reply must not be published as
+//! *mandatory*, since 3.10 and 4.0 return it though it arrives.
+//!
+//! # Permissions
 //!
 //! The user needs configure, write and read permission for names that begin with the prefix, and
 //! write permission for `amq.default`, by which dead letters get to their queue.
@@ -89,8 +112,8 @@
 //!
 //! # Failure
 //!
-//! Each lane has a connection to publish ([`AmqpConfig::publish_connections`] for events), and one to
-//! consume once it is received: a broker that blocks publishers still takes acks, a queue that differs
+//! Each lane has a connection to publish ([`AmqpConfig::publish_connections`] for events; commands only once
+//! there is one), and one to consume once it is received: a broker that blocks publishers still takes acks, a queue that differs
 //! stops its own lane only, and nothing that is wrong with events is felt by signals. Each is made again
 //! after a loss: 100 ms apart for two seconds, then at random times, the longer the outage the further
 //! apart, up to [`AmqpConfig::max_backoff`]; or by [`AmqpConfig::backoff_schedule`]. What the broker
@@ -116,6 +139,7 @@
 //! [`Outcome::Confirmed`]: algedonic_transport::Outcome::Confirmed
 //! [`Outcome::Rejected`]: algedonic_transport::Outcome::Rejected
 //! [`Outcome::NotRouted`]: algedonic_transport::Outcome::NotRouted
+//! [`Lane::Command`]: algedonic_transport::Lane::Command
 
 #![forbid(unsafe_code)]
 mod acks;

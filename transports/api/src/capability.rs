@@ -11,7 +11,7 @@ pub struct Capabilities {
     /// A message that nobody wants is told apart, as [`Outcome::NotRouted`](crate::Outcome::NotRouted).
     pub reports_unroutable: bool,
     /// Messages from one sender on one lane arrive at each receiver in the order of their sending,
-    /// as long as none is delivered a second time.
+    /// as long as none is delivered a second time. One of a higher priority may overtake others.
     pub ordered: bool,
     /// A message that was not acknowledged comes again, to this or a later receiver of the same name.
     pub redelivers: bool,

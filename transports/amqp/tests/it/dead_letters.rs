@@ -14,8 +14,8 @@ use lapin::{
 };
 
 use crate::support::{
-    blocking, config, config_of, confirmed, ctl, eventually, message, next, node, operator,
-    prefix_of, receive, receive_on, signal, soon, up,
+    blocking, command, config, config_of, confirmed, ctl, eventually, message, next, node,
+    operator, prefix_of, receive, receive_on, signal, soon, up,
 };
 
 /// Takes the next message out of `queue`.
@@ -69,17 +69,13 @@ async fn a_dead_letter_says_why_where_it_came_from_and_when() {
     let prefix = prefix_of(&config);
     let url = blocking(shared_url).await;
     let amqp = Amqp::new(config).expect("started");
-    let mut events = receive(&amqp);
-    let mut signals = receive_on(&amqp, Lane::Signal);
+    let mut inboxes = Lane::ALL.map(|lane| receive_on(&amqp, lane));
     up(&amqp).await;
     let (_connection, channel) = operator(&url).await;
-    for (sent, lane) in [(message("a.b"), "events"), (signal("a.b"), "signals")] {
+    let all = [message("a.b"), signal("a.b"), command("a.b")];
+    for (sent, arrivals) in all.into_iter().zip(&mut inboxes) {
+        let lane = sent.lane.to_string();
         let id = confirmed(&amqp, sent).await;
-        let arrivals = if lane == "events" {
-            &mut events
-        } else {
-            &mut signals
-        };
         drop(next(arrivals).await);
         let delivery = next(arrivals).await;
         assert_eq!(delivery.attempt(), 2);

@@ -5,6 +5,7 @@ mod attribution;
 #[cfg(feature = "tls")]
 mod certificates;
 mod closing;
+mod commands;
 mod compose;
 mod conformance;
 mod dead_letters;
@@ -18,3 +19,4 @@ mod round_trip;
 mod support;
 mod topology;
 mod unreadable;
+mod versions;

@@ -229,6 +229,16 @@ async fn a_signals_queue_that_differs_does_not_deafen_events() {
 }
 
 #[tokio::test]
+async fn a_commands_queue_that_differs_does_not_deafen_events() {
+    a_queue_of_one_lane_that_differs(Lane::Command, Lane::Event).await;
+}
+
+#[tokio::test]
+async fn an_events_queue_that_differs_does_not_deafen_commands() {
+    a_queue_of_one_lane_that_differs(Lane::Event, Lane::Command).await;
+}
+
+#[tokio::test]
 async fn an_events_exchange_that_differs_neither_deafens_nor_mutes_signals() {
     let config = config().await;
     let exchange = format!("{}.events", prefix_of(&config));

@@ -73,6 +73,12 @@ pub(crate) fn signal(key: &'static str) -> Message {
     message
 }
 
+pub(crate) fn command(key: &'static str) -> Message {
+    let mut message = message(key);
+    message.lane = Lane::Command;
+    message
+}
+
 /// Sends what must be confirmed, and gives its id.
 pub(crate) async fn confirmed(amqp: &Amqp, message: Message) -> EventId {
     let id = message.metadata.id;

@@ -2,17 +2,27 @@
 
 use std::time::Duration;
 
-use algedonic_amqp::{Amqp, AmqpConfig, Purpose, QueueType, TopologyMode};
+use algedonic_amqp::{Amqp, AmqpConfig, CommandQueue, Purpose, QueueType, TopologyMode};
 use algedonic_test_broker::shared_url;
-use algedonic_transport::{Error, ErrorKind, LinkState, Transport, Verdict};
-use lapin::{ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
+use algedonic_transport::{Error, ErrorKind, Lane, LinkState, Transport, Verdict};
+use lapin::{
+    ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
 
-use crate::support::{arrives, config, confirmed, link, message, operator, receive, soon, up};
+use crate::support::{
+    arrives, command, config, confirmed, link, message, operator, receive, receive_on, soon, up,
+};
 
 /// Why this does not work, for good.
 async fn refusal(config: AmqpConfig) -> Error {
+    refusal_on(config, Lane::Event).await
+}
+
+async fn refusal_on(config: AmqpConfig, lane: Lane) -> Error {
     let amqp = Amqp::new(config).expect("started");
-    let _arrivals = receive(&amqp);
+    let _arrivals = receive_on(&amqp, lane);
     let down = link(&amqp, "down", |link| link.state == LinkState::Down).await;
     let error = down.error.expect("a reason");
     assert_eq!(error.verdict(), Verdict::Permanent, "{error}");
@@ -54,6 +64,58 @@ async fn a_mismatch_names_the_queue_the_argument_ours_and_theirs() {
         );
     }
     assert!(amqp.link().is_up());
+}
+
+#[tokio::test]
+async fn a_mismatch_of_the_queue_of_commands_is_told_in_the_same_words() {
+    let config = config().await.queue("s4");
+    let amqp = Amqp::new(config.clone()).expect("started");
+    let _commands = receive_on(&amqp, Lane::Command);
+    up(&amqp).await;
+    let queue = config.queue_name(Purpose::Commands);
+    let ours = CommandQueue::new();
+    for (changed, words) in [
+        (
+            ours.max_length(Some(10)),
+            format!("queue {queue}: x-max-length is 10 here and none on the broker"),
+        ),
+        (
+            ours.message_ttl(Some(Duration::from_secs(60))),
+            format!("queue {queue}: x-message-ttl is 60000 here and none on the broker"),
+        ),
+        (
+            ours.queue_type(QueueType::Classic),
+            format!("queue {queue}.dlq: x-queue-type is classic here and quorum on the broker"),
+        ),
+    ] {
+        let changed = config.clone().commands(changed);
+        let error = refusal_on(changed, Lane::Command).await;
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(
+            error.to_string().contains(&words),
+            "{words:?} is not in {error}"
+        );
+    }
+    // One that somebody else has made, by hand.
+    let config = config.queue("by_hand");
+    let queue = config.queue_name(Purpose::Commands);
+    let (_connection, channel) = operator(&shared_url()).await;
+    let mut arguments = FieldTable::default();
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(1000));
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel.queue_declare(queue.as_str().into(), durable, arguments);
+    soon("declared", declared).await.expect("ok");
+    let error = refusal_on(config, Lane::Command).await.to_string();
+    assert!(
+        error.contains(&format!("queue {queue}: "))
+            && error.contains(" here and none on the broker"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -115,7 +177,7 @@ async fn what_others_should_have_made_is_missed_by_name_and_found_later() {
         "{error}"
     );
     let (_connection, channel) = operator(&shared_url()).await;
-    let options = lapin::options::QueueDeclareOptions {
+    let options = QueueDeclareOptions {
         passive: true,
         ..Default::default()
     };
@@ -134,4 +196,41 @@ async fn what_others_should_have_made_is_missed_by_name_and_found_later() {
     up(&amqp).await;
     let sent = confirmed(&amqp, message("a")).await;
     arrives(&mut arrivals, sent).await;
+}
+
+#[tokio::test]
+async fn who_uses_no_commands_needs_nothing_for_them_and_who_does_is_told_what_is_missing() {
+    let config = config().await.queue("s4");
+    let owner = Amqp::new(config.clone()).expect("started");
+    let _theirs = receive(&owner);
+    up(&owner).await;
+    let amqp = Amqp::new(config.clone().topology_mode(TopologyMode::Expect)).expect("started");
+    up(&amqp).await;
+    let exchange = format!(
+        "exchange {}: missing",
+        config.exchange_name(Purpose::Commands)
+    );
+    let refused = soon("refusal", amqp.send(command("s4.stop"))).await;
+    assert_eq!(
+        refused.expect_err("no exchange").kind(),
+        ErrorKind::Unavailable
+    );
+    let misses = |words: String| {
+        link(&amqp, "down", move |link| {
+            let error = link.error.as_ref();
+            error.is_some_and(|error| error.to_string().contains(&words))
+        })
+    };
+    misses(exchange).await;
+    // Events and signals go their way all the same.
+    confirmed(&amqp, message("a")).await;
+    // Somebody may declare it: the others find it.
+    soon("NotRouted", owner.send(command("s4.stop")))
+        .await
+        .expect("sent");
+    up(&amqp).await;
+    let commands = receive_on(&amqp, Lane::Command);
+    let letters = config.dead_letter_queue_name(Purpose::Commands);
+    misses(format!("queue {letters}: missing")).await;
+    drop(commands);
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use algedonic_amqp::{Amqp, AmqpConfig, Purpose, TopologyMode};
-use algedonic_transport::{ErrorKind, Lane, LinkState, Outcome, Transport, Verdict};
+use algedonic_amqp::{Amqp, AmqpConfig, CommandQueue, Purpose, TopologyMode};
+use algedonic_transport::{ErrorKind, Lane, LinkState, Transport, Verdict};
 
 use crate::support::{
-    arrives, config_of, confirmed, ctl, everything, link, message, node, receive, soon, up,
+    arrives, config_of, confirmed, ctl, everything, link, message, node, receive, receive_on, soon,
+    up,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,8 +81,9 @@ async fn what_an_operator_imports_is_all_that_is_needed() {
     let node = node().await;
     let config = config_of(&node)
         .queue("q \"quoted\"")
-        .max_length(Some(10_000));
-    let interest = [Lane::Event, Lane::Signal].map(|lane| (lane, everything()));
+        .max_length(Some(10_000))
+        .commands(CommandQueue::new().max_length(Some(100)));
+    let interest = Lane::ALL.map(|lane| (lane, everything()));
     let definitions = config.definitions(&interest);
     // A file that the server sees as well, wherever its root is.
     std::fs::write(node.folder().join("definitions.json"), definitions).expect("written");
@@ -110,20 +112,20 @@ async fn what_an_operator_imports_is_all_that_is_needed() {
         .queue("q \"quoted\"")
         .topology_mode(TopologyMode::Expect);
     let amqp = Amqp::new(expecting).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    let sent = confirmed(&amqp, message("a.b")).await;
-    arrives(&mut arrivals, sent).await;
+    let every_lane_works = async |amqp: &Amqp| {
+        let mut inboxes = Lane::ALL.map(|lane| receive_on(amqp, lane));
+        up(amqp).await;
+        for (inbox, lane) in inboxes.iter_mut().zip(Lane::ALL) {
+            let mut sent = message("a.b");
+            sent.lane = lane;
+            let sent = confirmed(amqp, sent).await;
+            arrives(inbox, sent).await;
+        }
+    };
+    every_lane_works(&amqp).await;
     soon("close", amqp.close(Duration::from_secs(2))).await;
 
     // And it is what we would have declared.
     let declaring = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&declaring);
-    up(&declaring).await;
-    let again = soon("outcome", declaring.send(message("a"))).await;
-    assert_eq!(again.expect("sent"), Outcome::Confirmed);
-    soon("an arrival", async {
-        crate::support::next(&mut arrivals).await.ack();
-    })
-    .await;
+    every_lane_works(&declaring).await;
 }

@@ -15,6 +15,7 @@ mod proxy;
 mod raw;
 mod refusals;
 mod round_trip;
+mod seed;
 mod support;
 mod topology;
 mod unreadable;

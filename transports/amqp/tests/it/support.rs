@@ -1,6 +1,6 @@
 //! What the tests share: messages, transports with names of their own, and waits with deadlines.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{fs, process::Command, sync::Arc, time::Duration};
 
 use algedonic_amqp::{Amqp, AmqpConfig};
 use algedonic_test_broker::{Node, shared_url, unique};
@@ -175,7 +175,7 @@ pub(crate) fn alone(test: &str, variables: &[(&str, &str)]) -> String {
         }
     }
     let output = command
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--include-ignored", "--nocapture"])
         .env(ALONE, "1")
         .envs(variables.iter().copied())
         .output()
@@ -184,15 +184,45 @@ pub(crate) fn alone(test: &str, variables: &[(&str, &str)]) -> String {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{printed}{complaint}");
     // A name that no test has runs none, and that succeeds.
-    assert!(printed.contains("running 1 test"), "{test}: {printed}");
+    assert!(printed.contains(" 1 passed;"), "{test}: {printed}");
     printed
+}
+
+/// Does this work in a process in which nothing else happens; `test` is the full name of the calling test.
+pub(crate) fn in_a_process_of_its_own(test: &str, work: impl Future<Output = ()>) {
+    if is_alone() {
+        let runtime = tokio::runtime::Runtime::new().expect("started");
+        runtime.block_on(work);
+    } else {
+        print!("{}", alone(test, &[]));
+    }
+}
+
+/// What this process has in use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) descriptors: usize,
+    /// Resident, in KiB.
+    pub(crate) memory: u64,
+}
+
+impl Used {
+    pub(crate) fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|line| line.split_whitespace().next());
+        Self {
+            descriptors: fs::read_dir("/proc/self/fd").expect("Linux").count(),
+            memory: resident.and_then(|kib| kib.parse().ok()).expect("a number"),
+        }
+    }
 }
 
 /// The threads of lapin in this process.
 pub(crate) fn lapin_threads() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let tasks = fs::read_dir("/proc/self/task").expect("Linux");
     tasks
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
         .filter(|name| name.trim() == "lapin-io-loop")
         .count()
 }

@@ -1,6 +1,6 @@
 //! Connections that come and go, hundreds of times: nothing is left of them.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use algedonic_amqp::Amqp;
 use algedonic_transport::{ErrorKind, Outcome, Transport};
@@ -8,14 +8,14 @@ use futures_util::FutureExt;
 
 use crate::{
     proxy::{behind_a_proxy, cut},
-    support::{alone, is_alone, lapin_threads, message, next, receive, soon, up},
+    support::{Used, in_a_process_of_its_own, lapin_threads, message, next, receive, soon, up},
 };
 
 /// Descriptors, threads and memory are those of a process: it needs one of its own.
 #[test]
 fn hundreds_of_connections_leave_nothing_behind() {
     in_a_process_of_its_own(
-        "hundreds_of_connections_leave_nothing_behind",
+        "faults::cycles::hundreds_of_connections_leave_nothing_behind",
         come_and_go(300),
     );
 }
@@ -24,31 +24,22 @@ fn hundreds_of_connections_leave_nothing_behind() {
 #[ignore = "takes many minutes"]
 fn thousands_of_connections_leave_nothing_behind() {
     in_a_process_of_its_own(
-        "thousands_of_connections_leave_nothing_behind",
+        "faults::cycles::thousands_of_connections_leave_nothing_behind",
         come_and_go(10_000),
     );
 }
 
 #[test]
 fn outcomes_that_nobody_waits_for_leave_nothing_behind() {
-    let test = "outcomes_that_nobody_waits_for_leave_nothing_behind";
+    let test = "faults::cycles::outcomes_that_nobody_waits_for_leave_nothing_behind";
     in_a_process_of_its_own(test, nobody_waits(30_000));
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_million_outcomes_that_nobody_waits_for_leave_nothing_behind() {
-    let test = "a_million_outcomes_that_nobody_waits_for_leave_nothing_behind";
+    let test = "faults::cycles::a_million_outcomes_that_nobody_waits_for_leave_nothing_behind";
     in_a_process_of_its_own(test, nobody_waits(1_000_000));
-}
-
-fn in_a_process_of_its_own(test: &str, work: impl Future<Output = ()>) {
-    if is_alone() {
-        let runtime = tokio::runtime::Runtime::new().expect("started");
-        runtime.block_on(work);
-    } else {
-        print!("{}", alone(&format!("faults::cycles::{test}"), &[]));
-    }
 }
 
 async fn come_and_go(cycles: u32) {
@@ -123,23 +114,4 @@ async fn nobody_waits(messages: u32) {
     );
     let closed = soon("close", amqp.close(Duration::from_secs(10))).await;
     assert_eq!(closed.unknown, 0);
-}
-
-#[derive(Debug)]
-struct Used {
-    descriptors: usize,
-    /// Resident, in KiB.
-    memory: u64,
-}
-
-impl Used {
-    fn now() -> Self {
-        let status = fs::read_to_string("/proc/self/status").expect("Linux");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.and_then(|line| line.split_whitespace().next());
-        Self {
-            descriptors: fs::read_dir("/proc/self/fd").expect("Linux").count(),
-            memory: resident.and_then(|kib| kib.parse().ok()).expect("a number"),
-        }
-    }
 }

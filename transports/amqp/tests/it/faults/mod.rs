@@ -1,4 +1,5 @@
 mod access;
+mod cuts;
 mod cycles;
 mod refused;
 mod resent;

@@ -25,11 +25,17 @@ const PUBLISH_BOUND: Duration = Duration::from_millis(500);
 const REMOTE_BOUND: Duration = Duration::from_secs(11);
 
 /// Node commands block.
-async fn command(node: &Arc<Node>, act: impl FnOnce(&Node) + Send + 'static) {
+pub(super) async fn command(node: &Arc<Node>, act: impl FnOnce(&Node) + Send + 'static) {
     let node = Arc::clone(node);
     tokio::task::spawn_blocking(move || act(&node))
         .await
         .expect("the node obeys");
+}
+
+/// A node of the test's own.
+pub(super) async fn node() -> Arc<Node> {
+    let started = tokio::task::spawn_blocking(Node::start).await;
+    Arc::new(started.expect("a node"))
 }
 
 /// What one publisher saw.
@@ -114,11 +120,7 @@ impl Seen {
 
 impl Scene {
     async fn set() -> Self {
-        let node = Arc::new(
-            tokio::task::spawn_blocking(Node::start)
-                .await
-                .expect("a node"),
-        );
+        let node = node().await;
         let here = bus(config(&node.url(), "faults", "here"));
         let there = bus(config(&node.url(), "faults", "there"));
         let scene = Self { node, here, there };
@@ -327,11 +329,7 @@ async fn paused_and_resumed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn absent_at_the_start() {
-    let node = Arc::new(
-        tokio::task::spawn_blocking(Node::start)
-            .await
-            .expect("a node"),
-    );
+    let node = node().await;
     command(&node, Node::stop).await;
     let start = Instant::now();
     let here = bus(config(&node.url(), "faults", "here"));
@@ -366,11 +364,7 @@ async fn absent_at_the_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_confirmed_outlives_many_lost_connections() {
     const CUTS: usize = 22;
-    let node = Arc::new(
-        tokio::task::spawn_blocking(Node::start)
-            .await
-            .expect("a node"),
-    );
+    let node = node().await;
     let here = bus(config(&node.url(), "cuts", "here"));
     let there = bus(config(&node.url(), "cuts", "there"));
     // Nobody reads: what comes is held, and not settled.

@@ -133,7 +133,9 @@ impl Pipe {
             self.end_receiver().await;
             return Ok(0);
         }
-        let may = self.cut.map_or(most, |(left, _)| most.min(usize::try_from(left).unwrap_or(most)));
+        let may = self.cut.map_or(most, |(left, _)| {
+            most.min(usize::try_from(left).unwrap_or(most))
+        });
         let most = piece.len().min(may);
         let Some(to) = &self.to else {
             // The receiver was told that no more comes.

@@ -13,6 +13,7 @@ mod env;
 mod faults;
 mod proxy;
 mod raw;
+mod readme;
 mod refusals;
 mod round_trip;
 mod seed;

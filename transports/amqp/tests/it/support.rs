@@ -1,6 +1,14 @@
 //! What the tests share: messages, transports with names of their own, and waits with deadlines.
 
-use std::{fs, process::Command, sync::Arc, time::Duration};
+use std::{
+    fs, panic,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use algedonic_amqp::{Amqp, AmqpConfig};
 use algedonic_test_broker::{Node, shared_url, unique};
@@ -188,11 +196,20 @@ pub(crate) fn alone(test: &str, variables: &[(&str, &str)]) -> String {
     printed
 }
 
-/// Does this work in a process in which nothing else happens; `test` is the full name of the calling test.
+/// Does this work in a process in which nothing else happens, and no thread may panic; `test` is the full
+/// name of the calling test.
 pub(crate) fn in_a_process_of_its_own(test: &str, work: impl Future<Output = ()>) {
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
     if is_alone() {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, Ordering::SeqCst);
+            usual(info);
+        }));
         let runtime = tokio::runtime::Runtime::new().expect("started");
         runtime.block_on(work);
+        drop(runtime);
+        assert_eq!(PANICS.load(Ordering::SeqCst), 0, "a thread has panicked");
     } else {
         print!("{}", alone(test, &[]));
     }

@@ -1,14 +1,19 @@
 //! Connections that come and go, hundreds of times: nothing is left of them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use algedonic_amqp::Amqp;
-use algedonic_transport::{ErrorKind, Outcome, Transport};
-use futures_util::FutureExt;
+use algedonic_test_broker::Proxy;
+use algedonic_transport::{Arrival, BoxStream, ErrorKind, Outcome, Transport};
+use futures_util::{FutureExt, future::join_all};
+use tokio::{sync::Barrier, time::Instant};
 
 use crate::{
     proxy::{behind_a_proxy, cut},
-    support::{Used, in_a_process_of_its_own, lapin_threads, message, next, receive, soon, up},
+    support::{
+        Used, arrives, eventually, in_a_process_of_its_own, lapin_threads, message, receive, soon,
+        up,
+    },
 };
 
 /// Descriptors, threads and memory are those of a process: it needs one of its own.
@@ -16,7 +21,7 @@ use crate::{
 fn hundreds_of_connections_leave_nothing_behind() {
     in_a_process_of_its_own(
         "faults::cycles::hundreds_of_connections_leave_nothing_behind",
-        come_and_go(300),
+        come_and_go(1, 300),
     );
 }
 
@@ -25,7 +30,7 @@ fn hundreds_of_connections_leave_nothing_behind() {
 fn thousands_of_connections_leave_nothing_behind() {
     in_a_process_of_its_own(
         "faults::cycles::thousands_of_connections_leave_nothing_behind",
-        come_and_go(10_000),
+        come_and_go(8, 1250),
     );
 }
 
@@ -42,53 +47,77 @@ fn a_million_outcomes_that_nobody_waits_for_leave_nothing_behind() {
     in_a_process_of_its_own(test, nobody_waits(1_000_000));
 }
 
-async fn come_and_go(cycles: u32) {
-    let (config, proxy) = behind_a_proxy().await;
-    let config = config
-        .queue("q")
-        .backoff_schedule([Duration::from_millis(20)]);
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    let mut before = None;
-    for cycle in 1..=cycles {
-        cut(&proxy).await;
-        proxy.resume().await;
-        // A message gets through, sooner or later, and comes back.
-        let sent = soon("a confirm", async {
-            loop {
-                let message = message("a");
-                let id = message.metadata.id;
-                if amqp.send(message).await.ok() == Some(Outcome::Confirmed) {
-                    return id;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+/// So many transports, each over so many losses of its connections.
+async fn come_and_go(transports: usize, cycles: u32) {
+    let start = Instant::now();
+    // By then lapin and the allocator have made what they keep.
+    let settled = Arc::new(Barrier::new(transports));
+    let ended = Arc::new(Barrier::new(transports));
+    let tasks = (0..transports).map(|_| {
+        let (settled, ended) = (settled.clone(), ended.clone());
+        tokio::spawn(async move {
+            let (config, proxy) = behind_a_proxy().await;
+            let config = config
+                .queue("q")
+                .backoff_schedule([Duration::from_millis(20)]);
+            let amqp = Amqp::new(config).expect("started");
+            let mut arrivals = receive(&amqp);
+            up(&amqp).await;
+            for _ in 0..cycles / 3 {
+                cycle(&amqp, &proxy, &mut arrivals).await;
             }
+            let before = used_by_all(&amqp, &settled).await;
+            for _ in cycles / 3..cycles {
+                cycle(&amqp, &proxy, &mut arrivals).await;
+            }
+            let after = used_by_all(&amqp, &ended).await;
+            soon("close", amqp.close(Duration::from_secs(5))).await;
+            before.zip(after)
         })
-        .await;
-        loop {
-            let delivery = next(&mut arrivals).await;
-            let id = delivery.message().metadata.id;
-            delivery.ack();
-            if id == sent {
-                break;
-            }
-        }
-        // By then lapin and the allocator have made what they keep.
-        if cycle == cycles / 3 {
-            before = Some(Used::now());
-        }
-    }
-    up(&amqp).await;
-    let (before, after) = (before.expect("measured"), Used::now());
-    println!("{cycles} cycles: {before:?}, then {after:?}");
+    });
+    let measured = join_all(tasks).await;
+    let measured = measured.into_iter().find_map(|one| one.expect("no panic"));
+    let ((before, threads), (after, threads_after)) = measured.expect("measured");
+    println!(
+        "{} cycles in {:?}: {before:?}, {threads} threads of lapin, then {after:?}, {threads_after}",
+        transports * cycles as usize,
+        start.elapsed()
+    );
     assert!(after.descriptors <= before.descriptors + 10, "{after:?}");
     assert!(
         after.memory <= before.memory + before.memory / 4,
         "{after:?}"
     );
-    assert!(lapin_threads() <= 6, "{}", lapin_threads());
-    soon("close", amqp.close(Duration::from_secs(5))).await;
+    // Three connections each, and one that is going.
+    assert!(threads_after <= 6 * transports, "{threads_after}");
+    eventually("no thread is left", async || lapin_threads() == 0).await;
+}
+
+/// What all use together when all are up; one of them is told.
+async fn used_by_all(amqp: &Amqp, barrier: &Barrier) -> Option<(Used, usize)> {
+    up(amqp).await;
+    let leads = barrier.wait().await.is_leader();
+    let used = leads.then(|| (Used::now(), lapin_threads()));
+    barrier.wait().await;
+    used
+}
+
+/// The connections are lost; then a message gets through, sooner or later, and comes back.
+async fn cycle(amqp: &Amqp, proxy: &Proxy, arrivals: &mut BoxStream<Arrival>) {
+    cut(proxy).await;
+    proxy.resume().await;
+    let sent = soon("a confirm", async {
+        loop {
+            let message = message("a");
+            let id = message.metadata.id;
+            if amqp.send(message).await.ok() == Some(Outcome::Confirmed) {
+                return id;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    arrives(arrivals, sent).await;
 }
 
 async fn nobody_waits(messages: u32) {

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use algedonic_amqp::Amqp;
+use algedonic_test_broker::{End, Way};
 use algedonic_transport::{Lane, Outcome, Transport};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     dead_letters::waiting,
+    proxy::behind_a_proxy,
     support::{
-        config_of, confirmed, eventually, message, next, node, operator, prefix_of, receive,
-        receive_on, signal, soon, up,
+        arrives, config_of, confirmed, eventually, message, next, node, operator, prefix_of,
+        receive, receive_on, signal, soon, up,
     },
 };
 
@@ -76,5 +78,56 @@ async fn a_broker_frozen_for_less_than_the_deadlines_is_late_and_no_more() {
             waiting(&channel, &format!("{prefix}.q.{lane}")).await == 0
         })
         .await;
+    }
+}
+
+/// Half of a connection is none: whichever way nothing passes, waiting or lost, it is given up within two
+/// heartbeats, and what was under way gets through on the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_passes_one_way_only_is_given_up() {
+    let second = Duration::from_secs(1);
+    for way in [Way::ToServer, Way::ToClient] {
+        for lost in [false, true] {
+            let (config, proxy) = behind_a_proxy().await;
+            let config = config
+                .queue("q")
+                .heartbeat(2 * second)
+                .confirm_timeout(second);
+            let amqp = Amqp::new(config).expect("started");
+            let mut arrivals = receive(&amqp);
+            up(&amqp).await;
+            if lost {
+                proxy.swallow(way);
+            } else {
+                proxy.stall(way);
+            }
+            let since = Instant::now();
+            let outcome = soon("an outcome", amqp.send(message("a"))).await;
+            assert!(
+                matches!(outcome, Ok(Outcome::Unknown { .. })),
+                "{way:?}, {lost}: {outcome:?}"
+            );
+            assert!(since.elapsed() < 2 * second, "{:?}", since.elapsed());
+            // Those that have nothing to say are missed by their heartbeats, here or at the broker.
+            eventually("all three were given up", async || proxy.accepted() >= 6).await;
+            let given_up = since.elapsed();
+            println!("{way:?}, lost: {lost}: given up after {given_up:?}");
+            assert!(given_up < 10 * second, "{given_up:?}");
+            proxy.resume().await;
+            proxy.end(End::Reset);
+            up(&amqp).await;
+            let last = soon("a confirm", async {
+                loop {
+                    let message = message("last");
+                    let id = message.metadata.id;
+                    if amqp.send(message).await.ok() == Some(Outcome::Confirmed) {
+                        return id;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
+            arrives(&mut arrivals, last).await;
+        }
     }
 }

@@ -138,6 +138,16 @@ impl Proxy {
         self.shared.cut.set(way, bytes, end);
     }
 
+    /// Ends every connection that begins from now on, each right after so many bytes of its own have passed this way.
+    /// With 0: as soon as a byte wants to pass.
+    ///
+    /// # Panics
+    /// For [`Way::Both`].
+    pub fn cut_each_after(&self, way: Way, bytes: u64, end: End) {
+        assert!(way != Way::Both, "bytes are counted in one direction");
+        self.order(|orders| orders.cut_each = Some((way, bytes, end)));
+    }
+
     /// Whether the cut of [`cut_after`](Self::cut_after) has yet to happen.
     pub fn cut_is_pending(&self) -> bool {
         self.shared.cut.is_pending()

@@ -14,6 +14,8 @@ pub(super) struct Orders {
     pub(super) how: Option<End>,
     /// How often everything was taken back.
     pub(super) resumed: u64,
+    /// After how many bytes each connection that begins from now on ends.
+    pub(super) cut_each: Option<(Way, u64, End)>,
 }
 
 /// The orders for one direction.
@@ -74,6 +76,7 @@ impl Orders {
 
     pub(super) fn resume(&mut self) {
         self.resumed += 1;
+        self.cut_each = None;
         self.each(Way::Both, |now| {
             *now = Direction {
                 half_closed: now.half_closed,

@@ -25,6 +25,8 @@ pub(super) struct Pipe {
     orders: watch::Receiver<Orders>,
     half_closed: u64,
     resumed: u64,
+    /// How many bytes may pass before the connection ends, and how it does.
+    cut: Option<(u64, End)>,
     /// Pieces on their way, by the moment of their coming; an empty one is the end.
     under_way: VecDeque<(Instant, Vec<u8>)>,
     bytes: usize,
@@ -49,6 +51,9 @@ impl Pipe {
             orders,
             half_closed: born.of(way).half_closed,
             resumed: born.resumed,
+            cut: born
+                .cut_each
+                .and_then(|(cut, bytes, end)| (cut == way).then_some((bytes, end))),
             under_way: VecDeque::new(),
             bytes: 0,
             sender_ended: false,
@@ -65,6 +70,9 @@ impl Pipe {
             let direction = *now.of(self.way);
             if self.lost && now.resumed > self.resumed {
                 return Err(End::Reset);
+            }
+            if now.resumed > self.resumed {
+                self.cut = None;
             }
             if direction.half_closed > self.half_closed {
                 self.half_closed = direction.half_closed;
@@ -125,7 +133,10 @@ impl Pipe {
             self.end_receiver().await;
             return Ok(0);
         }
-        let most = piece.len().min(most);
+        let may = self.cut.map_or(most, |(left, _)| {
+            most.min(usize::try_from(left).unwrap_or(most))
+        });
+        let most = piece.len().min(may);
         let Some(to) = &self.to else {
             // The receiver was told that no more comes.
             self.bytes -= piece.len();
@@ -146,6 +157,12 @@ impl Pipe {
             self.under_way.pop_front();
         } else {
             piece.drain(..written);
+        }
+        if let Some((left, own)) = &mut self.cut {
+            *left -= written as u64;
+            if *left == 0 {
+                return Err(*own);
+            }
         }
         end.map_or(Ok(written), Err)
     }

@@ -77,6 +77,37 @@ async fn a_cut_counts_over_all_connections() {
 }
 
 #[tokio::test]
+async fn each_connection_is_cut_after_bytes_of_its_own() {
+    let (proxy, mut seen) = before_an_echo().await;
+    let mut old = connect(&proxy).await;
+    for (bytes, end) in [(0, End::Close), (5, End::Close), (4, End::Reset)] {
+        proxy.cut_each_after(Way::ToServer, bytes as u64, end);
+        let mut streams = [connect(&proxy).await, connect(&proxy).await];
+        for stream in &mut streams {
+            let before = proxy.bytes(Way::ToServer);
+            send(stream, SENT).await;
+            let told = told(&mut seen).await;
+            assert_eq!(proxy.bytes(Way::ToServer) - before, bytes as u64);
+            assert_ended(&told, end);
+            if end == End::Close {
+                assert_eq!(told.bytes, SENT[..bytes]);
+            }
+        }
+    }
+    proxy.cut_each_after(Way::ToClient, 7, End::Close);
+    let mut stream = connect(&proxy).await;
+    send(&mut stream, SENT).await;
+    assert_eq!(rest(&mut stream).await.expect("a clean end"), SENT[..7]);
+    // One that began before is not meant, nor is one that has bytes left when it is taken back.
+    echoes(&mut old, SENT).await;
+    let mut spared = connect(&proxy).await;
+    echoes(&mut spared, b"12345").await;
+    proxy.resume().await;
+    echoes(&mut spared, SENT).await;
+    echoes(&mut connect(&proxy).await, SENT).await;
+}
+
+#[tokio::test]
 async fn a_cut_that_is_taken_back_does_not_happen() {
     let (proxy, _seen) = before_an_echo().await;
     let mut stream = connect(&proxy).await;

@@ -126,12 +126,27 @@ fn meaning(during: During, subject: &str, error: &lapin::Error) -> Meaning {
     }
 }
 
-const CUT_OFF: &str = "something (the broker's answer is cut off)";
+/// The value of an argument; None if the broker's answer was cut before its end.
+fn shown(value: Option<&str>) -> String {
+    match value {
+        None => "something (the broker's answer is cut off)".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some(value) => escaped(value),
+    }
+}
 
 /// What the broker means by a code, and by its words.
 fn refusal(during: During, subject: &str, code: &AMQPErrorKind, text: &str) -> Meaning {
     use AMQPErrorKind::{Hard, Soft};
     use ErrorKind::{Conflict, Denied, Misconfigured, Unavailable, Unexpected};
+    // RabbitMQ has codes of other things for these.
+    if let Some(obstacle) = reply::obstacle(text) {
+        let unavailable = Meaning::transient(Unavailable).advice(obstacle.advice());
+        return match obstacle.what() {
+            Some(what) => unavailable.what(what),
+            None => unavailable,
+        };
+    }
     match (code, during) {
         (Soft(AMQPSoftError::ACCESSREFUSED), During::Connect) => {
             Meaning::permanent(Denied).advice(if text.contains("EXTERNAL") {
@@ -157,8 +172,6 @@ fn refusal(during: During, subject: &str, code: &AMQPErrorKind, text: &str) -> M
                 .advice("correct the vhost in the URL, or create it: rabbitmqctl add_vhost"),
             Vhost::NotPermitted => Meaning::permanent(Denied)
                 .advice("let the user into the vhost: rabbitmqctl set_permissions"),
-            Vhost::Full => Meaning::transient(Unavailable)
-                .advice("close other connections, or raise the limit"),
             Vhost::Down => Meaning::transient(Unavailable)
                 .advice("see the broker's log; rabbitmqctl restart_vhost starts it"),
         },
@@ -185,8 +198,8 @@ fn refusal(during: During, subject: &str, code: &AMQPErrorKind, text: &str) -> M
                         _ => format!(
                             "{} is {} here and {} on the broker",
                             escaped(argument),
-                            escaped(ours.unwrap_or(CUT_OFF)),
-                            escaped(theirs.unwrap_or(CUT_OFF))
+                            shown(ours),
+                            shown(theirs)
                         ),
                     })
                     .advice("delete it on the broker, or change the setting or the name here"),

@@ -42,20 +42,80 @@ pub(crate) enum Vhost {
     Missing,
     /// It is there, and does not run.
     Down,
-    /// As many connections as are allowed: to the vhost, of the user, or to the node.
-    Full,
     NotPermitted,
 }
 
 pub(crate) fn vhost(text: &str) -> Vhost {
-    if text.contains("connection limit") || text.contains("limit (") {
-        Vhost::Full
-    } else if text.ends_with("is down") {
+    if text.ends_with("is down") {
         Vhost::Down
     } else if text.ends_with("not found") {
         Vhost::Missing
     } else {
         Vhost::NotPermitted
+    }
+}
+
+/// What is in the way, and will not be when somebody has gone or a limit has been raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// As many connections as are allowed: to the vhost, of the user, or to the node.
+    Connections,
+    /// As many channels of the user, or on the node.
+    Channels,
+    /// As many queues, or exchanges, in the vhost or in the cluster.
+    Topology,
+    /// Another connection has declared the queue as exclusive.
+    Held,
+    /// Another consumer of the queue is exclusive.
+    Consumed,
+}
+
+pub(crate) fn obstacle(text: &str) -> Option<Obstacle> {
+    let says = |words: &str| text.contains(words);
+    if says("connection limit (") {
+        Some(Obstacle::Connections)
+    } else if says("number of channels opened ") {
+        Some(Obstacle::Channels)
+    } else if says(" limit in vhost '") || says(" limit in cluster (") {
+        Some(Obstacle::Topology)
+    } else if says("cannot obtain exclusive access to locked queue ") {
+        Some(Obstacle::Held)
+    } else if text.ends_with(" in exclusive use") {
+        Some(Obstacle::Consumed)
+    } else {
+        None
+    }
+}
+
+impl Obstacle {
+    /// Where the broker's own words do not say it.
+    pub(crate) fn what(self) -> Option<&'static str> {
+        match self {
+            Self::Held => Some("another connection holds the queue"),
+            Self::Consumed => Some("another consumer has the queue to itself"),
+            Self::Connections | Self::Channels | Self::Topology => None,
+        }
+    }
+
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Connections => "close other connections, or raise the limit",
+            Self::Channels => {
+                "close other connections of the user, or raise the limit: rabbitmqctl set_user_limits, \
+                 or channel_max_per_node of the broker"
+            }
+            Self::Topology => {
+                "delete what nobody needs, or raise the limit: rabbitmqctl set_vhost_limits, or the \
+                 broker's configuration"
+            }
+            Self::Held => {
+                "whoever declared it as exclusive must end, or one of the two needs another queue name"
+            }
+            Self::Consumed => {
+                "whoever consumes from it as exclusive must end, or one of the two needs another queue \
+                 name"
+            }
+        }
     }
 }
 
@@ -152,19 +212,56 @@ mod tests {
                 Vhost::NotPermitted,
             ),
             (
-                "NOT_ALLOWED - access to vhost 'v' refused for user 'u': connection limit (0) is reached",
-                Vhost::Full,
-            ),
-            (
-                "NOT_ALLOWED - Connection refused for user 'u': user connection limit (1) is reached",
-                Vhost::Full,
-            ),
-            (
                 "NOT_ALLOWED - connection to vhost 'v' refused: vhost 'v' is down",
                 Vhost::Down,
             ),
         ] {
             assert_eq!(vhost(text), vhost_is, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_way_for_now_is_told_from_what_is_wrong() {
+        for (text, is) in [
+            (
+                "NOT_ALLOWED - access to vhost 'v' refused for user 'u': connection limit (0) is reached",
+                Some(Obstacle::Connections),
+            ),
+            (
+                "NOT_ALLOWED - Connection refused for user 'u': user connection limit (1) is reached",
+                Some(Obstacle::Connections),
+            ),
+            (
+                "NOT_ALLOWED - number of channels opened for user 'u' has reached the maximum allowed \
+                 user limit of (2)",
+                Some(Obstacle::Channels),
+            ),
+            (
+                "PRECONDITION_FAILED - cannot declare queue 'q': queue limit in vhost '/' (0) is reached",
+                Some(Obstacle::Topology),
+            ),
+            (
+                "PRECONDITION_FAILED - cannot declare queue 'q': queue limit in cluster (9) is reached",
+                Some(Obstacle::Topology),
+            ),
+            (
+                "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'. It \
+                 could be originally declared on another connection or the exclusive property value \
+                 does not match that of the original declaration.",
+                Some(Obstacle::Held),
+            ),
+            (
+                "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use",
+                Some(Obstacle::Consumed),
+            ),
+            ("NOT_ALLOWED - vhost none not found", None),
+            (
+                "ACCESS_REFUSED - read access to queue 'q' in vhost '/' refused for user 'u'",
+                None,
+            ),
+            ("PRECONDITION_FAILED - unknown delivery tag 7", None),
+        ] {
+            assert_eq!(obstacle(text), is, "{text}");
         }
     }
 

@@ -114,11 +114,25 @@ fn at_the_door() -> Vec<Row> {
             false,
             &["connection limit (2)", "raise the limit"],
         ),
+        (
+            classify(
+                During::Publish,
+                "h:1",
+                &reply(
+                    NOTALLOWED,
+                    "NOT_ALLOWED - number of channels opened for user 'u' has reached the maximum \
+                     allowed user limit of (2)",
+                ),
+            ),
+            Unavailable,
+            false,
+            &["limit of (2)", "set_user_limits"],
+        ),
     ]
 }
 
 fn inside() -> Vec<Row> {
-    use AMQPSoftError::{ACCESSREFUSED, NOTFOUND, PRECONDITIONFAILED};
+    use AMQPSoftError::{ACCESSREFUSED, NOTFOUND, PRECONDITIONFAILED, RESOURCELOCKED};
     use ErrorKind::{Conflict, Denied, Misconfigured, Unavailable};
     let declare = |subject, error: &lapin::Error| classify(During::Declare, subject, error);
     vec![
@@ -147,6 +161,59 @@ fn inside() -> Vec<Row> {
             Conflict,
             true,
             &["queue p.q.events: x-queue-type is quorum here and classic on the broker"],
+        ),
+        (
+            declare(
+                "queue p.q.events",
+                &reply(
+                    PRECONDITIONFAILED,
+                    "PRECONDITION_FAILED - inequivalent arg 'x-dead-letter-exchange' for queue \
+                     'p.q.events' in vhost 'v': received the value '' of type 'longstr' but current is \
+                     none",
+                ),
+            ),
+            Conflict,
+            true,
+            &["x-dead-letter-exchange is empty here and none on the broker"],
+        ),
+        (
+            declare(
+                "queue p.q.events",
+                &reply(
+                    PRECONDITIONFAILED,
+                    "PRECONDITION_FAILED - cannot declare queue 'p.q.events': queue limit in vhost 'v' \
+                     (2) is reached",
+                ),
+            ),
+            Unavailable,
+            false,
+            &["limit in vhost 'v' (2)", "set_vhost_limits"],
+        ),
+        (
+            declare(
+                "queue p.q.events",
+                &reply(
+                    RESOURCELOCKED,
+                    "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'p.q.events' in \
+                     vhost 'v'",
+                ),
+            ),
+            Unavailable,
+            false,
+            &["another connection holds the queue", "must end"],
+        ),
+        (
+            classify(
+                During::Consume,
+                "queue p.q.events",
+                &reply(
+                    ACCESSREFUSED,
+                    "ACCESS_REFUSED - queue 'p.q.events' in vhost 'v' in exclusive use",
+                ),
+            ),
+            Unavailable,
+            false,
+            &["another consumer has the queue to itself", "must end"],
         ),
         (
             classify(

@@ -1,6 +1,14 @@
 //! What the tests share: messages, transports with names of their own, and waits with deadlines.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{
+    fs, panic,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use algedonic_amqp::{Amqp, AmqpConfig};
 use algedonic_test_broker::{Node, shared_url, unique};
@@ -181,7 +189,7 @@ pub(crate) fn alone(test: &str, variables: &[(&str, &str)]) -> String {
         }
     }
     let output = command
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--include-ignored", "--nocapture"])
         .env(ALONE, "1")
         .envs(variables.iter().copied())
         .output()
@@ -190,15 +198,54 @@ pub(crate) fn alone(test: &str, variables: &[(&str, &str)]) -> String {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{printed}{complaint}");
     // A name that no test has runs none, and that succeeds.
-    assert!(printed.contains("running 1 test"), "{test}: {printed}");
+    assert!(printed.contains(" 1 passed;"), "{test}: {printed}");
     printed
+}
+
+/// Does this work in a process in which nothing else happens, and no thread may panic; `test` is the full
+/// name of the calling test.
+pub(crate) fn in_a_process_of_its_own(test: &str, work: impl Future<Output = ()>) {
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
+    if is_alone() {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, Ordering::SeqCst);
+            usual(info);
+        }));
+        let runtime = tokio::runtime::Runtime::new().expect("started");
+        runtime.block_on(work);
+        drop(runtime);
+        assert_eq!(PANICS.load(Ordering::SeqCst), 0, "a thread has panicked");
+    } else {
+        print!("{}", alone(test, &[]));
+    }
+}
+
+/// What this process has in use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) descriptors: usize,
+    /// Resident, in KiB.
+    pub(crate) memory: u64,
+}
+
+impl Used {
+    pub(crate) fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|line| line.split_whitespace().next());
+        Self {
+            descriptors: fs::read_dir("/proc/self/fd").expect("Linux").count(),
+            memory: resident.and_then(|kib| kib.parse().ok()).expect("a number"),
+        }
+    }
 }
 
 /// The threads of lapin in this process.
 pub(crate) fn lapin_threads() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let tasks = fs::read_dir("/proc/self/task").expect("Linux");
     tasks
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
         .filter(|name| name.trim() == "lapin-io-loop")
         .count()
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use algedonic_amqp::{Amqp, AmqpConfig, CommandQueue, Purpose, QueueType, TopologyMode};
 use algedonic_test_broker::shared_url;
-use algedonic_transport::{Error, ErrorKind, Lane, LinkState, Transport, Verdict};
+use algedonic_transport::{Error, ErrorKind, Lane, LinkState, Outcome, Transport, Verdict};
 use lapin::{
     ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueDeclareOptions},
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 
@@ -233,4 +233,38 @@ async fn who_uses_no_commands_needs_nothing_for_them_and_who_does_is_told_what_i
     let letters = config.dead_letter_queue_name(Purpose::Commands);
     misses(format!("queue {letters}: missing")).await;
     drop(commands);
+}
+
+/// AMQP has no way to look at a binding: the link of who receives is up. Who publishes is told.
+#[tokio::test]
+async fn a_binding_that_others_should_have_made_is_missed_by_who_publishes() {
+    let config = config().await.queue("q");
+    let (exchange, queue) = (
+        config.exchange_name(Purpose::Events),
+        config.queue_name(Purpose::Events),
+    );
+    let owner = Amqp::new(config.clone()).expect("started");
+    let owners = receive(&owner);
+    up(&owner).await;
+    drop(owners);
+    soon("close", owner.close(Duration::from_secs(2))).await;
+    let (_connection, channel) = operator(&shared_url()).await;
+    let (exchange, queue) = (|| exchange.as_str().into(), || queue.as_str().into());
+    let none = FieldTable::default;
+    let unbound = channel.queue_unbind(queue(), exchange(), "#".into(), none());
+    soon("unbound", unbound).await.expect("it was there");
+
+    let amqp = Amqp::new(config.topology_mode(TopologyMode::Expect)).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    for _ in 0..3 {
+        let unheard = soon("an outcome", amqp.send(message("a"))).await;
+        assert_eq!(unheard.expect("sent"), Outcome::NotRouted);
+    }
+    let options = QueueBindOptions::default();
+    let bound = channel.queue_bind(queue(), exchange(), "#".into(), options, none());
+    soon("bound", bound).await.expect("ok");
+    let sent = confirmed(&amqp, message("a")).await;
+    arrives(&mut arrivals, sent).await;
+    assert_eq!(amqp.link().connects, 1, "{}", amqp.link());
 }

@@ -1,22 +1,27 @@
 //! Connections that come and go, hundreds of times: nothing is left of them.
 
-use std::{fs, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use algedonic_amqp::Amqp;
-use algedonic_transport::{ErrorKind, Outcome, Transport};
-use futures_util::FutureExt;
+use algedonic_test_broker::Proxy;
+use algedonic_transport::{Arrival, BoxStream, ErrorKind, Outcome, Transport};
+use futures_util::{FutureExt, future::join_all};
+use tokio::{sync::Barrier, time::Instant};
 
 use crate::{
     proxy::{behind_a_proxy, cut},
-    support::{alone, is_alone, lapin_threads, message, next, receive, soon, up},
+    support::{
+        Used, arrives, eventually, in_a_process_of_its_own, lapin_threads, message, receive, soon,
+        up,
+    },
 };
 
 /// Descriptors, threads and memory are those of a process: it needs one of its own.
 #[test]
 fn hundreds_of_connections_leave_nothing_behind() {
     in_a_process_of_its_own(
-        "hundreds_of_connections_leave_nothing_behind",
-        come_and_go(300),
+        "faults::cycles::hundreds_of_connections_leave_nothing_behind",
+        come_and_go(1, 300),
     );
 }
 
@@ -24,80 +29,95 @@ fn hundreds_of_connections_leave_nothing_behind() {
 #[ignore = "takes many minutes"]
 fn thousands_of_connections_leave_nothing_behind() {
     in_a_process_of_its_own(
-        "thousands_of_connections_leave_nothing_behind",
-        come_and_go(10_000),
+        "faults::cycles::thousands_of_connections_leave_nothing_behind",
+        come_and_go(8, 1250),
     );
 }
 
 #[test]
 fn outcomes_that_nobody_waits_for_leave_nothing_behind() {
-    let test = "outcomes_that_nobody_waits_for_leave_nothing_behind";
+    let test = "faults::cycles::outcomes_that_nobody_waits_for_leave_nothing_behind";
     in_a_process_of_its_own(test, nobody_waits(30_000));
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_million_outcomes_that_nobody_waits_for_leave_nothing_behind() {
-    let test = "a_million_outcomes_that_nobody_waits_for_leave_nothing_behind";
+    let test = "faults::cycles::a_million_outcomes_that_nobody_waits_for_leave_nothing_behind";
     in_a_process_of_its_own(test, nobody_waits(1_000_000));
 }
 
-fn in_a_process_of_its_own(test: &str, work: impl Future<Output = ()>) {
-    if is_alone() {
-        let runtime = tokio::runtime::Runtime::new().expect("started");
-        runtime.block_on(work);
-    } else {
-        print!("{}", alone(&format!("faults::cycles::{test}"), &[]));
-    }
-}
-
-async fn come_and_go(cycles: u32) {
-    let (config, proxy) = behind_a_proxy().await;
-    let config = config
-        .queue("q")
-        .backoff_schedule([Duration::from_millis(20)]);
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    let mut before = None;
-    for cycle in 1..=cycles {
-        cut(&proxy).await;
-        proxy.resume().await;
-        // A message gets through, sooner or later, and comes back.
-        let sent = soon("a confirm", async {
-            loop {
-                let message = message("a");
-                let id = message.metadata.id;
-                if amqp.send(message).await.ok() == Some(Outcome::Confirmed) {
-                    return id;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+/// So many transports, each over so many losses of its connections.
+async fn come_and_go(transports: usize, cycles: u32) {
+    let start = Instant::now();
+    // By then lapin and the allocator have made what they keep.
+    let settled = Arc::new(Barrier::new(transports));
+    let ended = Arc::new(Barrier::new(transports));
+    let tasks = (0..transports).map(|_| {
+        let (settled, ended) = (settled.clone(), ended.clone());
+        tokio::spawn(async move {
+            let (config, proxy) = behind_a_proxy().await;
+            let config = config
+                .queue("q")
+                .backoff_schedule([Duration::from_millis(20)]);
+            let amqp = Amqp::new(config).expect("started");
+            let mut arrivals = receive(&amqp);
+            up(&amqp).await;
+            for _ in 0..cycles / 3 {
+                cycle(&amqp, &proxy, &mut arrivals).await;
             }
+            let before = used_by_all(&amqp, &settled).await;
+            for _ in cycles / 3..cycles {
+                cycle(&amqp, &proxy, &mut arrivals).await;
+            }
+            let after = used_by_all(&amqp, &ended).await;
+            soon("close", amqp.close(Duration::from_secs(5))).await;
+            before.zip(after)
         })
-        .await;
-        loop {
-            let delivery = next(&mut arrivals).await;
-            let id = delivery.message().metadata.id;
-            delivery.ack();
-            if id == sent {
-                break;
-            }
-        }
-        // By then lapin and the allocator have made what they keep.
-        if cycle == cycles / 3 {
-            before = Some(Used::now());
-        }
-    }
-    up(&amqp).await;
-    let (before, after) = (before.expect("measured"), Used::now());
-    println!("{cycles} cycles: {before:?}, then {after:?}");
+    });
+    let measured = join_all(tasks).await;
+    let measured = measured.into_iter().find_map(|one| one.expect("no panic"));
+    let ((before, threads), (after, threads_after)) = measured.expect("measured");
+    println!(
+        "{} cycles in {:?}: {before:?}, {threads} threads of lapin, then {after:?}, {threads_after}",
+        transports * cycles as usize,
+        start.elapsed()
+    );
     assert!(after.descriptors <= before.descriptors + 10, "{after:?}");
     assert!(
         after.memory <= before.memory + before.memory / 4,
         "{after:?}"
     );
-    assert!(lapin_threads() <= 6, "{}", lapin_threads());
-    soon("close", amqp.close(Duration::from_secs(5))).await;
+    // Three connections each, and one that is going.
+    assert!(threads_after <= 6 * transports, "{threads_after}");
+    eventually("no thread is left", async || lapin_threads() == 0).await;
+}
+
+/// What all use together when all are up; one of them is told.
+async fn used_by_all(amqp: &Amqp, barrier: &Barrier) -> Option<(Used, usize)> {
+    up(amqp).await;
+    let leads = barrier.wait().await.is_leader();
+    let used = leads.then(|| (Used::now(), lapin_threads()));
+    barrier.wait().await;
+    used
+}
+
+/// The connections are lost; then a message gets through, sooner or later, and comes back.
+async fn cycle(amqp: &Amqp, proxy: &Proxy, arrivals: &mut BoxStream<Arrival>) {
+    cut(proxy).await;
+    proxy.resume().await;
+    let sent = soon("a confirm", async {
+        loop {
+            let message = message("a");
+            let id = message.metadata.id;
+            if amqp.send(message).await.ok() == Some(Outcome::Confirmed) {
+                return id;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    arrives(arrivals, sent).await;
 }
 
 async fn nobody_waits(messages: u32) {
@@ -123,23 +143,4 @@ async fn nobody_waits(messages: u32) {
     );
     let closed = soon("close", amqp.close(Duration::from_secs(10))).await;
     assert_eq!(closed.unknown, 0);
-}
-
-#[derive(Debug)]
-struct Used {
-    descriptors: usize,
-    /// Resident, in KiB.
-    memory: u64,
-}
-
-impl Used {
-    fn now() -> Self {
-        let status = fs::read_to_string("/proc/self/status").expect("Linux");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.and_then(|line| line.split_whitespace().next());
-        Self {
-            descriptors: fs::read_dir("/proc/self/fd").expect("Linux").count(),
-            memory: resident.and_then(|kib| kib.parse().ok()).expect("a number"),
-        }
-    }
 }

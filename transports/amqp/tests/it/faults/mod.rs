@@ -1,6 +1,11 @@
 mod access;
+mod alarms;
+mod cuts;
 mod cycles;
+mod frozen;
+mod operators;
 mod refused;
+mod reopened;
 mod resent;
 mod secrets;
 #[cfg(feature = "tls")]

@@ -130,3 +130,64 @@ async fn a_message_that_the_broker_refuses_costs_its_neighbours_nothing() {
     assert!(arrived == good, "the order is another one");
     assert!(amqp.link().is_up(), "{}", amqp.link());
 }
+
+/// lapin can lose a whole connection over a channel that the broker closes while it is let go of. Whatever
+/// comes of it stays with the connection that publishes these messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn channels_that_the_broker_closes_leave_the_other_connections_alone() {
+    const ROUNDS: usize = 60;
+    let node = node().await;
+    let config = config_of(&node);
+    let exchange = format!("{}.events", prefix_of(&config));
+    let arguments = ["set_topic_permissions", "-p", "/", "guest"];
+    ctl(
+        &node,
+        &[&arguments[..], &[&exchange, "^good", ".*"]].concat(),
+    )
+    .await;
+    let amqp = Amqp::new(config.queue("q")).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    let connections = async || -> HashSet<String> {
+        let listed = ctl(&node, &["list_connections", "name", "--no-table-headers"]).await;
+        listed.lines().map(str::to_owned).collect()
+    };
+    let before = connections().await;
+    assert_eq!(before.len(), 3, "{before:?}");
+    let mut owed = HashSet::new();
+    for round in 0..ROUNDS {
+        // The one to blame is now among others, now alone.
+        let outcomes: Vec<_> = (0..=round % 4)
+            .map(|number| {
+                let bad = number == round % 3;
+                let message = message(if bad { "bad" } else { "good" });
+                (bad, message.metadata.id, amqp.send(message))
+            })
+            .collect();
+        for (bad, id, outcome) in outcomes {
+            match soon("an outcome", outcome).await {
+                Ok(Outcome::Rejected { reason }) if bad => {
+                    assert!(reason.contains("ACCESS_REFUSED"), "{reason}");
+                }
+                Ok(Outcome::Confirmed) if !bad => assert!(owed.insert(id)),
+                // Its connection has gone, too.
+                Err(error) if error.is_transient() => {}
+                other => panic!("bad: {bad}, {other:?}"),
+            }
+        }
+        up(&amqp).await;
+    }
+    while !owed.is_empty() {
+        let delivery = next(&mut arrivals).await;
+        owed.remove(&delivery.message().metadata.id);
+        assert!(!delivery.is_redelivered(), "the consumer was lost");
+        delivery.ack();
+    }
+    let after = connections().await;
+    println!("{ROUNDS} rounds, and {} connects", amqp.link().connects);
+    assert_eq!(after.len(), 3, "{after:?}");
+    assert!(
+        before.intersection(&after).count() >= 2,
+        "{before:?}, {after:?}"
+    );
+}

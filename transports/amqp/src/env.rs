@@ -1,6 +1,6 @@
 //! What does the environment say about the broker?
 
-use std::ffi::OsString;
+use std::{ffi::OsString, fs::File, io::Read};
 
 use algedonic_transport::{Error, ErrorKind};
 
@@ -17,6 +17,9 @@ const TLS: &str = "ALGEDONIC_AMQP__TLS";
 const AUTHORITY_FILE: &str = "ALGEDONIC_AMQP__TLS_AUTHORITY_FILE";
 const PLAINTEXT: &str = "ALGEDONIC_AMQP__ALLOW_PLAINTEXT_LOGIN";
 
+/// The largest file with a password that is read: a path may lead to something that has no end.
+const LONGEST: u64 = 64 * 1024;
+
 const OPERATION: &str = "read the AMQP settings from the environment";
 
 /// The configuration that `lookup` describes, variable by variable.
@@ -31,12 +34,15 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<AmqpConf
         Some("true" | "1") => Ok(true),
         Some(_) => Err(refuse(name, "must be true or false")),
     };
+    // Their rules know nothing of where it came from.
+    let of = |name: &'static str| {
+        move |error: Error| {
+            Error::permanent(error.kind(), OPERATION).with_detail(format!("{name}: {error}"))
+        }
+    };
     let mut config = match text(URL)? {
-        // Its rules know nothing of where it came from.
-        Some(url) => AmqpConfig::new(&url).map_err(|error| {
-            Error::permanent(error.kind(), OPERATION).with_detail(format!("{URL}: {error}"))
-        })?,
-        None => AmqpConfig::from_uri(uri(text, switch(TLS)?)?)?,
+        Some(url) => AmqpConfig::new(&url).map_err(of(URL))?,
+        None => AmqpConfig::from_uri(uri(text, switch(TLS)?)?).map_err(of(TLS))?,
     };
     if let Some(path) = lookup(AUTHORITY_FILE) {
         config = config.tls(Tls::new().authority_file(path));
@@ -59,9 +65,19 @@ fn uri(
         (Some(password), None) => password,
         (None, None) => "guest".to_owned(),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                refuse(PASSWORD_FILE, "must name a readable file").with_source(error)
-            })?;
+            let mut text = String::new();
+            let file = File::open(path);
+            // One byte more, to tell a file that is too long from one that just is not.
+            file.and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
+                .map_err(|error| {
+                    refuse(PASSWORD_FILE, "must name a readable file of text").with_source(error)
+                })?;
+            if text.len() as u64 > LONGEST {
+                return Err(refuse(
+                    PASSWORD_FILE,
+                    "must name a file of at most 65536 bytes",
+                ));
+            }
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
     };
@@ -147,6 +163,13 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn a_file_without_an_end_is_no_password() {
+        let error = with(&[(PASSWORD_FILE, "/dev/zero")]).expect_err("endless");
+        assert!(error.to_string().contains(PASSWORD_FILE), "{error}");
+    }
+
+    #[test]
     fn what_is_said_of_secrecy_holds_with_a_url_too() {
         for url in [&[(URL, "amqp://h")][..], &[(HOST, "h")]] {
             assert!(with(url).expect("valid").validate().is_err());
@@ -164,7 +187,9 @@ mod tests {
             let uri = ciphered.expect("valid").uri;
             assert!(uri.tls && uri.port == 5671);
         } else {
-            assert_eq!(ciphered.expect_err("no TLS").kind(), ErrorKind::Unsupported);
+            let error = ciphered.expect_err("no TLS");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains(TLS), "{error}");
         }
     }
 

@@ -97,8 +97,9 @@ impl Uri {
             }
             "frame_max" => {
                 let bytes = number()?;
-                if bytes < 8192 {
-                    return Err(refuse("frame_max must be at least 8192"));
+                // lapin has 64 buffers of this size for each connection.
+                if !(8192..=1024 * 1024).contains(&bytes) {
+                    return Err(refuse("frame_max must be 8192 to 1048576"));
                 }
                 self.frame_max = Some(bytes);
             }
@@ -149,12 +150,19 @@ pub(crate) fn split_address(address: &str) -> Result<(String, Option<u16>), Erro
         None | Some("") => None,
         Some(port) => Some(std::num::NonZeroU16::get(port.parse().map_err(bad_port)?)),
     };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:%".contains(c);
     match host {
         "" => Ok(("localhost".to_owned(), port)),
-        host if host.chars().all(allowed) => Ok((host.to_owned(), port)),
-        _ => Err(refuse("the host holds a character that no host name has")),
+        host if is_host(host) => Ok((host.to_owned(), port)),
+        _ => Err(refuse(
+            "the host is too long, or holds a character that no host name has",
+        )),
     }
+}
+
+/// A host name or an IP address, by its characters and its length (RFC 1035, section 2.3.4).
+pub(crate) fn is_host(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:%".contains(c);
+    (1..=253).contains(&text.len()) && text.chars().all(allowed)
 }
 
 /// Percent-decoding; `field` is named in the error, its text is not.
@@ -256,6 +264,7 @@ mod tests {
             ("amqp://h?verify=none", "verify"),
             ("amqp://h?heartbeat=soon", "heartbeat"),
             ("amqp://h?frame_max=100", "frame_max"),
+            ("amqp://h?frame_max=1048577", "frame_max"),
             ("amqp://u:%zz@h", "password"),
             ("amqp://h h", "host"),
         ] {

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_refused_by_name() {
-        for broken in ["", "a:b", "a:0", "u:canary@host", "[::1", "a b"] {
+        let long = "h".repeat(254);
+        for broken in ["", "a:b", "a:0", "u:canary@host", "[::1", "a b", &long] {
             let config = AmqpConfig::new("amqp://localhost").expect("valid");
             let error = config
                 .fallback(broken)

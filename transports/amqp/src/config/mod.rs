@@ -81,8 +81,8 @@ impl AmqpConfig {
     ///
     /// User, password and vhost are percent-encoded. A missing path and the path `/` alone both
     /// mean the vhost `/`. Known query keys: `heartbeat` (seconds), `connection_timeout`
-    /// (milliseconds), `frame_max` (bytes), `channel_max`; any other is an error, so that a
-    /// setting that is not understood is never silently without effect.
+    /// (milliseconds), `frame_max` (8192 bytes to 1 MiB), `channel_max`; any other is an error, so
+    /// that a setting that is not understood is never silently without effect.
     ///
     /// # Errors
     ///
@@ -350,6 +350,12 @@ mod tests {
             ("vhost", "amqp://localhost/a%00b".to_owned()),
             ("NUL", "amqp://u%00v:canary@localhost".to_owned()),
             ("NUL", "amqp://u:canary%00@localhost".to_owned()),
+            ("user", format!("amqp://{long}:canary@localhost")),
+            (
+                "password",
+                format!("amqp://u:{}@localhost", "canary".repeat(3000)),
+            ),
+            ("host", format!("amqp://{long}")),
         ] {
             let error = AmqpConfig::new(&url).and_then(|config| config.validate());
             let error = error.expect_err(&url).to_string();

@@ -5,10 +5,13 @@ use std::time::Duration;
 use algedonic_transport::{Error, ErrorKind, Key, Lane};
 
 use super::{AmqpConfig, TopologyMode, is_loopback};
-use crate::{Purpose, backoff::Pauses};
+use crate::{Purpose, backoff::Pauses, uri::is_host};
 
 /// What lapin keeps in a short string.
 const SHORT: usize = 255;
+/// Room for a token in the place of a password. Both are told before frames of any other size are agreed on,
+/// and lapin waits for ever with what does not fit its buffer.
+const PASSWORD: usize = 16 * 1024;
 
 pub(super) fn refusal(text: String) -> Error {
     Error::permanent(ErrorKind::Misconfigured, "accept the AMQP configuration").with_detail(text)
@@ -86,11 +89,13 @@ impl AmqpConfig {
         if addresses.len() > 16 {
             return refuse("fallback: at most 15 addresses");
         }
-        for address in &addresses {
-            let named = |c: char| c.is_ascii_alphanumeric() || "-_.:%".contains(c);
-            if address.host.is_empty() || !address.host.chars().all(named) {
-                return refuse("host: must be a host name or an IP address");
-            }
+        if !addresses.iter().all(|address| is_host(&address.host)) {
+            return refuse("host: must be a host name or an IP address");
+        }
+        if self.uri.username.len() > SHORT || self.uri.password.len() > PASSWORD {
+            return refuse(format!(
+                "user and password: must be at most {SHORT} and {PASSWORD} bytes"
+            ));
         }
         // A NUL is what parts them when they are sent.
         if self.uri.username.contains('\0') || self.uri.password.contains('\0') {

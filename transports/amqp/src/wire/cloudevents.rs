@@ -14,7 +14,7 @@ use std::{
 use algedonic_transport::{EventId, Metadata};
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::{headers, moment, rfc3339};
+use super::{cut, headers, moment, rfc3339};
 
 /// Written, and read. A colon must not stand in the name of a header by AMQP 0-9-1, section 4.2.5.5.
 const PREFIX: &str = "cloudEvents_";
@@ -25,7 +25,7 @@ const OLD_PREFIX: &str = "cloudEvents:";
 pub(super) fn write(metadata: &Metadata, mut header: impl FnMut(&'static str, &str)) {
     header("cloudEvents_specversion", "1.0");
     header("cloudEvents_id", &metadata.id.to_string());
-    header("cloudEvents_source", &uri_reference(&metadata.source));
+    header("cloudEvents_source", &uri_reference(cut(&metadata.source)));
     header("cloudEvents_type", &metadata.name);
     header("cloudEvents_subject", &metadata.key);
     if let Some(time) = rfc3339::write(metadata.time) {

@@ -76,7 +76,7 @@ fn the_longest_properties_are_far_from_a_frame() {
     let long = || Key::new("k".repeat(255)).expect("a key");
     message.metadata.name = long();
     message.metadata.key = long();
-    message.metadata.source = "\u{1b}".repeat(400).into();
+    message.metadata.source = "\u{1b}".repeat(100_000).into();
     message.metadata.correlation = CorrelationId::from_text(&"c".repeat(255));
     message.metadata.trace = Some(TraceContext {
         parent: format!("cc{}-{}", &TRACE[2..], "p".repeat(456)).into(),

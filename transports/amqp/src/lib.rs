@@ -118,14 +118,10 @@
 //! [`Outcome::NotRouted`]: algedonic_transport::Outcome::NotRouted
 
 #![forbid(unsafe_code)]
-mod acks;
-mod arrivals;
-mod attempts;
 mod backoff;
 mod cipher;
 mod config;
 mod connect;
-mod consumer;
 mod consuming;
 mod dead_letter;
 mod discreet;

@@ -24,8 +24,7 @@ use tokio::{
 
 use crate::{
     AmqpConfig,
-    arrivals::{Arrivals, Interest},
-    consuming,
+    consuming::{self, Interest},
     link::Board,
     part::Part,
     phase::Phase,
@@ -256,12 +255,11 @@ impl Transport for Amqp {
             return Err(Error::permanent(ErrorKind::Misconfigured, operation)
                 .with_detail(format!("the lane {lane} is received already")));
         }
-        let (arrivals, stream) = mpsc::channel(self.shared.config.prefetch.into());
-        let interest = Interest::new(interest, arrivals);
+        let (interest, arrivals) = Interest::new(interest);
         self.shared.board.wanted(Part::consume(lane));
         let consuming = consuming::run(self.shared.clone(), lane, interest);
         tasks.consuming.push((lane, self.runtime.spawn(consuming)));
-        Ok(Box::pin(Arrivals(stream)))
+        Ok(Box::pin(arrivals))
     }
 
     fn link(&self) -> Link {

@@ -142,14 +142,10 @@
 //! [`Lane::Command`]: algedonic_transport::Lane::Command
 
 #![forbid(unsafe_code)]
-mod acks;
-mod arrivals;
-mod attempts;
 mod backoff;
 mod cipher;
 mod config;
 mod connect;
-mod consumer;
 mod consuming;
 mod dead_letter;
 mod discreet;

@@ -24,8 +24,7 @@ use tokio::{
 
 use crate::{
     AmqpConfig,
-    arrivals::{Arrivals, Interest},
-    consuming,
+    consuming::{self, Interest},
     link::Board,
     part::Part,
     phase::Phase,
@@ -287,18 +286,16 @@ impl Transport for Amqp {
             return Err(Error::permanent(ErrorKind::Misconfigured, operation)
                 .with_detail(format!("the lane {lane} is received already")));
         }
-        let config = &self.shared.config;
-        if lane == Lane::Command && config.anonymous {
+        if lane == Lane::Command && self.shared.config.anonymous {
             return Err(Error::permanent(ErrorKind::Misconfigured, operation)
                 .with_detail("commands wait for the instances of one name, and this one has none")
                 .with_advice("set AmqpConfig::queue"));
         }
-        let (arrivals, stream) = mpsc::channel(config.lane_queue(lane).prefetch.into());
-        let interest = Interest::new(interest, arrivals);
+        let (interest, arrivals) = Interest::new(interest);
         self.shared.board.wanted(Part::consume(lane));
         let consuming = consuming::run(self.shared.clone(), lane, interest);
         tasks.consuming.push((lane, self.runtime.spawn(consuming)));
-        Ok(Box::pin(Arrivals(stream)))
+        Ok(Box::pin(arrivals))
     }
 
     fn link(&self) -> Link {

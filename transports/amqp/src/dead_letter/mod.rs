@@ -45,46 +45,42 @@ const IDLE: Duration = Duration::from_secs(30);
 /// broker busy with connections.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Publishes the dead letters of one consumer. Dropped, it gives up those that are on their way.
+/// What has become of the dead letters of one consumer. Dropped, it gives up those that are on their way.
 pub(crate) struct DeadLetters {
-    letters: mpsc::UnboundedSender<(u64, Letter)>,
     results: mpsc::UnboundedReceiver<(u64, bool)>,
-    waiting: usize,
-    /// Aborted with the rest.
+    /// Publishes them. Aborted with the rest.
     _task: JoinSet<()>,
 }
+
+/// Where the dead letters of one consumer are handed in.
+pub(crate) struct Letters(mpsc::UnboundedSender<(u64, Letter)>);
 
 impl DeadLetters {
     /// Nothing is connected before there is a letter. At most as many letters are on their way as
     /// the consumer has deliveries that are not settled.
-    pub(crate) fn new(config: Arc<AmqpConfig>, lane: Lane) -> Self {
+    pub(crate) fn new(config: Arc<AmqpConfig>, lane: Lane) -> (Letters, Self) {
         let (letters, queued) = mpsc::unbounded_channel();
         let (told, results) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
         task.spawn(run(config, lane, queued, told));
-        Self {
-            letters,
+        let dead_letters = Self {
             results,
-            waiting: 0,
             _task: task,
-        }
+        };
+        (Letters(letters), dead_letters)
     }
 
-    /// Sends a letter on its way; letters arrive in the order in which they are sent.
-    pub(crate) fn send(&mut self, tag: u64, letter: Letter) {
-        // The task ends only with this.
-        let _ = self.letters.send((tag, letter));
-        self.waiting += 1;
-    }
-
-    /// Waits for the next letter that has arrived, or has not; none if none is on its way.
+    /// Waits for the next letter that has arrived, or has not.
     pub(crate) async fn next(&mut self) -> Option<(u64, bool)> {
-        if self.waiting == 0 {
-            return None;
-        }
-        let result = self.results.recv().await;
-        self.waiting -= 1;
-        result
+        self.results.recv().await
+    }
+}
+
+impl Letters {
+    /// Sends a letter on its way; letters arrive in the order in which they are sent.
+    pub(crate) fn send(&self, tag: u64, letter: Letter) {
+        // The task ends only with its consumer.
+        let _ = self.0.send((tag, letter));
     }
 }
 

@@ -1,20 +1,68 @@
 //! How does one lane arrive, over all losses of its connection?
 
-use std::{pin::pin, sync::Arc, time::Duration};
+mod acks;
+mod arrivals;
+mod attempts;
+mod consumer;
+mod reading;
+mod unsettled;
 
-use algedonic_transport::{Error, Lane};
-use tokio::time::{Instant, sleep};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use algedonic_transport::{Error, Lane, Pattern};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+pub(crate) use self::arrivals::Arrivals;
+use self::{arrivals::Inlet, attempts::Attempts, consumer::Attached};
 use crate::{
-    arrivals::Interest,
     backoff::Backoff,
     connect::{Change, Changes, Session},
-    consumer::{self, Attached},
     part::Part,
     phase::Phases,
     topology,
     transport::Shared,
 };
+
+/// What an application wants of one lane, and where it reads that. Dropped, it ends the arrivals.
+pub(crate) struct Interest {
+    patterns: Vec<Pattern>,
+    inlet: Arc<Inlet>,
+    wanted: watch::Sender<()>,
+    /// Kept from one connection to the next.
+    attempts: Arc<Mutex<Attempts>>,
+}
+
+impl Interest {
+    /// With what comes of it.
+    pub(crate) fn new(patterns: Vec<Pattern>) -> (Self, Arrivals) {
+        let (arrivals, inlet, wanted) = Arrivals::new();
+        let interest = Self {
+            patterns,
+            inlet,
+            wanted,
+            attempts: Arc::default(),
+        };
+        (interest, arrivals)
+    }
+
+    /// Completes when the application has dropped the arrivals.
+    async fn unwanted(&self) {
+        self.wanted.closed().await;
+    }
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        self.inlet.close();
+    }
+}
 
 /// Keeps one lane's subscription, until the application does not want it any more, or the transport
 /// closes. Its queue and bindings stay: what comes waits there.
@@ -58,7 +106,7 @@ async fn consume(
         biased;
         () = unwanted(phases, interest) => None,
         error = lost(&mut changes) => Some(Err(error)),
-        opened = Attached::open(&session, &shared.config, lane, interest.clone()) => Some(opened),
+        opened = Attached::open(&session, &shared.config, lane, interest) => Some(opened),
     };
     let ended = match opened {
         None => None,
@@ -87,7 +135,7 @@ async fn consume(
 async fn unwanted(phases: &mut Phases, interest: &Interest) {
     tokio::select! {
         () = phases.draining() => {}
-        () = interest.arrivals.closed() => {}
+        () = interest.unwanted() => {}
     }
 }
 

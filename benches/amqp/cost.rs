@@ -1,6 +1,9 @@
 //! What one message takes on its way, and what a mirror costs who publishes.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use algedonic::{
     Bus, Event, LinkState, Mirror,
@@ -14,27 +17,38 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
+    options::Options,
     ours::{self, Ours},
     raw::Raw,
     round::median,
     speed::{Kind, Setting},
 };
 
-const MESSAGES: u32 = 1000;
+const MESSAGES: u32 = 550;
+/// So many of them warm up.
+const COLD: usize = 50;
 /// 500 a second.
 const PACE: Duration = Duration::from_millis(2);
 
 /// From the call that publishes to the moment of its arrival, in microseconds: median, 99th of 100, over
 /// all rounds; 256 bytes, persistent, confirmed, each acked.
-pub(crate) async fn latency(url: &str, rounds: usize) {
+pub(crate) async fn latency(url: &str, options: &Options) {
     for kind in [Kind::Classic, Kind::Quorum] {
         let setting = Setting {
             url: url.to_owned(),
             kind,
             bytes: 256,
+            quick: options.quick,
         };
+        let named = |part: &str| format!("latency-{part}/{}", kind.as_str());
+        if !["p50", "p99"]
+            .iter()
+            .any(|part| options.wants(&named(part)))
+        {
+            continue;
+        }
         let (mut us, mut them) = (Vec::new(), Vec::new());
-        for round in 0..rounds {
+        for round in 0..options.rounds {
             if round % 2 == 0 {
                 us.extend(latency_of_ours(&setting).await);
                 them.extend(latency_of_raw(&setting).await);
@@ -46,8 +60,8 @@ pub(crate) async fn latency(url: &str, rounds: usize) {
         for (name, percent) in [("p50", 50), ("p99", 99)] {
             let (ours, theirs) = (within(&mut us, percent), within(&mut them, percent));
             println!(
-                "latency-{name}/{} ours={:.0} peer=lapin theirs={:.0} ratio={:.2}",
-                kind.as_str(),
+                "{} ours={:.0} peer=lapin theirs={:.0} ratio={:.2}",
+                named(name),
                 ours * 1e9,
                 theirs * 1e9,
                 theirs / ours
@@ -82,12 +96,12 @@ async fn latency_of_ours(setting: &Setting) -> Vec<f64> {
         outcome.await.expect("no panic").expect("handed over");
     }
     amqp.close(Duration::from_secs(5)).await;
-    took
+    took.split_off(COLD)
 }
 
 async fn latency_of_raw(setting: &Setting) -> Vec<f64> {
-    let raw = Raw::open(setting).await;
-    let body = vec![7; setting.bytes];
+    let raw = Arc::new(Raw::open(setting).await);
+    let body = Bytes::from(vec![7; setting.bytes]);
     let mut consumer = raw.consume(100).await;
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,8 +109,8 @@ async fn latency_of_raw(setting: &Setting) -> Vec<f64> {
     for number in 0..MESSAGES {
         pace.tick().await;
         let start = Instant::now();
-        let sending = raw.publish(number, &body);
-        let outcome = tokio::spawn(async move { sending.await?.await });
+        let (sender, body) = (raw.clone(), body.clone());
+        let outcome = tokio::spawn(async move { sender.publish(number, &body).await?.await });
         let delivery = consumer.next().await.expect("open").expect("a message");
         took.push(start.elapsed().as_secs_f64());
         let options = BasicAckOptions::default();
@@ -104,8 +118,10 @@ async fn latency_of_raw(setting: &Setting) -> Vec<f64> {
         acked.await.expect("acked");
         outcome.await.expect("no panic").expect("confirmed");
     }
-    raw.close().await;
-    took
+    if let Some(raw) = Arc::into_inner(raw) {
+        raw.close().await;
+    }
+    took.split_off(COLD)
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,6 +137,7 @@ pub(crate) async fn caller(url: &str, rounds: usize) {
         url: url.to_owned(),
         kind: Kind::Classic,
         bytes: 64,
+        quick: false,
     };
     let config = ours::config(&setting, WireForm::Compact);
     let mirror = Mirror::new(Amqp::new(config).expect("a good configuration")).event::<Sample>();

@@ -1,47 +1,33 @@
-//! The AMQP transport beside bare lapin in its best form, on a real RabbitMQ, in turns.
+//! The AMQP transport beside bare lapin in its best form, and node's amqplib, on a real RabbitMQ, in turns.
 //!
-//! Prints for each case `CASE ours=NS peer=lapin theirs=NS ratio=THEIRS/OURS`: nanoseconds for one message,
-//! the median over rounds; then the processor time of this process for one message, in microseconds.
+//! Prints for each row `CASE ours=NS peer=NAME theirs=NS ratio=THEIRS/OURS`: nanoseconds for one message, the
+//! median over rounds; then the processor time of the client for one message, in microseconds.
 
 mod cost;
+mod node;
+mod options;
 mod ours;
+mod place;
+mod publish;
 mod raw;
 mod round;
 mod speed;
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use algedonic_test_broker::shared_url;
 use tokio::runtime::Builder;
 
 use self::{
-    round::play,
+    options::Options,
+    round::{Row, play},
     speed::{Kind, Setting},
 };
 
-/// What is asked of a run.
-struct Options {
-    rounds: usize,
-    filter: String,
-}
-
-impl Options {
-    fn read() -> Self {
-        let words: Vec<String> = env::args()
-            .skip(1)
-            .filter(|word| word != "--bench")
-            .collect();
-        let quick = words.iter().any(|word| word == "--quick");
-        let filter = words.into_iter().find(|word| !word.starts_with("--"));
-        Self {
-            rounds: if quick { 3 } else { 7 },
-            filter: filter.unwrap_or_default(),
-        }
-    }
-}
-
 fn main() {
-    let options = Options::read();
+    let Some(options) = Options::from_args() else {
+        return;
+    };
     let url = shared_url();
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -54,19 +40,25 @@ fn main() {
                 url: url.clone(),
                 kind,
                 bytes,
+                quick: options.quick,
             };
             for case in speed::cases() {
-                let name = format!("{}/{}/{bytes}", case.name, kind.as_str());
-                if name.contains(&options.filter) {
-                    play(&name, &options, &runtime, &(case.contenders)(&setting));
+                let contenders = (case.contenders)(&setting);
+                let named = |(name, ours, peer): &(&str, usize, usize)| -> Row {
+                    (format!("{name}/{}/{bytes}", kind.as_str()), *ours, *peer)
+                };
+                let mut rows: Vec<Row> = case.rows.iter().map(named).collect();
+                rows.retain(|(name, ..)| options.wants(name));
+                if !rows.is_empty() {
+                    play(&rows, &options, &runtime, &contenders);
                 }
             }
         }
     }
-    if "latency".contains(&options.filter) || options.filter.contains("latency") {
-        runtime.block_on(cost::latency(&url, options.rounds));
+    if options.wants("latency") {
+        runtime.block_on(cost::latency(&url, &options));
     }
-    if "caller".contains(&options.filter) || options.filter.contains("caller") {
+    if options.wants("mirrored-publish") || options.wants("caller") {
         runtime.block_on(cost::caller(&url, options.rounds));
     }
     // lapin's threads end by themselves.

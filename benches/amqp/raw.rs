@@ -1,84 +1,67 @@
 //! Bare lapin, as its fastest user would drive it: what is sent is queued without awaiting the write,
-//! and acks are told for many at a time.
+//! nothing is copied or counted that need not be, and acks are told for many at a time.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Mutex, PoisonError},
+    task::Poll,
+};
 
 use algedonic_test_broker::unique;
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind,
-    PublisherConfirm,
-    options::{
-        BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-    },
-    types::{AMQPValue, FieldTable, ShortString},
+    BasicProperties, Channel, Confirmation, Connection, Consumer, PublisherConfirm,
+    options::{BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions},
+    types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
-use crate::speed::Setting;
+use crate::{
+    ours,
+    place::{Place, connect},
+    speed::Setting,
+};
 
-/// Two connections, one to publish and one to consume, and a queue bound to an exchange of its name.
+/// Two connections, one to publish and one to consume, and a place for what is published.
 pub(crate) struct Raw {
     publishing: Connection,
-    consuming: Connection,
     pub(crate) publisher: Channel,
     pub(crate) acks: Channel,
-    pub(crate) queue: ShortString,
+    place: Place,
+    /// Held while a message gets its number: lapin takes the number and queues the message under two
+    /// locks, so that of two tasks who publish on one channel each may be told the other's outcome.
+    turn: Mutex<()>,
+    like_open: bool,
 }
 
 impl Raw {
     pub(crate) async fn open(setting: &Setting) -> Self {
         // Buffers of the same size as ours.
-        let connect = async |frame_max: u32| {
-            let url = format!("{}?frame_max={frame_max}", setting.url);
-            let connection = Connection::connect(&url, ConnectionProperties::default()).await;
-            connection.expect("connected")
-        };
-        let (publishing, consuming) = (connect(32 * 1024).await, connect(128 * 1024).await);
+        let publishing = connect(&setting.url, 32 * 1024).await;
         let publisher = publishing.create_channel().await.expect("a channel");
         let confirms = publisher.confirm_select(ConfirmSelectOptions::default());
         confirms.await.expect("confirms");
-        let acks = consuming.create_channel().await.expect("a channel");
-        let queue = ShortString::from(unique("raw"));
-        let mut arguments = FieldTable::default();
-        let kind = AMQPValue::LongString(setting.kind.as_str().into());
-        arguments.insert("x-queue-type".into(), kind);
-        // Half a minute without a use, and it is gone.
-        arguments.insert("x-expires".into(), AMQPValue::LongInt(30_000));
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
-        let declared = acks.queue_declare(queue.clone(), options, arguments);
-        declared.await.expect("a queue");
-        // As ours does: by a topic exchange.
-        let exchange = ExchangeDeclareOptions {
-            durable: true,
-            auto_delete: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        let topic = ExchangeKind::Topic;
-        let declared = acks.exchange_declare(queue.clone(), topic, exchange, FieldTable::default());
-        declared.await.expect("an exchange");
-        let bound = acks.queue_bind(
-            queue.clone(),
-            queue.clone(),
-            "#".into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
-        bound.await.expect("bound");
+        let place = Place::make(setting, &unique("raw")).await;
         Self {
             publishing,
-            consuming,
             publisher,
-            acks,
-            queue,
+            acks: place.channel.clone(),
+            place,
+            turn: Mutex::new(()),
+            like_open: false,
         }
+    }
+
+    /// With the properties and headers of our open form.
+    pub(crate) fn like_open(mut self) -> Self {
+        self.like_open = true;
+        self
     }
 
     pub(crate) async fn consume(&self, prefetch: u16) -> Consumer {
         let qos = self.acks.basic_qos(prefetch, BasicQosOptions::default());
         qos.await.expect("prefetch");
         let consumer = self.acks.basic_consume(
-            self.queue.clone(),
+            self.place.exchange.clone(),
             "".into(),
             BasicConsumeOptions::default(),
             FieldTable::default(),
@@ -86,31 +69,74 @@ impl Raw {
         consumer.await.expect("a consumer")
     }
 
-    /// Persistent and mandatory, with the least of properties: an id, a type, a content type.
-    pub(crate) fn publish(
+    pub(crate) fn queue(&self) -> &str {
+        self.place.exchange.as_str()
+    }
+
+    /// Persistent and mandatory.
+    pub(crate) async fn publish(
         &self,
         number: u32,
         body: &[u8],
-    ) -> impl Future<Output = lapin::Result<PublisherConfirm>> + Send + use<> {
-        let properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_message_id(number.to_string().into())
-            .with_type("bench".into())
-            .with_content_type("a/cbor".into());
+    ) -> lapin::Result<PublisherConfirm> {
         let options = BasicPublishOptions {
             mandatory: true,
             ..BasicPublishOptions::default()
         };
-        let (channel, queue, body) = (self.publisher.clone(), self.queue.clone(), body.to_vec());
-        async move {
-            channel
-                .basic_publish(queue, "bench.reading".into(), options, &body, properties)
-                .await
+        let exchange = self.place.exchange.clone();
+        let key = ShortString::from(ours::NAME);
+        let properties = self.properties(number);
+        self.publisher
+            .basic_publish(exchange, key, options, body, properties)
+            .await
+    }
+
+    /// Publishes from one of many tasks, and awaits the outcome, which is that of this message.
+    pub(crate) async fn publish_in_turn(
+        &self,
+        number: u32,
+        body: &[u8],
+    ) -> lapin::Result<Confirmation> {
+        let mut publish = pin!(self.publish(number, body));
+        let first = poll_fn(|context| {
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            Poll::Ready(publish.as_mut().poll(context))
+        });
+        let written = match first.await {
+            Poll::Ready(written) => written,
+            Poll::Pending => publish.await,
+        };
+        written?.await
+    }
+
+    /// The least: an id, a type, a content type. Or what our open form has.
+    fn properties(&self, number: u32) -> BasicProperties {
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        if !self.like_open {
+            return properties
+                .with_message_id(number.to_string().into())
+                .with_type("bench".into())
+                .with_content_type("a/cbor".into());
         }
+        let id = ShortString::from(format!("00000000-0000-7000-8000-{number:012x}"));
+        let origin = LongString::from("00000000-0000-7000-8000-0000000000b5");
+        let mut headers = FieldTable::default();
+        headers.insert("algedonic-origin".into(), AMQPValue::LongString(origin));
+        let time = AMQPValue::LongLongInt(1_795_287_600_000_001);
+        headers.insert("algedonic-time".into(), time);
+        properties
+            .with_priority(0)
+            .with_correlation_id(id.clone())
+            .with_message_id(id)
+            .with_timestamp(1_795_287_600)
+            .with_type(ours::NAME.into())
+            .with_content_type("application/cbor".into())
+            .with_app_id(ours::SOURCE.into())
+            .with_headers(headers)
     }
 
     pub(crate) async fn close(self) {
         let _ = self.publishing.close(200, "OK".into()).await;
-        let _ = self.consuming.close(200, "OK".into()).await;
+        self.place.remove().await;
     }
 }

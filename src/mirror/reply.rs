@@ -4,11 +4,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use pin_project::pin_project;
-use tokio::sync::oneshot;
-
-use super::{LocalOnly, Remote};
-use crate::observe::Ledger;
+use crate::{
+    local::{Cell, Outcomes},
+    observe::{Ledger, LocalOnly, Remote},
+};
 
 /// The publisher's end of one remote outcome.
 #[derive(Debug)]
@@ -17,30 +16,68 @@ pub(crate) enum Pending {
     NoTransport,
     /// The mirror does not send this type.
     NotMirrored,
-    /// In a box: dropping one of the others is then a look at a number, where they are made and dropped.
-    Awaited(Box<oneshot::Receiver<Remote>>),
+    /// The mirror has ended.
+    Ended,
+    Awaited(Awaited),
+}
+
+/// An outcome that will be told.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    cell: Cell,
+    /// A waker of its own may be there.
+    waits: bool,
+}
+
+impl Awaited {
+    #[inline]
+    pub(crate) fn new(cell: Cell) -> Self {
+        Self { cell, waits: false }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Remote> {
+        let remote = self.cell.outcomes().poll(self.cell.at(), cx);
+        self.waits = remote.is_pending();
+        remote
+    }
+}
+
+impl Drop for Awaited {
+    #[inline]
+    fn drop(&mut self) {
+        if self.waits {
+            drop(self.cell.outcomes().forget(self.cell.at()));
+        }
+    }
 }
 
 /// The mirror's end of one remote outcome. Dropped without an answer it says that the bus was shut
 /// down, so that the other end always resolves.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    sender: Option<oneshot::Sender<Remote>>,
-    ledger: Arc<Ledger>,
+    /// None once it has answered.
+    cell: Option<Cell>,
     /// Whether the message was handed to the transport: from then on nobody can say that it stayed.
     handed_over: bool,
 }
 
 impl Reply {
-    pub(crate) fn new(ledger: Arc<Ledger>) -> (Self, Pending) {
-        ledger.mirrored.add(1);
-        let (sender, receiver) = oneshot::channel();
-        let reply = Self {
-            sender: Some(sender),
-            ledger,
+    /// To an event that was taken from its lane.
+    pub(super) fn to(cell: Cell) -> Self {
+        Self {
+            cell: Some(cell),
             handed_over: false,
-        };
-        (reply, Pending::Awaited(Box::new(receiver)))
+        }
+    }
+
+    /// To a message by itself, with the other end.
+    pub(super) fn new(ledger: &Arc<Ledger>) -> (Self, Pending) {
+        ledger.mirrored.add(1);
+        let cell = Cell::new(Outcomes::new(ledger));
+        let taken = cell.outcomes().take(cell.at());
+        debug_assert!(taken, "nobody else has it");
+        let pending = Pending::Awaited(Awaited::new(cell.again()));
+        (Self::to(cell), pending)
     }
 
     pub(super) fn hand_over(&mut self) {
@@ -52,21 +89,17 @@ impl Reply {
     }
 
     fn resolve(&mut self, remote: Remote) {
-        if let Some(sender) = self.sender.take() {
-            remote.count(&self.ledger);
-            // Nobody needs to be listening.
-            let _ = sender.send(remote);
+        if let Some(cell) = self.cell.take() {
+            cell.outcomes().tell(cell.at(), remote);
         }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if self.sender.is_some() {
+        if self.cell.is_some() {
             self.resolve(if self.handed_over {
-                Remote::Unknown {
-                    reason: "the bus was shut down before the answer came".into(),
-                }
+                Remote::unknown("the bus was shut down before the answer came")
             } else {
                 Remote::LocalOnly(LocalOnly::ShutDown)
             });
@@ -78,7 +111,6 @@ impl Drop for Reply {
 ///
 /// Resolves exactly once: by the mirror's [`timeout`](crate::Mirror::timeout) after the publish, or
 /// when the bus is shut down or dropped. May be dropped: the event goes its way.
-#[pin_project]
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Mirrored {
@@ -99,21 +131,15 @@ impl Future for Mirrored {
     /// # Panics
     ///
     /// When it is polled after it has resolved.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remote> {
-        let this = self.project();
-        let remote = match this.pending.as_mut().expect("polled after it has resolved") {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remote> {
+        let pending = self.pending.as_mut();
+        let remote = match pending.expect("polled after it has resolved") {
             Pending::NoTransport => Remote::LocalOnly(LocalOnly::NoTransport),
             Pending::NotMirrored => Remote::LocalOnly(LocalOnly::NotMirrored),
-            Pending::Awaited(receiver) => match Pin::new(receiver).poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(remote)) => remote,
-                // A reply always answers, unless its thread died in the act.
-                Poll::Ready(Err(_)) => Remote::Unknown {
-                    reason: "the mirror ended without an answer".into(),
-                },
-            },
+            Pending::Ended => Remote::LocalOnly(LocalOnly::ShutDown),
+            Pending::Awaited(awaited) => std::task::ready!(awaited.poll(cx)),
         };
-        *this.pending = None;
+        self.pending = None;
         Poll::Ready(remote)
     }
 }

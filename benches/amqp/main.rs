@@ -3,6 +3,7 @@
 //! Prints for each case `CASE ours=NS peer=lapin theirs=NS ratio=THEIRS/OURS`: nanoseconds for one message,
 //! the median over rounds; then the processor time of this process for one message, in microseconds.
 
+mod caller;
 mod cost;
 mod ours;
 mod raw;
@@ -57,7 +58,7 @@ fn main() {
             };
             for case in speed::cases() {
                 let name = format!("{}/{}/{bytes}", case.name, kind.as_str());
-                if name.contains(&options.filter) {
+                if name.contains(&options.filter) && options.filter != "caller" {
                     play(&name, &options, &runtime, &(case.contenders)(&setting));
                 }
             }
@@ -66,8 +67,8 @@ fn main() {
     if "latency".contains(&options.filter) || options.filter.contains("latency") {
         runtime.block_on(cost::latency(&url, options.rounds));
     }
-    if "caller".contains(&options.filter) || options.filter.contains("caller") {
-        runtime.block_on(cost::caller(&url, options.rounds));
+    if "mirrored-publish".contains(&options.filter) || options.filter == "caller" {
+        caller::caller(&url, &runtime, options.rounds);
     }
     // lapin's threads end by themselves.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     event::{Cause, Event},
     local::{Committed, Draft, Lane, Publication, Refused},
-    mirror::{Awaited, Pending},
+    mirror::Pending,
     signal::Signal,
 };
 
@@ -190,7 +190,7 @@ impl Shared {
     #[inline]
     pub(super) fn receipt<E: Event>(&self, lane: &Lane<E>, committed: Committed) -> Receipt {
         let remote = match (committed.cell, &self.mirror) {
-            (Some(cell), _) => Pending::Awaited(Awaited::new(cell)),
+            (Some(cell), _) => Pending::Awaited(cell),
             (None, None) => Pending::NoTransport,
             (None, Some(_)) => self.stays(lane),
         };

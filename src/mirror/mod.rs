@@ -24,7 +24,7 @@ pub use self::{
     service::{Sending, TransportService},
 };
 pub(crate) use self::{
-    reply::{Awaited, Pending, Reply},
+    reply::{Pending, Reply},
     route::{Route, Routes},
     running::Running,
 };

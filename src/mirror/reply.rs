@@ -1,7 +1,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use crate::{
@@ -18,37 +18,8 @@ pub(crate) enum Pending {
     NotMirrored,
     /// The mirror has ended.
     Ended,
-    Awaited(Awaited),
-}
-
-/// An outcome that will be told.
-#[derive(Debug)]
-pub(crate) struct Awaited {
-    cell: Cell,
-    /// A waker of its own may be there.
-    waits: bool,
-}
-
-impl Awaited {
-    #[inline]
-    pub(crate) fn new(cell: Cell) -> Self {
-        Self { cell, waits: false }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Remote> {
-        let remote = self.cell.outcomes().poll(self.cell.at(), cx);
-        self.waits = remote.is_pending();
-        remote
-    }
-}
-
-impl Drop for Awaited {
-    #[inline]
-    fn drop(&mut self) {
-        if self.waits {
-            drop(self.cell.outcomes().forget(self.cell.at()));
-        }
-    }
+    /// It will be told.
+    Awaited(Cell),
 }
 
 /// The mirror's end of one remote outcome. Dropped without an answer it says that the bus was shut
@@ -76,7 +47,7 @@ impl Reply {
         let cell = Cell::new(Outcomes::new(ledger));
         let taken = cell.outcomes().take(cell.at());
         debug_assert!(taken, "nobody else has it");
-        let pending = Pending::Awaited(Awaited::new(cell.again()));
+        let pending = Pending::Awaited(cell.again());
         (Self::to(cell), pending)
     }
 
@@ -114,13 +85,17 @@ impl Drop for Reply {
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Mirrored {
+    /// None once it has resolved.
     pending: Option<Pending>,
+    /// A waker of its own may be with the cell.
+    waits: bool,
 }
 
 impl Mirrored {
     pub(crate) fn new(pending: Pending) -> Self {
         Self {
             pending: Some(pending),
+            waits: false,
         }
     }
 }
@@ -132,14 +107,29 @@ impl Future for Mirrored {
     ///
     /// When it is polled after it has resolved.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remote> {
-        let pending = self.pending.as_mut();
+        let this = &mut *self;
+        let pending = this.pending.as_ref();
         let remote = match pending.expect("polled after it has resolved") {
             Pending::NoTransport => Remote::LocalOnly(LocalOnly::NoTransport),
             Pending::NotMirrored => Remote::LocalOnly(LocalOnly::NotMirrored),
             Pending::Ended => Remote::LocalOnly(LocalOnly::ShutDown),
-            Pending::Awaited(awaited) => std::task::ready!(awaited.poll(cx)),
+            Pending::Awaited(cell) => {
+                this.waits = true;
+                ready!(cell.outcomes().poll(cell.at(), cx))
+            }
         };
-        self.pending = None;
+        this.waits = false;
+        this.pending = None;
         Poll::Ready(remote)
+    }
+}
+
+impl Drop for Mirrored {
+    fn drop(&mut self) {
+        if self.waits
+            && let Some(Pending::Awaited(cell)) = &self.pending
+        {
+            drop(cell.outcomes().forget(cell.at()));
+        }
     }
 }

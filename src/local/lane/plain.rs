@@ -77,7 +77,7 @@ impl<E: Event> Lane<E> {
     fn publish_unheard(&self, event: &mut Option<E>) -> Option<Committed> {
         let ticks = Ticks::now();
         let mut state = lock(&self.state);
-        if state.log.readers() > 0 || state.phase != Phase::Open || state.tap.has_ended() {
+        if state.log.readers() > 0 || state.phase != Phase::Open {
             return None;
         }
         // Dropped after the lock.

@@ -1,5 +1,6 @@
-use std::{fmt, ptr::NonNull, sync::Arc};
+use std::{fmt, num::NonZeroUsize, ptr::NonNull, sync::Arc};
 
+use super::MOST;
 use crate::local::{
     sync::{AtomicU64, AtomicUsize, Ordering, fence},
     tap::{Number, Outcomes, Sequencer, Stamp},
@@ -30,16 +31,18 @@ pub(super) struct Margin {
     stamps: Box<[AtomicU64]>,
 }
 
+/// Aligned to as many bytes as there are cells at most, so that a pointer to it can say which cell, too.
+#[repr(align(64))]
 struct Sheet {
     /// The margin, the slots of the margin whose cells it has yet, and every [`Cell`].
     owners: AtomicUsize,
     outcomes: Outcomes,
 }
 
-/// An owner of the outcomes of one segment, who has to do with one of them.
+/// An owner of the outcomes of one segment, who has to do with one of them. As small as can be: every receipt holds one.
 pub(crate) struct Cell {
-    sheet: NonNull<Sheet>,
-    at: u32,
+    /// With the place of the cell in its lowest bits.
+    tagged: NonNull<Sheet>,
 }
 
 // SAFETY: both hand out `&Outcomes` to several threads, and whichever is the last owner drops them; they are `Sync` and
@@ -52,9 +55,16 @@ unsafe impl Send for Cell {}
 // SAFETY: as above.
 unsafe impl Sync for Cell {}
 const _: () = {
+    assert!(
+        MOST <= align_of::<Sheet>(),
+        "the place of a cell has room in a pointer"
+    );
     const fn shared<T: Send + Sync>() {}
     shared::<Outcomes>();
 };
+
+/// The bits of an address that are 0 in each sheet's.
+const TAG: usize = align_of::<Sheet>() - 1;
 
 impl Sheet {
     fn new(outcomes: Outcomes, owners: usize) -> NonNull<Self> {
@@ -95,11 +105,7 @@ impl Margin {
     #[inline]
     pub(super) unsafe fn enter(&self, at: usize, stamp: Stamp) -> Cell {
         self.stamps[at].store(stamp.get(), Ordering::Relaxed);
-        Cell {
-            sheet: self.sheet,
-            #[expect(clippy::cast_possible_truncation, reason = "a segment has few slots")]
-            at: at as u32,
-        }
+        Cell::of(self.sheet, at)
     }
 
     /// The stamp of an entry that has been written.
@@ -135,8 +141,21 @@ impl Drop for Margin {
 impl Cell {
     /// A cell by itself.
     pub(crate) fn new(outcomes: Outcomes) -> Self {
-        let sheet = Sheet::new(outcomes, 1);
-        Self { sheet, at: 0 }
+        Self::of(Sheet::new(outcomes, 1), 0)
+    }
+
+    /// It becomes one of the sheet's owners.
+    #[inline]
+    fn of(sheet: NonNull<Sheet>, at: usize) -> Self {
+        let tagged = sheet.map_addr(|address| address | (at & TAG));
+        Self { tagged }
+    }
+
+    #[inline]
+    fn sheet(&self) -> NonNull<Sheet> {
+        // SAFETY: `of` has only set bits of `TAG` in the address of a sheet, which is not 0.
+        self.tagged
+            .map_addr(|address| unsafe { NonZeroUsize::new_unchecked(address.get() & !TAG) })
     }
 
     /// # Safety
@@ -147,38 +166,36 @@ impl Cell {
         unsafe { sheet.as_ref() }
             .owners
             .fetch_add(1, Ordering::Relaxed);
-        #[expect(clippy::cast_possible_truncation, reason = "a segment has few slots")]
-        let at = at as u32;
-        Self { sheet, at }
+        Self::of(sheet, at)
     }
 
     /// Another owner, who has to do with the same outcome.
     pub(crate) fn again(&self) -> Self {
         // SAFETY: `self` is an owner.
-        unsafe { Self::share(self.sheet, self.at()) }
+        unsafe { Self::share(self.sheet(), self.at()) }
     }
 
     pub(crate) fn outcomes(&self) -> &Outcomes {
         // SAFETY: `self` is an owner for as long as the reference.
-        &unsafe { self.sheet.as_ref() }.outcomes
+        &unsafe { self.sheet().as_ref() }.outcomes
     }
 
     pub(crate) fn at(&self) -> usize {
-        self.at as usize
+        self.tagged.addr().get() & TAG
     }
 }
 
 impl Drop for Cell {
     fn drop(&mut self) {
         // SAFETY: `self` is an owner, and ends here.
-        unsafe { Sheet::release(self.sheet, 1) };
+        unsafe { Sheet::release(self.sheet(), 1) };
     }
 }
 
 impl fmt::Debug for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cell")
-            .field("at", &self.at)
+            .field("at", &self.at())
             .finish_non_exhaustive()
     }
 }

@@ -229,6 +229,10 @@ impl<H: Clone, T> Log<H, T> {
         assert!(self.next < self.end, "room in the last segment");
         let at = index(Self::SEGMENT - (self.end - self.next));
         let segment = self.tip.as_ref().expect("where there is room");
+        // SAFETY: `tip` has the numbers from `end - SEGMENT` to `end`, so this is the slot numbered `next`.
+        // `next` grows with each write, so it has not been written; nobody else writes (`&mut self`), and no
+        // reader looks at it before the tail says so (invariant 1).
+        unsafe { segment.write(at, value) };
         let cell = match (&self.margins, segment.margin()) {
             (Some(margins), Some(margin)) => {
                 let stamp = stamp(margins, margin, at);
@@ -238,10 +242,6 @@ impl<H: Clone, T> Log<H, T> {
             }
             _ => None,
         };
-        // SAFETY: `tip` has the numbers from `end - SEGMENT` to `end`, so this is the slot numbered `next`.
-        // `next` grows with each write, so it has not been written; nobody else writes (`&mut self`), and no
-        // reader looks at it before the tail says so (invariant 1).
-        unsafe { segment.write(at, value) };
         self.next += 1;
         self.tail.0.store(self.next, Ordering::Release);
         cell

@@ -41,10 +41,10 @@ pub use self::{
         HandlerService, LetterId, RedriveError, Redriven, Retry,
     },
     local::{Batch, Buffer, EventRef, Gap, Lag, Subscription},
-    mirror::{LocalOnly, Mirror, Mirrored, Remote, Sending, TransportService},
+    mirror::{Mirror, Mirrored, Sending, TransportService},
     observe::{
-        Account, Books, Counts, Health, MirrorHealth, PatternBooks, Status, SubscriberBooks,
-        TypeBooks,
+        Account, Books, Counts, Health, LocalOnly, MirrorHealth, PatternBooks, Remote, Status,
+        SubscriberBooks, TypeBooks,
     },
     request::{Answer, Asked, Asking, Loss, Request, RequestError, Responder, ResponderBuilder},
     signal::{Feeling, Level, Signal, SignalSubscription},

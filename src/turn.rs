@@ -28,7 +28,8 @@ pub(crate) fn proceed(cx: &mut Context<'_>) -> Poll<()> {
     spend(cx)
 }
 
-fn spend(cx: &mut Context<'_>) -> Poll<()> {
+/// Counts one unit of it.
+pub(crate) fn spend(cx: &mut Context<'_>) -> Poll<()> {
     ready!(coop::poll_proceed(cx)).made_progress();
     Poll::Ready(())
 }

@@ -1,4 +1,4 @@
-//! What one message takes on its way, and what a mirror costs who publishes.
+//! What one message takes on its way.
 
 use std::{
     sync::Arc,
@@ -6,21 +6,18 @@ use std::{
 };
 
 use algedonic::{
-    Bus, Event, LinkState, Mirror,
-    amqp::{Amqp, WireForm},
+    amqp::WireForm,
     transport::{Arrival, Transport},
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
 use lapin::options::BasicAckOptions;
-use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     options::Options,
     ours::{self, Ours},
     raw::Raw,
-    round::median,
     speed::{Kind, Setting},
 };
 
@@ -122,58 +119,4 @@ async fn latency_of_raw(setting: &Setting) -> Vec<f64> {
         raw.close().await;
     }
     took.split_off(COLD)
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Sample([u64; 8]);
-
-impl Event for Sample {
-    const NAME: &'static str = "bench.sample";
-}
-
-/// What `publish` takes its caller, mirrored to a broker and local only, with one subscriber.
-pub(crate) async fn caller(url: &str, rounds: usize) {
-    let setting = Setting {
-        url: url.to_owned(),
-        kind: Kind::Classic,
-        bytes: 64,
-        quick: false,
-    };
-    let config = ours::config(&setting, WireForm::Compact);
-    let mirror = Mirror::new(Amqp::new(config).expect("a good configuration")).event::<Sample>();
-    let mirrored = Bus::builder().mirror(mirror).build().expect("a good bus");
-    let mut links = mirrored.links();
-    while links.next().await.expect("open").state != LinkState::Up {}
-    let local = Bus::local();
-    let (mut far, mut near) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        far.push(publish(&mirrored).await);
-        near.push(publish(&local).await);
-    }
-    let (far, near) = (median(far), median(near));
-    println!(
-        "mirrored-publish ours={far:.0} peer=local-only theirs={near:.0} ratio={:.2}",
-        near / far
-    );
-    mirrored.shutdown(Duration::from_secs(5)).await;
-}
-
-/// Nanoseconds for one call. 256 at a time, which is fewer than the mirror's queue holds; then all is
-/// waited for.
-async fn publish(bus: &Bus) -> f64 {
-    let mut subscription = bus.subscribe::<Sample>();
-    let mut each = Vec::new();
-    for _ in 0..20 {
-        let mut receipts = Vec::with_capacity(256);
-        let start = Instant::now();
-        for number in 0..256 {
-            receipts.push(bus.publish(Sample([number; 8])).await.expect("open"));
-        }
-        each.push(start.elapsed().as_secs_f64() * 1e9 / 256.0);
-        for receipt in receipts {
-            let _ = receipt.remote().await;
-            let _ = subscription.recv().await;
-        }
-    }
-    median(each)
 }

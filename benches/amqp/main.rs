@@ -3,6 +3,7 @@
 //! Prints for each row `CASE ours=NS peer=NAME theirs=NS ratio=THEIRS/OURS`: nanoseconds for one message, the
 //! median over rounds; then the processor time of the client for one message, in microseconds.
 
+mod caller;
 mod cost;
 mod node;
 mod options;
@@ -59,7 +60,7 @@ fn main() {
         runtime.block_on(cost::latency(&url, &options));
     }
     if options.wants("mirrored-publish") || options.wants("caller") {
-        runtime.block_on(cost::caller(&url, options.rounds));
+        caller::caller(&url, &runtime, options.rounds);
     }
     // lapin's threads end by themselves.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -144,7 +144,7 @@ impl Shared {
         event: E,
         options: Option<PublishOptions>,
     ) -> Result<Delayed<E>, Error> {
-        let (key, encode) = self.address(&event)?;
+        let key = self.address(&event)?;
         let options = PublishOptions::fixed(options, Cause::current()).map(Box::new);
         let bus = Arc::downgrade(self);
         let mut slot = None;
@@ -156,7 +156,6 @@ impl Shared {
                 lane,
                 key,
                 options,
-                encode,
             }
         };
         let scheduled = self.delays.schedule(delay, TypeId::of::<E>(), plan);

@@ -92,7 +92,9 @@ impl Bus {
 
     /// How the bus is now; its `Display` is one line for an operator.
     pub fn health(&self) -> Health {
-        let mirror = self.shared.mirror.as_ref().map(Running::health);
+        let shared = &self.shared;
+        let mirror = shared.mirror.as_ref();
+        let mirror = mirror.map(|mirror| mirror.health(shared.counts().untold()));
         Health::new(self.shared.local.is_draining(), mirror)
     }
 
@@ -130,6 +132,8 @@ impl Shared {
     /// The counts, with what the books say of events.
     fn counts(&self) -> Counts {
         let mut counts = self.ledger.counts();
+        // After those that were told: never fewer.
+        counts.mirrored += self.local.mirrored();
         let books = self.local.books();
         let total = books.total();
         counts.published = books.types.iter().map(|books| books.published).sum();

@@ -13,7 +13,6 @@ use crate::{
     delay::{Due, Slot, Work},
     event::Event,
     local::{Draft, Lane, Publication, Refused, Supply},
-    mirror::Encode,
 };
 
 /// An event that is to be published when it is due, with all that was said of it before. Dropped, it
@@ -25,7 +24,6 @@ pub(super) struct Planned<E: Event> {
     pub(super) lane: Arc<Lane<E>>,
     pub(super) key: Key,
     pub(super) options: Option<Box<PublishOptions>>,
-    pub(super) encode: Option<Encode>,
 }
 
 /// The event, unless it is taken back until then.
@@ -58,7 +56,7 @@ impl<E: Event> Planned<E> {
         let full = stamp(&self.lane, self.key.clone(), options);
         let event = Claim(Arc::clone(&self.slot));
         let draft = Draft { event, full };
-        let mut publication = Publication::new(&*self.lane, draft).keep(self.encode.is_some());
+        let mut publication = Publication::new(&*self.lane, draft);
         poll_fn(|cx| {
             // Held for this moment only: dropping the bus ends the wait.
             let Some(bus) = self.bus.upgrade() else {
@@ -68,7 +66,7 @@ impl<E: Event> Planned<E> {
                 return Poll::Ready(Err(Refused::Closed.into()));
             }
             Poll::Ready(match ready!(publication.poll(Some(cx))) {
-                Ok(committed) => Ok(bus.receipt(&committed, self.encode)),
+                Ok(committed) => Ok(bus.receipt(&self.lane, committed)),
                 Err(refused) => Err(refused.into()),
             })
         })

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     event::{Cause, Event},
     local::{Committed, Draft, Lane, Publication, Refused},
-    mirror::{Encode, Pending},
+    mirror::Pending,
     signal::Signal,
 };
 
@@ -117,11 +117,11 @@ impl Shared {
     ) -> Option<Receipt> {
         let key = event.as_ref()?.key();
         let named = key.is_ok_and(|key| key == *E::NAME);
-        if self.mirror.is_some() || !named || Cause::is_set() {
+        if !named || Cause::is_set() {
             return None;
         }
-        let (id, subscribers) = lane.publish_plain(event)?;
-        Some(Receipt::new(id, subscribers, Pending::NoTransport))
+        let committed = lane.publish_plain(event)?;
+        Some(self.receipt(lane, committed))
     }
 
     /// Publishes any event, and waits for room.
@@ -142,12 +142,9 @@ impl Shared {
         event: E,
         options: Option<PublishOptions>,
     ) -> Result<Waiting<'a, E>, Error> {
-        let (draft, encode) = self.draft(lane, event, options)?;
-        let publication = Publication::new(lane, draft).keep(encode.is_some());
-        Ok(Waiting {
-            publication,
-            encode,
-        })
+        let draft = self.draft(lane, event, options)?;
+        let publication = Publication::new(lane, draft);
+        Ok(Waiting { lane, publication })
     }
 
     /// As [`publish_any`](Self::publish_any), where it can be done without waiting.
@@ -162,47 +159,52 @@ impl Shared {
         waiting.end(self, done)
     }
 
-    /// What an event has to carry, and how it leaves this process, if it does.
+    /// What an event has to carry.
     #[inline]
     fn draft<E: Event>(
         &self,
         lane: &Lane<E>,
         event: E,
         options: Option<PublishOptions>,
-    ) -> Result<(Draft<E>, Option<Encode>), Error> {
-        let (key, encode) = self.address(&event)?;
+    ) -> Result<Draft<E>, Error> {
+        let key = self.address(&event)?;
         let full = stamp(lane, key, options);
-        Ok((Draft { event, full }, encode))
+        Ok(Draft { event, full })
     }
 
-    /// The key of an event, and how it leaves this process, if it does.
+    /// The key of an event.
     #[inline]
-    pub(super) fn address<E: Event>(&self, event: &E) -> Result<(Key, Option<Encode>), Error> {
+    pub(super) fn address<E: Event>(&self, event: &E) -> Result<Key, Error> {
         let key = event
             .key()
             .map_err(|error| self.refuse(bad_key::<E>(error)))?;
-        let encode = match &self.mirror {
-            None => None,
-            Some(mirror) => mirror
-                .outbound::<E>(&key)
-                .map_err(|error| self.refuse(error))?,
-        };
-        Ok((key, encode))
+        if let Some(mirror) = &self.mirror {
+            mirror
+                .check::<E>(&key)
+                .map_err(|error| self.refuse(error))?;
+        }
+        Ok(key)
     }
 
-    /// Sends what has been published to other processes, if it is to go there, and makes its receipt.
+    /// The receipt of what has been published.
     #[inline]
-    pub(super) fn receipt<E: Event>(
-        &self,
-        committed: &Committed<E>,
-        encode: Option<Encode>,
-    ) -> Receipt {
-        let remote = match (&self.mirror, encode, &committed.envelope) {
-            (None, ..) => Pending::NoTransport,
-            (Some(mirror), Some(encode), Some(envelope)) => mirror.push(envelope.erase(), encode),
-            (Some(_), ..) => Pending::NotMirrored,
+    pub(super) fn receipt<E: Event>(&self, lane: &Lane<E>, committed: Committed) -> Receipt {
+        let remote = match (committed.cell, &self.mirror) {
+            (Some(cell), _) => Pending::Awaited(cell),
+            (None, None) => Pending::NoTransport,
+            (None, Some(_)) => self.stays(lane),
         };
         Receipt::new(committed.id, committed.subscribers, remote)
+    }
+
+    /// Why an event stays here though there is a mirror.
+    fn stays<E: Event>(&self, lane: &Lane<E>) -> Pending {
+        if lane.is_tapped() {
+            self.ledger.local_only.add(1);
+            Pending::Ended
+        } else {
+            Pending::NotMirrored
+        }
     }
 
     /// Counts a publish that is refused.

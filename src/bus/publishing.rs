@@ -11,14 +11,13 @@ use super::{Receipt, Shared};
 use crate::{
     event::Event,
     local::{Committed, Lane, Publication, Refused},
-    mirror::Encode,
     turn,
 };
 
 /// A publish that may have to wait.
 pub(super) struct Waiting<'a, E: Event> {
+    pub(super) lane: &'a Lane<E>,
     pub(super) publication: Publication<'a, E>,
-    pub(super) encode: Option<Encode>,
 }
 
 impl<E: Event> Waiting<'_, E> {
@@ -34,10 +33,10 @@ impl<E: Event> Waiting<'_, E> {
     pub(super) fn end(
         &mut self,
         shared: &Shared,
-        done: Result<Committed<E>, Refused>,
+        done: Result<Committed, Refused>,
     ) -> Result<Receipt, Error> {
         match done {
-            Ok(committed) => Ok(shared.receipt(&committed, self.encode.take())),
+            Ok(committed) => Ok(shared.receipt(self.lane, committed)),
             Err(refused) => Err(shared.refuse(refused.into())),
         }
     }

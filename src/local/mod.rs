@@ -14,6 +14,7 @@ mod patterns;
 mod sleepers;
 mod subscription;
 mod sync;
+mod tap;
 mod waiters;
 
 use std::{
@@ -31,9 +32,10 @@ pub use self::{
 };
 pub(crate) use self::{
     gate::{Gate, Inside},
-    lane::{Committed, Draft, Lane, Publication, Refused, Supply},
-    log::Shared,
+    lane::{Committed, Draft, Lane, Publication, Refused, Supply, Tap},
+    log::{Cell, Shared},
     patterns::PatternInbox,
+    tap::{Feed, Merge, Outcomes, Rest, Stamp, Taps},
 };
 use self::{lane::AnyLane, lanes::Lanes, patterns::Patterns};
 use crate::{
@@ -82,13 +84,7 @@ impl Local {
         let stage = self.stage();
         // Another may have been faster.
         if self.lanes.get::<E>().is_none() {
-            let origin = Origin {
-                name: const { Key::from_static(E::NAME) },
-                version: E::VERSION,
-                source: Arc::clone(&self.source),
-                bus: self.bus,
-            };
-            let lane = Lane::<E>::new(origin, &self.patterns, &self.gate);
+            let lane = Lane::<E>::new(self.origin::<E>(), &self.patterns, &self.gate);
             if stage.draining {
                 lane.drain();
             }
@@ -98,6 +94,30 @@ impl Local {
             self.lanes.add(lane);
         }
         self.lanes.get().expect("just added")
+    }
+
+    fn origin<E: Event>(&self) -> Origin {
+        Origin {
+            name: const { Key::from_static(E::NAME) },
+            version: E::VERSION,
+            source: Arc::clone(&self.source),
+            bus: self.bus,
+        }
+    }
+
+    /// Makes a lane from which events leave this process. `index` is its place among the taps; `named` says that the type's
+    /// name is a key of the type.
+    ///
+    /// # Panics
+    ///
+    /// When the type has a lane: its events were not meant to leave.
+    pub(crate) fn tap<E: Event>(&self, taps: &Taps, index: usize, named: bool) -> Tap<E> {
+        let _stage = self.stage();
+        assert!(self.lanes.get::<E>().is_none(), "tapped before it is used");
+        let origin = self.origin::<E>();
+        let (lane, tap) = Lane::tapped(origin, &self.patterns, &self.gate, taps, index, named);
+        self.lanes.add(lane);
+        tap
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
@@ -156,6 +176,12 @@ impl Local {
     pub(crate) fn unread(&self) -> u64 {
         let lanes = self.lanes.all();
         lanes.iter().map(|lane| lane.unread()).sum::<u64>() + self.patterns.unread()
+    }
+
+    /// How many events were to leave this process.
+    pub(crate) fn mirrored(&self) -> u64 {
+        let lanes = self.lanes.all();
+        lanes.iter().map(|lane| lane.mirrored()).sum()
     }
 
     pub(crate) fn books(&self) -> Books {

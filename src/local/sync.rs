@@ -6,13 +6,13 @@ pub(super) use loom::{
     cell::UnsafeCell,
     sync::{
         Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
     },
 };
 #[cfg(not(all(test, algedonic_loom)))]
 pub(super) use std::sync::{
     Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

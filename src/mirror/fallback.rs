@@ -8,7 +8,7 @@ use algedonic_transport::{Error, ErrorKind, Message, Outcome};
 use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
-use super::{LocalOnly, Remote};
+use crate::observe::{LocalOnly, Remote};
 
 /// The outermost layer of the way to the transport: whatever happens there becomes a [`Remote`],
 /// so that a publisher is always told, and never fails for want of a broker.

@@ -1,10 +1,11 @@
 //! Joins the local bus to a transport: outbound pump, inbound dispatch, fallback, de-duplication.
 
 mod fallback;
+mod feed;
 mod inbound;
+mod intake;
 mod outbound;
 mod outlet;
-mod remote;
 mod reply;
 mod route;
 mod running;
@@ -19,13 +20,12 @@ use tower::{BoxError, Layer, Service, util::BoxCloneService};
 
 use self::service::InDoubt;
 pub use self::{
-    remote::{LocalOnly, Remote},
     reply::Mirrored,
     service::{Sending, TransportService},
 };
 pub(crate) use self::{
     reply::{Pending, Reply},
-    route::{Encode, Route, Routes},
+    route::{Route, Routes},
     running::Running,
 };
 use crate::event::Event;
@@ -71,7 +71,7 @@ impl<S> Mirror<S> {
     /// Mirrors events of type `E` both ways.
     ///
     /// A bus that also receives a type is itself a receiver to the broker, so what it publishes of
-    /// that type is never [`Remote::Unroutable`]; register with
+    /// that type is never [`Remote::Unroutable`](crate::Remote::Unroutable); register with
     /// [`outbound`](Self::outbound) to learn that nobody else listens.
     pub fn event<E: Event + Serialize + DeserializeOwned>(self) -> Self {
         self.register(Route::of::<E>().map(Route::both::<E>))
@@ -95,15 +95,18 @@ impl<S> Mirror<S> {
         self
     }
 
-    /// How many events may wait to be sent, on each lane; 8,192 by default, at least 1. Beyond it
-    /// an event stays local ([`LocalOnly::QueueFull`]): publishing never waits for a broker.
+    /// How many events of each type, and how many signals, may wait to be sent; 8,192 by default, at least 1. Beyond it
+    /// the oldest event of the type stays local ([`LocalOnly::QueueFull`](crate::LocalOnly::QueueFull)), of signals the
+    /// newest: publishing never waits for a broker. Events that wait take no room of their own: they lie where local
+    /// subscribers read them, in pieces of up to 64, so up to 63 more may wait.
     pub fn outbound_capacity(mut self, events: usize) -> Self {
         self.outbound_capacity = events.max(1);
         self
     }
 
     /// How long the outcome of one event may take, from `publish` on; 10 s by default (requirement
-    /// 4.08). Then it is [`Remote::Unknown`], or [`Remote::LocalOnly`] if its turn had not come.
+    /// 4.08). Then it is [`Remote::Unknown`](crate::Remote::Unknown), or
+    /// [`Remote::LocalOnly`](crate::Remote::LocalOnly) if its turn had not come.
     ///
     /// A guard over the whole way; a transport has a shorter timeout of its own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -123,7 +126,7 @@ impl<S> Mirror<S> {
     /// The stack is called for one event after another, in order, and its futures run
     /// concurrently. Errors that are a transport's [`Error`] keep their meaning, unless an earlier
     /// attempt with the event has been left in doubt; any other error of a layer, or a panic, makes
-    /// the outcome [`Remote::Unknown`], because nobody can tell whether the event had left.
+    /// the outcome [`Remote::Unknown`](crate::Remote::Unknown), because nobody can tell whether the event had left.
     ///
     /// Signals do not pass through layers: these may limit and delay.
     pub fn layer<L: Layer<S>>(self, layer: L) -> Mirror<L::Service> {

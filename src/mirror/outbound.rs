@@ -1,6 +1,8 @@
 use std::{
     convert::Infallible,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,44 +10,24 @@ use std::{
     time::Duration,
 };
 
-use algedonic_transport::{Error, ErrorKind, EventId, Lane, Message};
-use bytes::Bytes;
+use algedonic_transport::{Error, ErrorKind, EventId};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower::{Layer, Service, ServiceExt};
 
 use super::{
-    LocalOnly, Remote, Reply, Stack,
+    Reply, Stack,
     fallback::{Fallback, FallbackLayer},
+    intake::{Intake, Outgoing},
     service::InDoubt,
 };
-use crate::event::{AnyEnvelope, codec};
+use crate::observe::{LocalOnly, Remote};
 
-/// What waits to be sent.
-pub(super) enum Item {
-    Send(Outgoing),
-    /// Nothing comes after this.
-    Drain,
-}
-
-/// One event or signal on its way out.
-pub(super) struct Outgoing {
-    pub(super) envelope: AnyEnvelope,
-    pub(super) encode: fn(&AnyEnvelope) -> Result<Bytes, Error>,
-    pub(super) reply: Reply,
-    /// By then its outcome is said.
-    pub(super) due: Instant,
-}
-
-/// Sends what comes out of one queue, in order, with up to `window` awaiting their outcome.
+/// Sends what it takes in, in order, with up to `window` awaiting their outcome.
 pub(super) struct Pump {
-    lane: Lane,
     service: Fallback<Stack>,
     window: Window,
-    pub(super) timeout: Duration,
+    timeout: Duration,
     in_doubt: Arc<InDoubt>,
     pub(super) in_flight: Arc<AtomicUsize>,
 }
@@ -59,14 +41,12 @@ pub(super) struct Window {
 
 impl Pump {
     pub(super) fn new(
-        lane: Lane,
         stack: Stack,
         window: Window,
         timeout: Duration,
         in_doubt: Arc<InDoubt>,
     ) -> Self {
         Self {
-            lane,
             service: FallbackLayer.layer(stack),
             window,
             timeout,
@@ -75,44 +55,63 @@ impl Pump {
         }
     }
 
-    /// Runs until the queue is drained. Aborted earlier, every reply still resolves.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Item>) {
+    /// Runs until nothing comes any more. Aborted earlier, every reply still resolves.
+    pub(super) async fn run(mut self, mut intake: impl Intake) {
         let mut outcomes = FuturesUnordered::new();
         let mut bytes = 0_usize;
+        let mut rounds = Rounds::new(self.timeout);
         loop {
             self.in_flight.store(outcomes.len(), Ordering::Relaxed);
-            let item = tokio::select! {
+            let full = outcomes.len() >= self.window.messages;
+            let next = tokio::select! {
                 biased;
                 Some(done) = outcomes.next(), if !outcomes.is_empty() => {
                     bytes -= done;
                     continue;
                 }
-                item = queue.recv(), if outcomes.len() < self.window.messages => item,
+                next = poll_fn(|cx| intake.poll_next(cx)), if !full => next,
+                () = rounds.next(), if full => {
+                    intake.look();
+                    continue;
+                }
             };
-            let Some(Item::Send(outgoing)) = item else {
+            let Some(outgoing) = next else {
                 break;
             };
-            let due = outgoing.due;
-            let Some((message, mut reply)) = encode(outgoing, self.lane) else {
-                continue;
+            let Outgoing {
+                message,
+                mut reply,
+                due,
+            } = outgoing;
+            let message = match message {
+                Ok(message) => message,
+                Err(error) => {
+                    reply.send(Remote::LocalOnly(LocalOnly::Refused(error)));
+                    continue;
+                }
             };
             let size = message.body.len();
-            while bytes.saturating_add(size) > self.window.bytes
-                && let Some(done) = outcomes.next().await
-            {
-                bytes -= done;
+            while bytes.saturating_add(size) > self.window.bytes && !outcomes.is_empty() {
+                tokio::select! {
+                    biased;
+                    Some(done) = outcomes.next() => bytes -= done,
+                    () = rounds.next() => intake.look(),
+                }
             }
             // Answers go on coming in while a layer makes us wait.
-            let answers = async {
-                while let Some(done) = outcomes.next().await {
-                    bytes -= done;
+            let meanwhile = async {
+                loop {
+                    tokio::select! {
+                        biased;
+                        Some(done) = outcomes.next(), if !outcomes.is_empty() => bytes -= done,
+                        () = rounds.next() => intake.look(),
+                    }
                 }
-                std::future::pending::<()>().await;
             };
             let ready = tokio::select! {
                 biased;
                 ready = ready(&mut self.service, due) => ready,
-                () = answers => false,
+                () = meanwhile => false,
             };
             if !ready || Instant::now() >= due {
                 let late = Error::transient(ErrorKind::TimedOut, "send")
@@ -135,6 +134,29 @@ impl Pump {
         while outcomes.next().await.is_some() {
             self.in_flight.store(outcomes.len(), Ordering::Relaxed);
         }
+    }
+}
+
+/// When a pump that can take nothing looks how far publishers have come, and so knows when they published: every sixteenth
+/// of the timeout, but at least every 100 ms.
+struct Rounds {
+    every: Duration,
+    next: Option<Pin<Box<Sleep>>>,
+}
+
+impl Rounds {
+    fn new(timeout: Duration) -> Self {
+        let every = (timeout / 16).clamp(Duration::from_millis(1), Duration::from_millis(100));
+        Self { every, next: None }
+    }
+
+    /// Waits until it is time for the next look.
+    async fn next(&mut self) {
+        let next = self
+            .next
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + self.every)));
+        next.as_mut().await;
+        next.as_mut().reset(Instant::now() + self.every);
     }
 }
 
@@ -170,36 +192,4 @@ async fn settle(
 
 fn panicked() -> Remote {
     Remote::unknown("a layer of the mirror panicked")
-}
-
-/// The message, unless its publisher was told that it cannot be one.
-fn encode(outgoing: Outgoing, lane: Lane) -> Option<(Message, Reply)> {
-    let Outgoing {
-        envelope,
-        encode,
-        reply,
-        ..
-    } = outgoing;
-    // A panicking `Serialize` costs its own event only.
-    let body = catch_unwind(AssertUnwindSafe(|| encode(&envelope))).unwrap_or_else(|_| {
-        Err(
-            Error::permanent(ErrorKind::Malformed, "encode an event").with_detail(format!(
-                "the Serialize of {} panicked",
-                envelope.metadata().name
-            )),
-        )
-    });
-    match body {
-        Ok(body) => {
-            let metadata = envelope.metadata().clone();
-            Some((
-                Message::new(metadata, lane, codec::CONTENT_TYPE, body),
-                reply,
-            ))
-        }
-        Err(error) => {
-            reply.send(Remote::LocalOnly(LocalOnly::Refused(error)));
-            None
-        }
-    }
 }

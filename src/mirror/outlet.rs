@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use algedonic_transport::Error;
-use bytes::Bytes;
 use tokio::{
     runtime::Handle,
     sync::mpsc,
@@ -15,55 +13,29 @@ use tokio::{
 };
 
 use super::{
-    LocalOnly, Pending, Remote, Reply,
-    outbound::{Item, Outgoing, Pump},
+    Pending, Reply,
+    feed::later,
+    intake::{Intake, Raised},
+    outbound::Pump,
 };
-use crate::{event::AnyEnvelope, observe::Ledger, task::Task};
+use crate::{
+    event::Envelope,
+    observe::{Ledger, LocalOnly, Remote},
+    signal::Signal,
+    task::Task,
+};
 
-/// One queue, and the pump that empties it.
+/// A pump at work.
 pub(super) struct Outlet {
-    queue: mpsc::Sender<Item>,
-    timeout: Duration,
-    in_flight: Arc<AtomicUsize>,
     pump: Task,
+    in_flight: Arc<AtomicUsize>,
 }
 
 impl Outlet {
-    pub(super) fn open(runtime: &Handle, pump: Pump, capacity: usize) -> Self {
-        let (queue, receiver) = mpsc::channel(capacity);
+    pub(super) fn open(runtime: &Handle, pump: Pump, intake: impl Intake + 'static) -> Self {
         Self {
-            queue,
-            timeout: pump.timeout,
             in_flight: Arc::clone(&pump.in_flight),
-            pump: Task::spawn(runtime, pump.run(receiver)),
-        }
-    }
-
-    pub(super) fn push(
-        &self,
-        envelope: AnyEnvelope,
-        encode: fn(&AnyEnvelope) -> Result<Bytes, Error>,
-        ledger: &Arc<Ledger>,
-    ) -> Pending {
-        let (reply, pending) = Reply::new(Arc::clone(ledger));
-        let outgoing = Outgoing {
-            envelope,
-            encode,
-            reply,
-            due: Instant::now() + self.timeout,
-        };
-        match self.queue.try_send(Item::Send(outgoing)) {
-            Ok(()) => pending,
-            Err(refused) => {
-                let why = match refused {
-                    mpsc::error::TrySendError::Full(_) => LocalOnly::QueueFull,
-                    mpsc::error::TrySendError::Closed(_) => LocalOnly::ShutDown,
-                };
-                if let Item::Send(outgoing) = refused.into_inner() {
-                    outgoing.reply.send(Remote::LocalOnly(why));
-                }
-                pending
-            }
+            pump: Task::spawn(runtime, pump.run(intake)),
         }
     }
 
@@ -71,18 +43,56 @@ impl Outlet {
         !self.pump.is_finished()
     }
 
-    /// How many are queued, and how many in flight.
-    pub(super) fn load(&self) -> (usize, usize) {
-        (
-            self.queue.max_capacity() - self.queue.capacity(),
-            self.in_flight.load(Ordering::Relaxed),
-        )
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all is sent and every outcome known, by the deadline. Nothing comes any more.
+    pub(super) async fn drain(&self, deadline: Instant) {
+        self.pump.end_by(deadline).await;
+    }
+}
+
+/// The outlet of signals, and the queue in which they wait for it.
+pub(super) struct SignalOutlet {
+    queue: mpsc::Sender<Raised>,
+    timeout: Duration,
+    pub(super) outlet: Outlet,
+}
+
+impl SignalOutlet {
+    pub(super) fn open(runtime: &Handle, pump: Pump, capacity: usize, timeout: Duration) -> Self {
+        let (queue, receiver) = mpsc::channel(capacity);
+        Self {
+            queue,
+            timeout,
+            outlet: Outlet::open(runtime, pump, receiver),
+        }
+    }
+
+    pub(super) fn push(&self, envelope: Envelope<Signal>, ledger: &Arc<Ledger>) -> Pending {
+        let (reply, pending) = Reply::new(ledger);
+        let raised = Raised::Signal {
+            envelope,
+            reply,
+            due: later(Instant::now(), self.timeout),
+        };
+        if let Err(refused) = self.queue.try_send(raised) {
+            let why = match &refused {
+                mpsc::error::TrySendError::Full(_) => LocalOnly::QueueFull,
+                mpsc::error::TrySendError::Closed(_) => LocalOnly::ShutDown,
+            };
+            if let Raised::Signal { reply, .. } = refused.into_inner() {
+                reply.send(Remote::LocalOnly(why));
+            }
+        }
+        pending
     }
 
     /// Sends what is queued and waits for the outcomes, by the deadline.
     pub(super) async fn drain(&self, deadline: Instant) {
         // A full queue makes room as the pump works, or the deadline ends the wait.
-        let _ = timeout_at(deadline, self.queue.send(Item::Drain)).await;
-        self.pump.end_by(deadline).await;
+        let _ = timeout_at(deadline, self.queue.send(Raised::Drain)).await;
+        self.outlet.drain(deadline).await;
     }
 }

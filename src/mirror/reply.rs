@@ -1,14 +1,13 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use pin_project::pin_project;
-use tokio::sync::oneshot;
-
-use super::{LocalOnly, Remote};
-use crate::observe::Ledger;
+use crate::{
+    local::{Cell, Outcomes},
+    observe::{Ledger, LocalOnly, Remote},
+};
 
 /// The publisher's end of one remote outcome.
 #[derive(Debug)]
@@ -17,30 +16,39 @@ pub(crate) enum Pending {
     NoTransport,
     /// The mirror does not send this type.
     NotMirrored,
-    /// In a box: dropping one of the others is then a look at a number, where they are made and dropped.
-    Awaited(Box<oneshot::Receiver<Remote>>),
+    /// The mirror has ended.
+    Ended,
+    /// It will be told.
+    Awaited(Cell),
 }
 
 /// The mirror's end of one remote outcome. Dropped without an answer it says that the bus was shut
 /// down, so that the other end always resolves.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    sender: Option<oneshot::Sender<Remote>>,
-    ledger: Arc<Ledger>,
+    /// None once it has answered.
+    cell: Option<Cell>,
     /// Whether the message was handed to the transport: from then on nobody can say that it stayed.
     handed_over: bool,
 }
 
 impl Reply {
-    pub(crate) fn new(ledger: Arc<Ledger>) -> (Self, Pending) {
-        ledger.mirrored.add(1);
-        let (sender, receiver) = oneshot::channel();
-        let reply = Self {
-            sender: Some(sender),
-            ledger,
+    /// To an event that was taken from its lane.
+    pub(super) fn to(cell: Cell) -> Self {
+        Self {
+            cell: Some(cell),
             handed_over: false,
-        };
-        (reply, Pending::Awaited(Box::new(receiver)))
+        }
+    }
+
+    /// To a message by itself, with the other end.
+    pub(super) fn new(ledger: &Arc<Ledger>) -> (Self, Pending) {
+        ledger.mirrored.add(1);
+        let cell = Cell::new(Outcomes::new(ledger));
+        let taken = cell.outcomes().take(cell.at());
+        debug_assert!(taken, "nobody else has it");
+        let pending = Pending::Awaited(cell.again());
+        (Self::to(cell), pending)
     }
 
     pub(super) fn hand_over(&mut self) {
@@ -52,21 +60,17 @@ impl Reply {
     }
 
     fn resolve(&mut self, remote: Remote) {
-        if let Some(sender) = self.sender.take() {
-            remote.count(&self.ledger);
-            // Nobody needs to be listening.
-            let _ = sender.send(remote);
+        if let Some(cell) = self.cell.take() {
+            cell.outcomes().tell(cell.at(), remote);
         }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if self.sender.is_some() {
+        if self.cell.is_some() {
             self.resolve(if self.handed_over {
-                Remote::Unknown {
-                    reason: "the bus was shut down before the answer came".into(),
-                }
+                Remote::unknown("the bus was shut down before the answer came")
             } else {
                 Remote::LocalOnly(LocalOnly::ShutDown)
             });
@@ -78,17 +82,20 @@ impl Drop for Reply {
 ///
 /// Resolves exactly once: by the mirror's [`timeout`](crate::Mirror::timeout) after the publish, or
 /// when the bus is shut down or dropped. May be dropped: the event goes its way.
-#[pin_project]
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Mirrored {
+    /// None once it has resolved.
     pending: Option<Pending>,
+    /// A waker of its own may be with the cell.
+    waits: bool,
 }
 
 impl Mirrored {
     pub(crate) fn new(pending: Pending) -> Self {
         Self {
             pending: Some(pending),
+            waits: false,
         }
     }
 }
@@ -99,21 +106,30 @@ impl Future for Mirrored {
     /// # Panics
     ///
     /// When it is polled after it has resolved.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remote> {
-        let this = self.project();
-        let remote = match this.pending.as_mut().expect("polled after it has resolved") {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remote> {
+        let this = &mut *self;
+        let pending = this.pending.as_ref();
+        let remote = match pending.expect("polled after it has resolved") {
             Pending::NoTransport => Remote::LocalOnly(LocalOnly::NoTransport),
             Pending::NotMirrored => Remote::LocalOnly(LocalOnly::NotMirrored),
-            Pending::Awaited(receiver) => match Pin::new(receiver).poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(remote)) => remote,
-                // A reply always answers, unless its thread died in the act.
-                Poll::Ready(Err(_)) => Remote::Unknown {
-                    reason: "the mirror ended without an answer".into(),
-                },
-            },
+            Pending::Ended => Remote::LocalOnly(LocalOnly::ShutDown),
+            Pending::Awaited(cell) => {
+                this.waits = true;
+                ready!(cell.outcomes().poll(cell.at(), cx))
+            }
         };
-        *this.pending = None;
+        this.waits = false;
+        this.pending = None;
         Poll::Ready(remote)
+    }
+}
+
+impl Drop for Mirrored {
+    fn drop(&mut self) {
+        if self.waits
+            && let Some(Pending::Awaited(cell)) = &self.pending
+        {
+            drop(cell.outcomes().forget(cell.at()));
+        }
     }
 }

@@ -3,20 +3,22 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use algedonic_transport::{Error, ErrorKind, Key, Message, Metadata, Pattern};
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::feed::{AnyFeed, LaneFeed};
 use crate::{
-    event::{AnyEnvelope, Event, codec},
-    local::Local,
+    event::{Event, codec},
+    local::{Local, Taps},
 };
 
 pub(crate) type Routes = HashMap<TypeId, Route>;
 
-pub(crate) type Encode = fn(&AnyEnvelope) -> Result<Bytes, Error>;
+/// Opens the lane of a type, by its place among the taps, to what leaves the process.
+type Open = fn(&Route, &Local, &Taps, usize, Duration) -> Box<dyn AnyFeed>;
 type Dispatch = fn(Arc<Local>, Message) -> Result<Dispatched, Error>;
 /// The delivery of one received event; it may wait for subscribers that chose `Block`.
 pub(crate) type Dispatched = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -28,7 +30,7 @@ pub(crate) struct Route {
     pub(crate) name: Key,
     pub(crate) version: u32,
     pub(crate) keys: Pattern,
-    pub(crate) encode: Option<Encode>,
+    pub(super) open: Option<Open>,
     pub(crate) dispatch: Option<Dispatch>,
 }
 
@@ -54,7 +56,7 @@ impl Route {
             name,
             version: E::VERSION,
             keys,
-            encode: None,
+            open: None,
             dispatch: None,
         })
     }
@@ -64,7 +66,7 @@ impl Route {
     }
 
     pub(crate) fn outbound<E: Event + Serialize>(mut self) -> Self {
-        self.encode = Some(encode::<E>);
+        self.open = Some(open::<E>);
         self
     }
 
@@ -89,18 +91,23 @@ pub(super) fn add(routes: &mut Routes, route: Route) -> Result<(), Error> {
         }
         Entry::Occupied(mut known) => {
             let known = known.get_mut();
-            known.encode = known.encode.or(route.encode);
+            known.open = known.open.or(route.open);
             known.dispatch = known.dispatch.or(route.dispatch);
         }
     }
     Ok(())
 }
 
-fn encode<E: Event + Serialize>(envelope: &AnyEnvelope) -> Result<Bytes, Error> {
-    let envelope = envelope.downcast::<E>().ok_or_else(|| {
-        Error::permanent(ErrorKind::Unexpected, "encode an event of another type")
-    })?;
-    codec::encode(&*envelope)
+fn open<E: Event + Serialize>(
+    route: &Route,
+    local: &Local,
+    taps: &Taps,
+    index: usize,
+    timeout: Duration,
+) -> Box<dyn AnyFeed> {
+    let named = route.keys.matches(&route.name);
+    let tap = local.tap::<E>(taps, index, named);
+    Box::new(LaneFeed::new(tap, codec::encode::<E>, timeout))
 }
 
 fn dispatch<E: Event + DeserializeOwned>(
@@ -175,6 +182,6 @@ mod tests {
         )
         .expect("in");
         let route = routes.values().next().expect("one route");
-        assert!(route.encode.is_some() && route.dispatch.is_some());
+        assert!(route.open.is_some() && route.dispatch.is_some());
     }
 }

@@ -3,17 +3,20 @@ use std::{any::TypeId, fmt, sync::Arc};
 use algedonic_transport::{
     BoxStream, BusId, Closed, Error, ErrorKind, Key, Lane, Link, Pattern, Transport,
 };
-use bytes::Bytes;
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 use tower::{ServiceExt, util::BoxCloneService};
 
 use super::{
-    Encode, Mirror, Pending, Routes, Stack, inbound::Dispatcher, outbound::Pump, outbound::Window,
-    outlet::Outlet, seen::Seen, service::TransportService,
+    Mirror, Pending, Routes, Stack,
+    inbound::Dispatcher,
+    outbound::{Pump, Window},
+    outlet::{Outlet, SignalOutlet},
+    seen::Seen,
+    service::TransportService,
 };
 use crate::{
-    event::{AnyEnvelope, Envelope, codec},
-    local::Local,
+    event::Envelope,
+    local::{Local, Merge, Taps},
     observe::{Ledger, MirrorHealth},
     signal::{Signal, Signals},
     task::Task,
@@ -23,8 +26,9 @@ use crate::{
 pub(crate) struct Running {
     transport: Arc<dyn Transport>,
     routes: Routes,
-    events: Outlet,
-    signals: Outlet,
+    /// None where no type is sent.
+    events: Option<Outlet>,
+    signals: SignalOutlet,
     dispatchers: Vec<Task>,
     stop: watch::Sender<bool>,
     ledger: Arc<Ledger>,
@@ -61,10 +65,17 @@ impl Running {
             messages: capabilities.window.max(1),
             bytes: capabilities.window_bytes,
         };
-        let outlet = |lane, stack| {
-            let pump = Pump::new(lane, stack, window, timeout, Arc::clone(&in_doubt));
-            Outlet::open(&runtime, pump, outbound_capacity)
-        };
+        let pump = |stack| Pump::new(stack, window, timeout, Arc::clone(&in_doubt));
+        // Before anything is received: then the lanes are used.
+        let outward = routes
+            .values()
+            .filter_map(|route| Some((route, route.open?)));
+        let count = outward.clone().count();
+        let taps = Taps::new(count, outbound_capacity as u64, ledger);
+        let feeds = outward
+            .enumerate()
+            .map(|(index, (route, open))| open(route, local, &taps, index, timeout))
+            .collect::<Vec<_>>();
         // Layers may limit and delay; a signal is neither limited nor delayed.
         let bare = TransportService::new(Arc::clone(&transport), Arc::clone(&in_doubt));
         let bare = BoxCloneService::new(bare.map_err(Into::into));
@@ -91,9 +102,13 @@ impl Running {
             };
             dispatchers.push(Task::spawn(&runtime, dispatcher.run()));
         }
+        let events = (count > 0).then(|| {
+            let merge = Merge::new(feeds, Arc::clone(&taps.bells));
+            Outlet::open(&runtime, pump(stack), merge)
+        });
         Ok(Self {
-            events: outlet(Lane::Event, stack),
-            signals: outlet(Lane::Signal, bare),
+            events,
+            signals: SignalOutlet::open(&runtime, pump(bare), outbound_capacity, timeout),
             transport,
             routes,
             dispatchers,
@@ -102,15 +117,15 @@ impl Running {
         })
     }
 
-    /// How an event of this type and key leaves the process, if its type is mirrored.
+    /// Whether an event of this type may have this key.
     ///
     /// # Errors
     ///
     /// The event's key is outside of the pattern that its type declares: receivers would miss it.
-    pub(crate) fn outbound<E: 'static>(&self, key: &Key) -> Result<Option<Encode>, Error> {
+    pub(crate) fn check<E: 'static>(&self, key: &Key) -> Result<(), Error> {
         let route = self.routes.get(&TypeId::of::<E>());
-        let Some((route, encode)) = route.and_then(|route| Some((route, route.encode?))) else {
-            return Ok(None);
+        let Some(route) = route.filter(|route| route.open.is_some()) else {
+            return Ok(());
         };
         if !route.keys.matches(key) {
             return Err(Error::permanent(ErrorKind::Malformed, "publish an event")
@@ -120,32 +135,25 @@ impl Running {
                 ))
                 .with_advice("widen Event::KEYS"));
         }
-        Ok(Some(encode))
-    }
-
-    /// Puts an event on the way out. Never waits.
-    pub(crate) fn push(&self, envelope: AnyEnvelope, encode: Encode) -> Pending {
-        self.events.push(envelope, encode, &self.ledger)
+        Ok(())
     }
 
     /// Puts a signal on the way out. Never waits.
     pub(crate) fn send_signal(&self, signal: &Envelope<Signal>) -> Pending {
-        self.signals
-            .push(signal.erase(), encode_signal, &self.ledger)
+        self.signals.push(signal.clone(), &self.ledger)
     }
 
-    pub(crate) fn health(&self) -> MirrorHealth {
-        let (queued, in_flight) = [&self.events, &self.signals]
-            .map(Outlet::load)
-            .into_iter()
-            .fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
+    /// `untold` events and signals were to be mirrored, and their outcome is not known.
+    pub(crate) fn health(&self, untold: u64) -> MirrorHealth {
+        let outlets = || self.events.iter().chain([&self.signals.outlet]);
+        let in_flight = outlets().map(Outlet::in_flight).sum();
+        let untold = usize::try_from(untold).unwrap_or(usize::MAX);
         MirrorHealth {
             transport: self.transport.name(),
-            running: self.events.is_running()
-                && self.signals.is_running()
+            running: outlets().all(Outlet::is_running)
                 && !self.dispatchers.iter().any(|task| task.is_finished()),
             link: self.transport.link(),
-            queued,
+            queued: untold.saturating_sub(in_flight),
             in_flight,
         }
     }
@@ -164,17 +172,15 @@ impl Running {
 
     /// Sends what is queued and waits for outcomes until `sent`; closes the transport until `closed`.
     pub(crate) async fn drain(&self, sent: Instant, closed: Instant) -> Closed {
-        tokio::join!(self.events.drain(sent), self.signals.drain(sent));
+        let events = async {
+            if let Some(events) = &self.events {
+                events.drain(sent).await;
+            }
+        };
+        tokio::join!(events, self.signals.drain(sent));
         let left = closed.saturating_duration_since(Instant::now());
         self.transport.close(left).await
     }
-}
-
-fn encode_signal(signal: &AnyEnvelope) -> Result<Bytes, Error> {
-    let signal = signal
-        .downcast::<Signal>()
-        .ok_or_else(|| Error::permanent(ErrorKind::Unexpected, "encode what is no signal"))?;
-    codec::encode(&*signal)
 }
 
 /// What a bus with these routes wants to receive on a lane.

@@ -1,5 +1,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+impl Counts {
+    /// Of those that were to be mirrored: how many outcomes are known.
+    pub(crate) fn told(&self) -> u64 {
+        self.confirmed + self.unroutable + self.rejected + self.unknown + self.local_only
+    }
+
+    /// And how many are not.
+    pub(crate) fn untold(&self) -> u64 {
+        self.mirrored.saturating_sub(self.told())
+    }
+}
+
 /// One number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);

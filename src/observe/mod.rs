@@ -3,11 +3,13 @@
 mod books;
 mod health;
 mod ledger;
+mod remote;
 mod settled;
 
 pub use self::{
     books::{Account, Books, PatternBooks, SubscriberBooks, TypeBooks},
     health::{Health, MirrorHealth, Status},
     ledger::Counts,
+    remote::{LocalOnly, Remote},
 };
 pub(crate) use self::{ledger::Ledger, settled::Settled};

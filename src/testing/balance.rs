@@ -87,7 +87,7 @@ fn imbalances(books: &Books, counts: &Counts) -> Vec<String> {
         + counts.delayed_abandoned
         + counts.delayed_pending;
     for (what, began, ended) in [
-        ("to be mirrored", counts.mirrored, seat::told(counts)),
+        ("to be mirrored", counts.mirrored, counts.told()),
         ("requests", counts.requests, seat::resolved(counts)),
         ("delayed", counts.delayed, delayed),
     ] {

@@ -29,7 +29,7 @@ impl Seat {
                 unrest.push(format!("{name}: handlers have {in_hand} {}", books.name));
             }
         }
-        let outward = counts.mirrored - told(&counts).min(counts.mirrored);
+        let outward = counts.untold();
         if outward > 0 {
             unrest.push(format!("{name}: {outward} await their remote outcome"));
         }
@@ -46,11 +46,6 @@ fn in_hand(books: &TypeBooks) -> u64 {
     let handled = books.subscribers.iter().filter(|books| books.handled);
     let here: u64 = handled.map(|books| books.account.in_flight).sum();
     here + books.departed.in_flight
-}
-
-/// Of those that were to be mirrored: whose outcome is known.
-pub(super) fn told(counts: &Counts) -> u64 {
-    counts.confirmed + counts.unroutable + counts.rejected + counts.unknown + counts.local_only
 }
 
 /// Of the requests: those that are over.

@@ -1,6 +1,6 @@
 use algedonic_transport::{EventId, Metadata};
 
-use crate::event::{Envelope, Event};
+use crate::{event::Event, local::Cell};
 
 /// What is to be published: an event, or a [`Supply`] of it.
 pub(crate) struct Draft<S> {
@@ -24,12 +24,24 @@ impl<E: Event> Supply<E> for E {
 }
 
 /// What has been published.
-pub(crate) struct Committed<E> {
+pub(crate) struct Committed {
     pub(crate) id: EventId,
     /// How many subscribers have it.
     pub(crate) subscribers: u64,
-    /// The event, where it was [asked for](Publication::keep).
-    pub(crate) envelope: Option<Envelope<E>>,
+    /// Where its outcome elsewhere will be told, if the lane has a tap.
+    pub(crate) cell: Option<Cell>,
+}
+
+impl Committed {
+    /// Published to those who read the log, one of whom is the tap where there is a cell.
+    #[inline]
+    pub(super) fn heard(id: EventId, readers: u64, cell: Option<Cell>) -> Self {
+        Self {
+            id,
+            subscribers: readers - u64::from(cell.is_some()),
+            cell,
+        }
+    }
 }
 
 /// Why nobody got the event.

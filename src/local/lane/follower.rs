@@ -199,8 +199,7 @@ impl<E: Event> Follower<E> {
         } else {
             Vec::new()
         };
-        let garbage =
-            (state.sleepers.count() == state.log.readers()).then(|| state.log.release_read());
+        let garbage = state.all_sleep().then(|| state.log.release_read());
         drop(state);
         wakers.into_iter().for_each(wake);
         drop((garbage, replaced));

@@ -6,6 +6,7 @@ mod follower;
 mod pace;
 mod plain;
 mod publish;
+mod tap;
 mod wait;
 
 use std::{any::Any, collections::VecDeque, ops::Deref, sync::Arc, task::Waker};
@@ -16,14 +17,16 @@ pub(crate) use self::{
     draft::{Committed, Draft, Refused, Supply},
     follower::Follower,
     publish::Publication,
+    tap::Tap,
 };
 use super::{
     Buffer, Gate, Lag,
     inbox::{Inbox, Rest},
-    log::{Clock, Garbage, Log, Reader},
+    log::{Clock, Garbage, Log, Margins, Reader},
     patterns::Patterns,
     sleepers::{Bed, Sleepers},
     sync::{AtomicUsize, Mutex, Ordering, lock, wake},
+    tap::{Number, Tapped, Taps},
     waiters::Waiters,
 };
 use crate::{
@@ -48,10 +51,15 @@ pub(crate) struct Lane<E> {
     /// How many publishers wait for the log. Both sides change it by read-modify-write: a reader
     /// after it has moved its cursor, a publisher before it looks at the cursors; so one of them sees the other.
     waiting: OwnLines<AtomicUsize>,
-    /// How many subscribers there are: a hint, so that an event that nobody hears costs little.
+    /// How many subscribers there are, and taps: a hint, so that an event that nobody hears costs little.
     heard: AtomicUsize,
-    /// How many of them have an inbox: few lanes have any.
+    /// How many reasons there are not to publish the plain way: subscribers with an inbox, of which few lanes have
+    /// any, and a name that is no key of the type.
+    detours: AtomicUsize,
+    /// How many subscribers have an inbox.
     inboxed: AtomicUsize,
+    /// The mirror's, if events leave this process from here.
+    tapped: Option<Tapped>,
     patterns: Arc<Patterns>,
     gate: Arc<Gate>,
 }
@@ -69,6 +77,7 @@ struct State<E> {
     phase: Phase,
     sleepers: Sleepers,
     waiters: Waiters,
+    tap: tap::TapState<E>,
     /// None while there are none, which is nearly always.
     inboxes: Option<Inboxes<E>>,
     /// The last events, for late subscribers.
@@ -122,8 +131,43 @@ impl Phase {
 
 impl<E: Event> Lane<E> {
     pub(super) fn new(origin: Origin, patterns: &Arc<Patterns>, gate: &Arc<Gate>) -> Arc<Self> {
+        Arc::new(Self::build(origin, patterns, gate, None))
+    }
+
+    /// A lane whose events leave this process, and the tap by which they do. `index` is its place among the taps; `named`
+    /// says that the type's name is a key of the type.
+    pub(super) fn tapped(
+        origin: Origin,
+        patterns: &Arc<Patterns>,
+        gate: &Arc<Gate>,
+        taps: &Taps,
+        index: usize,
+        named: bool,
+    ) -> (Arc<Self>, Tap<E>) {
+        let tapped = Tapped {
+            bells: Arc::clone(&taps.bells),
+            index,
+        };
+        let lane = Arc::new(Self::build(origin, patterns, gate, Some(tapped)));
+        lane.detours
+            .fetch_add(usize::from(!named), Ordering::Relaxed);
+        let margins = Margins {
+            lane: Number::of(index),
+            sequencer: Arc::clone(&taps.sequencer),
+            ledger: Arc::clone(&taps.ledger),
+        };
+        let tap = Tap::open(&lane, margins, taps.keep);
+        (lane, tap)
+    }
+
+    fn build(
+        origin: Origin,
+        patterns: &Arc<Patterns>,
+        gate: &Arc<Gate>,
+        tapped: Option<Tapped>,
+    ) -> Self {
         let origin = Arc::new(origin);
-        Arc::new(Self {
+        Self {
             state: OwnLines(Mutex::new(State {
                 clear: 0,
                 clock: Clock::new(),
@@ -132,6 +176,7 @@ impl<E: Event> Lane<E> {
                 phase: Phase::Open,
                 sleepers: Sleepers::default(),
                 waiters: Waiters::default(),
+                tap: tap::TapState::None,
                 inboxes: None,
                 retained: VecDeque::new(),
                 besides: 0,
@@ -144,14 +189,21 @@ impl<E: Event> Lane<E> {
             origin,
             waiting: OwnLines(AtomicUsize::new(0)),
             heard: AtomicUsize::new(0),
+            detours: AtomicUsize::new(0),
             inboxed: AtomicUsize::new(0),
+            tapped,
             patterns: Arc::clone(patterns),
             gate: Arc::clone(gate),
-        })
+        }
     }
 
     pub(crate) fn origin(&self) -> &Arc<Origin> {
         &self.origin
+    }
+
+    /// Whether events leave this process from here, or did.
+    pub(crate) fn is_tapped(&self) -> bool {
+        self.tapped.is_some()
     }
 
     /// Lets a subscriber follow the log; it gets what is published from now on. With it come the
@@ -190,6 +242,7 @@ impl<E: Event> Lane<E> {
         state.inboxes = Some(known.chain([&inbox]).cloned().collect());
         self.heard.fetch_add(1, Ordering::Relaxed);
         self.inboxed.fetch_add(1, Ordering::Relaxed);
+        self.detours.fetch_add(1, Ordering::Relaxed);
         if state.phase == Phase::Closed {
             inbox.close();
         }
@@ -213,6 +266,7 @@ impl<E: Event> Lane<E> {
         state.part(inbox.taken(), inbox.settled());
         self.heard.fetch_sub(1, Ordering::Relaxed);
         self.inboxed.fetch_sub(1, Ordering::Relaxed);
+        self.detours.fetch_sub(1, Ordering::Relaxed);
         rest
     }
 
@@ -227,7 +281,10 @@ impl<E: Event> State<E> {
     /// Works out `clear` again. To be called after a change of anything that it is made of, or publishes
     /// would not see that change.
     fn reclear(&mut self) {
-        let clear = self.phase == Phase::Open && self.sleepers.is_empty() && self.log.readers() > 0;
+        let clear = self.phase == Phase::Open
+            && self.sleepers.is_empty()
+            && self.log.readers() > 0
+            && self.tap.is_awake();
         self.clear = if clear {
             self.limit.min(self.log.end())
         } else {
@@ -285,6 +342,15 @@ impl<E: Event> State<E> {
     }
 }
 
+impl<E> Lane<E> {
+    /// Does what is to be done without the lock for a tap that is to wake up, and where an event was appended without it.
+    fn rouse(&self, roused: bool) {
+        if roused && let Some(tapped) = &self.tapped {
+            tapped.bells.wake();
+        }
+    }
+}
+
 /// A new id for an event of this time, in nanoseconds since the Unix epoch.
 #[inline]
 fn id_at(nanos: u64) -> EventId {
@@ -301,6 +367,8 @@ pub(super) trait AnyLane: Any + Send + Sync {
     fn books(&self) -> TypeBooks;
     /// How many events wait in buffers, over all subscribers.
     fn unread(&self) -> u64;
+    /// How many events were to leave this process from here.
+    fn mirrored(&self) -> u64;
 }
 
 impl<E: Event> AnyLane for Arc<Lane<E>> {
@@ -317,14 +385,16 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
     }
 
     fn close(&self) {
-        let (alarm, wakers, inboxes, retained) = {
+        let (alarm, roused, wakers, inboxes, retained) = {
             let mut state = lock(&self.state);
             state.phase = Phase::Closed;
+            let roused = state.rouse(self.tapped.as_ref());
             state.reclear();
             let wakers = state.waiters.pop_up_to(u64::MAX);
             let retained = std::mem::take(&mut state.retained);
             (
                 state.sleepers.take(),
+                roused,
                 wakers,
                 state.inboxes.clone(),
                 retained,
@@ -334,6 +404,7 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
         if let Some(mut alarm) = alarm {
             alarm.ring();
         }
+        self.rouse(roused);
         wakers.into_iter().for_each(wake);
         for inbox in inboxes.iter().flat_map(|inboxes| inboxes.iter()) {
             inbox.close();
@@ -349,6 +420,12 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
             .sum();
         let inboxes = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
         followed + inboxes.map(|inbox| inbox.unread()).sum::<u64>()
+    }
+
+    fn mirrored(&self) -> u64 {
+        let state = lock(&self.state);
+        let published = state.log.next().wrapping_add(state.besides);
+        if self.is_tapped() { published } else { 0 }
     }
 
     fn books(&self) -> TypeBooks {

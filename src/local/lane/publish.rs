@@ -6,12 +6,15 @@ use std::{
 use super::{
     Committed, Draft, Lane, Refused, Supply,
     addressees::Addressees,
-    id_at,
+    id_at, tap,
     wait::{Place, Wait},
 };
 use crate::{
     event::{Envelope, Event, Sealed},
-    local::{log::Ticks, sync::lock},
+    local::{
+        log::{Garbage, Ticks},
+        sync::lock,
+    },
 };
 
 /// One publish under way: nobody has the event before everybody can have it. Dropped, it has not
@@ -19,7 +22,6 @@ use crate::{
 pub(crate) struct Publication<'a, E: Event, S = E> {
     pub(super) lane: &'a Lane<E>,
     draft: Option<Draft<S>>,
-    keep: bool,
     patient: bool,
     pub(super) wait: Option<Wait<'a, E>>,
 }
@@ -30,26 +32,20 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         Self {
             lane,
             draft: Some(draft),
-            keep: false,
             patient: false,
             wait: None,
         }
     }
 
-    /// Asks for the event once it is published.
-    pub(crate) fn keep(mut self, keep: bool) -> Self {
-        self.keep = keep;
-        self
-    }
-
-    /// Waits also for subscribers that would have publishing fail.
+    /// For an event from elsewhere, which leaves this process no more. It waits also for subscribers that would have
+    /// publishing fail.
     pub(crate) fn patient(mut self) -> Self {
         self.patient = true;
         self
     }
 
     /// Gives the event to everybody, if everybody has room.
-    pub(crate) fn try_now(&mut self) -> Result<Committed<E>, Refused> {
+    pub(crate) fn try_now(&mut self) -> Result<Committed, Refused> {
         match self.poll(None) {
             Poll::Ready(result) => result,
             Poll::Pending => Err(Refused::WouldWait),
@@ -61,7 +57,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
     pub(crate) fn poll(
         &mut self,
         mut cx: Option<&mut Context<'_>>,
-    ) -> Poll<Result<Committed<E>, Refused>> {
+    ) -> Poll<Result<Committed, Refused>> {
         let mut woken = self.stop_waiting();
         if self.wait.is_some() && self.is_refused() {
             return Poll::Ready(Err(Refused::Closed));
@@ -120,7 +116,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
     /// Publishes, unless the log is full (`Some` place to wait at), others are to get it by now
     /// (`Nowhere`), or the lane closed or the event not there any more (`None`).
     #[inline]
-    fn commit(&mut self, to: &Addressees<E>) -> Result<Committed<E>, Option<Place<E>>> {
+    fn commit(&mut self, to: &Addressees<E>) -> Result<Committed, Option<Place<E>>> {
         let lane = self.lane;
         let ticks = Ticks::now();
         let mut state = lock(&lane.state);
@@ -150,7 +146,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         } else {
             state.besides = state.besides.wrapping_add(1);
         }
-        let unheard = readers == 0 && to.is_nobody() && !self.keep && E::RETAINED == 0;
+        let unheard = readers == 0 && to.is_nobody() && E::RETAINED == 0;
         if unheard {
             let nanos = state.clock.at(ticks);
             drop(state);
@@ -161,7 +157,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             return Ok(Committed {
                 id,
                 subscribers: 0,
-                envelope: None,
+                cell: None,
             });
         }
         let nanos = state.clock.at(ticks);
@@ -170,10 +166,18 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             Some(metadata) => metadata.id,
         };
         let sealed = Sealed::new(id, nanos, draft.full, event);
-        let wanted = self.keep || E::RETAINED > 0 || !to.is_nobody();
-        let mut garbage = None;
+        let wanted = E::RETAINED > 0 || !to.is_nobody();
+        let (mut garbage, mut skipped, mut cell) = (None, Garbage::default(), None);
+        let leaves = state.tap.is_open() && !self.patient;
+        let mut subscribers = (readers - usize::from(state.tap.is_open())) as u64;
         let envelope = if readers > 0 {
-            garbage = state.log.append(sealed);
+            garbage = state.log.extend();
+            if leaves {
+                cell = state.log.push(sealed);
+            } else {
+                state.log.push_foreign(sealed);
+                skipped = state.skip_for_tap();
+            }
             wanted.then(|| Envelope::shared(state.log.share_newest()))
         } else {
             Some(Envelope::new(Arc::clone(&lane.origin), sealed))
@@ -187,24 +191,29 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
             }
             state.retained.push_back(envelope.clone());
         }
+        let overran = garbage.is_some() && state.overran();
         let alarm = state.sleepers.take();
+        let roused = leaves && state.rouse(lane.tapped.as_ref());
         state.reclear();
         drop(state);
         if let Some(alarm) = alarm {
             lane.wake(alarm);
         }
-        let mut subscribers = readers as u64;
+        lane.rouse(roused);
+        if overran {
+            garbage.as_deref().into_iter().for_each(tap::refuse_overrun);
+        }
         if let Some(envelope) = &envelope
             && !to.is_nobody()
         {
             subscribers += to.put(envelope);
         }
         // Last, since the drop of an event may panic.
-        drop((garbage, outdated));
+        drop((garbage, skipped, outdated));
         Ok(Committed {
             id,
             subscribers,
-            envelope,
+            cell,
         })
     }
 }

@@ -16,6 +16,9 @@
 //! 3. **Dropped once.** Each slot counts its owners: the log, and every [`Shared`]. The last one drops the
 //!    value; what the log has not let go of is dropped with the segment. A new owner comes by an owner that is
 //!    one throughout: a [`Shared`], or the log, by whose ownership its readers share what they have not passed.
+//! 4. **A cell for each slot.** Where entries have outcomes that are told elsewhere, each segment has a [`Margin`], whose
+//!    sheet counts its owners: the margin, and one for each slot. Only [`Log::push`] hands out a slot's [`Cell`], when it
+//!    writes the slot, which it does once; the margin ends as the owner of those that were not handed out.
 //!
 //! None of it relies on who calls: what a caller could get wrong (a reader of another log, one that goes beyond
 //! its run, or back, an entry beyond a full segment, an owner of what was let go of) panics.
@@ -26,6 +29,7 @@
 #![allow(unsafe_code, reason = "the delivery engine; see the invariants above")]
 
 mod clock;
+mod margin;
 mod reader;
 mod slab;
 #[cfg(all(test, not(algedonic_loom)))]
@@ -33,13 +37,17 @@ mod tests;
 
 use std::{collections::VecDeque, ops::Range};
 
-use self::slab::Slab;
 pub(crate) use self::{
     clock::{Clock, Ticks},
+    margin::{Cell, Margins},
     reader::{Mark, Reader},
     slab::Shared,
 };
-use super::sync::{Arc, AtomicU64, Ordering};
+use self::{margin::Margin, slab::Slab};
+use super::{
+    sync::{Arc, AtomicU64, Ordering},
+    tap::{Outcomes, Stamp},
+};
 
 /// The entries, from the oldest that somebody may yet read.
 ///
@@ -54,6 +62,8 @@ pub(super) struct Log<H, T> {
     tip: Option<Arc<Slab<H, T>>>,
     /// `next`, for readers to see without the lock.
     tail: Arc<Line>,
+    /// Where outcomes of the entries are told elsewhere.
+    margins: Option<Margins>,
     cursors: Vec<Arc<Cursor>>,
     /// Consecutive.
     segments: VecDeque<Arc<Slab<H, T>>>,
@@ -79,6 +89,9 @@ struct Cursor {
     room: u64,
 }
 
+/// The most entries that a segment holds.
+pub(crate) const MOST: usize = segment_len::<u8>();
+
 /// How many entries a segment holds: enough to make its cost vanish, few enough to stay in cache.
 const fn segment_len<T>() -> usize {
     // The models are to come upon the end of a segment often.
@@ -102,12 +115,23 @@ impl<H: Clone, T> Log<H, T> {
             end: 0,
             tip: None,
             tail: Arc::new(Line(AtomicU64::new(0))),
+            margins: None,
             cursors: Vec::new(),
             segments: VecDeque::new(),
             first: 0,
             released: 0,
             header,
         }
+    }
+
+    /// From now on each entry has a margin.
+    ///
+    /// # Panics
+    ///
+    /// When entries have been appended: those have none.
+    pub(super) fn give_margins(&mut self, margins: Margins) {
+        assert!(self.segments.is_empty(), "nothing is appended yet");
+        self.margins = Some(margins);
     }
 
     /// The number that the next entry gets.
@@ -158,15 +182,20 @@ impl<H: Clone, T> Log<H, T> {
         self.end
     }
 
-    /// Adds an entry. Where that takes a new segment, gives what was let go of, in a box, since that is rare.
-    pub(super) fn append(&mut self, value: T) -> Option<Box<Garbage<H, T>>> {
+    /// Makes room for an entry in the last segment. Where that takes a new one, gives what was let go of, in a box,
+    /// since that is rare.
+    pub(super) fn extend(&mut self) -> Option<Box<Garbage<H, T>>> {
         let full = self.next == self.end;
-        let garbage = full.then(|| Box::new(self.grow()));
-        self.push(value);
-        garbage
+        full.then(|| Box::new(self.grow()))
     }
 
-    /// Adds an entry to the last segment.
+    /// Both: makes room, and adds an entry.
+    pub(super) fn append(&mut self, value: T) -> (Option<Box<Garbage<H, T>>>, Option<Cell>) {
+        let garbage = self.extend();
+        (garbage, self.push(value))
+    }
+
+    /// Adds an entry to the last segment. With margins, gives its [`Cell`].
     ///
     /// # Panics
     ///
@@ -176,16 +205,46 @@ impl<H: Clone, T> Log<H, T> {
         clippy::inline_always,
         reason = "the entry is then made in its slot, and not moved there"
     )]
-    pub(super) fn push(&mut self, value: T) {
+    pub(super) fn push(&mut self, value: T) -> Option<Cell> {
+        self.write(value, |margins, _, _| margins.sequencer.stamp(margins.lane))
+    }
+
+    /// As [`push`](Self::push), for an entry whose outcome nobody tells.
+    pub(super) fn push_foreign(&mut self, value: T) {
+        let cell = self.write(value, |margins, margin, at| {
+            margin.outcomes().set_foreign(at);
+            Stamp::none(margins.lane)
+        });
+        // The margin is an owner, too: nothing is dropped.
+        drop(cell);
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
+    fn write(
+        &mut self,
+        value: T,
+        stamp: impl FnOnce(&Margins, &Margin, usize) -> Stamp,
+    ) -> Option<Cell> {
         assert!(self.next < self.end, "room in the last segment");
-        let at = Self::SEGMENT - (self.end - self.next);
+        let at = index(Self::SEGMENT - (self.end - self.next));
         let segment = self.tip.as_ref().expect("where there is room");
         // SAFETY: `tip` has the numbers from `end - SEGMENT` to `end`, so this is the slot numbered `next`.
         // `next` grows with each write, so it has not been written; nobody else writes (`&mut self`), and no
         // reader looks at it before the tail says so (invariant 1).
-        unsafe { segment.write(index(at), value) };
+        unsafe { segment.write(at, value) };
+        let cell = match (&self.margins, segment.margin()) {
+            (Some(margins), Some(margin)) => {
+                let stamp = stamp(margins, margin, at);
+                // SAFETY: the cell of the slot numbered `next` is handed out once and by nobody else, as that slot
+                // is written, for the same reasons.
+                Some(unsafe { margin.enter(at, stamp) })
+            }
+            _ => None,
+        };
         self.next += 1;
         self.tail.0.store(self.next, Ordering::Release);
+        cell
     }
 
     /// A new segment, where the last one is full, and an end to those that nobody needs.
@@ -195,7 +254,8 @@ impl<H: Clone, T> Log<H, T> {
         let needed = self.needed();
         self.trim(needed, &mut garbage);
         let slots = index(Self::SEGMENT);
-        let segment = Slab::new(self.header.clone(), slots);
+        let margin = self.margins.as_ref().map(|margins| margins.make(slots));
+        let segment = Slab::new(self.header.clone(), slots, margin);
         self.tip = Some(Arc::clone(&segment));
         self.end = self.next + Self::SEGMENT;
         self.segments.push_back(segment);
@@ -254,6 +314,23 @@ impl<H: Clone, T> Log<H, T> {
         }
     }
 
+    /// The number of the oldest entry that it has.
+    pub(super) fn oldest(&self) -> u64 {
+        self.first
+    }
+
+    /// An owner of the outcomes of each segment, and how many of them are of entries that were appended.
+    pub(super) fn outcomes(&self) -> Vec<(Cell, usize)> {
+        let left = index(self.end - self.next);
+        let count = self.segments.len();
+        let segments = self.segments.iter().enumerate();
+        let cells = segments.filter_map(|(at, segment)| {
+            let free = if at + 1 == count { left } else { 0 };
+            Some((segment.margin()?.share(0), index(Self::SEGMENT) - free))
+        });
+        cells.collect()
+    }
+
     /// Takes a reader on to an entry that has been appended, and gives it that one's segment.
     ///
     /// # Panics
@@ -268,6 +345,17 @@ impl<H: Clone, T> Log<H, T> {
         let base = self.first + segments * Self::SEGMENT;
         // It may have held the last reference to a segment that was dropped as a whole.
         Garbage::of(reader.enter(at, segment, base, Self::SEGMENT))
+    }
+
+    /// Takes a reader past all that is appended.
+    ///
+    /// # Panics
+    ///
+    /// When the reader is another log's, or reads no more.
+    pub(super) fn skip(&self, reader: &mut Reader<H, T>) -> Garbage<H, T> {
+        assert!(reader.follows(&self.tail), "a reader of this log");
+        assert!(reader.at() <= self.next, "an entry ahead");
+        Garbage::of(reader.skip_to(self.next))
     }
 
     /// Another owner of the newest entry.
@@ -315,6 +403,13 @@ impl<H, T> Garbage<H, T> {
             garbage.push(segment, 0..0);
         }
         garbage
+    }
+
+    /// The outcomes of the segments that were let go of as a whole, and how many those have.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = (&Outcomes, usize)> {
+        let runs = self.one.iter().chain(&self.more);
+        let segments = runs.map(|run| &run.segment);
+        segments.filter_map(|segment| Some((segment.margin()?.outcomes(), segment.len())))
     }
 
     /// What was let go of later.

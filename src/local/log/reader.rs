@@ -1,8 +1,11 @@
 use super::{
-    Cursor, Line, index,
+    Cell, Cursor, Line, index,
     slab::{Shared, Slab},
 };
-use crate::local::sync::{Arc, Ordering};
+use crate::local::{
+    sync::{Arc, Ordering},
+    tap::{Outcomes, Stamp},
+};
 
 /// One reader of a log, at its own place.
 pub(crate) struct Reader<H, T> {
@@ -72,6 +75,14 @@ impl<H, T> Reader<H, T> {
         left
     }
 
+    /// Goes past everything below this number, which is the log's next. Gives the segment that it held.
+    pub(super) fn skip_to(&mut self, next: u64) -> Option<Arc<Slab<H, T>>> {
+        let left = self.segment.take();
+        (self.at, self.known, self.ready, self.end) = (next, next, next, next);
+        self.cursor.at.store(next, Ordering::Release);
+        left
+    }
+
     /// The number of its next entry.
     #[inline]
     pub(crate) fn at(&self) -> u64 {
@@ -97,6 +108,12 @@ impl<H, T> Reader<H, T> {
             self.ready = self.known.min(self.end);
         }
         self.at < self.known
+    }
+
+    /// Looks how far the log has come: the number of the entry that comes next.
+    pub(crate) fn look_at_tail(&mut self) -> u64 {
+        self.look();
+        self.known
     }
 
     /// Whether it must [seek](super::Log::seek) before it reads.
@@ -148,6 +165,38 @@ impl<H, T> Reader<H, T> {
     fn own(&self, at: u64) -> &Arc<Slab<H, T>> {
         assert!(self.at <= at && at < self.ready, "an entry of the run");
         self.segment.as_ref().expect("not lost")
+    }
+
+    /// The margin's stamp of an entry of the run, if it has one.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_at`](Self::get_at).
+    #[inline]
+    pub(crate) fn stamp_at(&self, at: u64) -> Option<Stamp> {
+        let margin = self.own(at).margin()?;
+        Some(margin.stamp(index(at - self.base)))
+    }
+
+    /// The outcomes of the segment of an entry of the run, if they are told elsewhere, and which is that entry's.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_at`](Self::get_at).
+    #[inline]
+    pub(crate) fn outcome_at(&self, at: u64) -> Option<(&Outcomes, usize)> {
+        let margin = self.own(at).margin()?;
+        Some((margin.outcomes(), index(at - self.base)))
+    }
+
+    /// Another owner of the cell of an entry of the run, if it has one.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_at`](Self::get_at).
+    pub(crate) fn cell_at(&self, at: u64) -> Option<Cell> {
+        let margin = self.own(at).margin()?;
+        Some(margin.share(index(at - self.base)))
     }
 
     /// Goes past the next `entries`.

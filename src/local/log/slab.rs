@@ -1,11 +1,14 @@
 use std::{mem::MaybeUninit, ops::Deref, ptr};
 
+use super::margin::Margin;
 use crate::local::sync::{Arc, AtomicUsize, Ordering, UnsafeCell, fence};
 
 /// A fixed number of slots, each written once, each with owners of its own: a value is dropped
 /// with its last owner, the memory with the last reference to the slab.
 pub(super) struct Slab<H, T> {
     header: H,
+    /// Where the outcomes of its entries are told elsewhere.
+    margin: Option<Margin>,
     slots: Box<[Slot<T>]>,
 }
 
@@ -22,15 +25,25 @@ unsafe impl<H: Send, T: Send + Sync> Send for Slab<H, T> {}
 unsafe impl<H: Sync, T: Send + Sync> Sync for Slab<H, T> {}
 
 impl<H, T> Slab<H, T> {
-    pub(super) fn new(header: H, slots: usize) -> Arc<Self> {
+    pub(super) fn new(header: H, slots: usize, margin: Option<Margin>) -> Arc<Self> {
         let empty = || Slot {
             owners: AtomicUsize::new(0),
             value: UnsafeCell::new(MaybeUninit::uninit()),
         };
         Arc::new(Self {
             header,
+            margin,
             slots: std::iter::repeat_with(empty).take(slots).collect(),
         })
+    }
+
+    #[inline]
+    pub(super) fn margin(&self) -> Option<&Margin> {
+        self.margin.as_ref()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// Puts a value into a slot, and makes the caller its owner.
@@ -125,7 +138,7 @@ pub(crate) struct Shared<H, T> {
 impl<H, T> Shared<H, T> {
     /// A value by itself.
     pub(crate) fn new(header: H, value: T) -> Self {
-        let slab = Slab::new(header, 1);
+        let slab = Slab::new(header, 1, None);
         // SAFETY: the slab is new, and its only slot becomes ours.
         unsafe { slab.write(0, value) };
         Self { slab, at: 0 }

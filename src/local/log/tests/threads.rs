@@ -15,7 +15,7 @@ fn write(log: &Mutex<Log<(), Wide>>, drops: &Drops) {
         let value = drops.value(number);
         let garbage = {
             let mut log = log.lock().expect("no panic");
-            let mut garbage = *log.append(value).unwrap_or_default();
+            let mut garbage = *log.append(value).0.unwrap_or_default();
             if number % 3 == 0 {
                 garbage.add(log.release_read());
             }

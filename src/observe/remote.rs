@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use algedonic_transport::{Error, Outcome};
 
-use crate::observe::Ledger;
+use super::Ledger;
 
 /// What became of an event beyond this process.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub enum LocalOnly {
 }
 
 impl Remote {
-    pub(super) fn unknown(reason: impl Into<Arc<str>>) -> Self {
+    pub(crate) fn unknown(reason: impl Into<Arc<str>>) -> Self {
         Self::Unknown {
             reason: reason.into(),
         }
@@ -62,7 +62,7 @@ impl Remote {
         matches!(self, Self::LocalOnly(_))
     }
 
-    pub(super) fn count(&self, ledger: &Ledger) {
+    pub(crate) fn count(&self, ledger: &Ledger) {
         match self {
             Self::Confirmed => ledger.confirmed.add(1),
             Self::Unroutable => ledger.unroutable.add(1),

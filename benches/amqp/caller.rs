@@ -1,0 +1,124 @@
+//! What a mirror costs who publishes.
+
+use std::time::{Duration, Instant};
+
+use algedonic::{
+    Bus, Event, LinkState, Mirror, Subscription,
+    amqp::{Amqp, WireForm},
+};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    ours,
+    round::median,
+    speed::{Kind, Setting},
+};
+
+/// Published one after another, and timed together: fewer than the mirror's queue holds, and than the buffer of the
+/// subscriber. Then all of them are waited for.
+const BATCH: u64 = 256;
+
+/// In one round, of each bus, in turns.
+const BATCHES: usize = 20;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Sample([u64; 8]);
+
+impl Event for Sample {
+    const NAME: &'static str = "bench.sample";
+}
+
+/// What becomes of the receipts while the time is taken.
+#[derive(Clone, Copy)]
+enum Receipts {
+    Kept,
+    Dropped,
+}
+
+/// What `publish` takes its caller, mirrored and local only, with one subscriber on each bus: on two workers, beside
+/// which the caller has a thread of its own; on one thread, which it has to itself while the time is taken; and with the broker
+/// away.
+pub(crate) fn caller(url: &str, two_workers: &Runtime, rounds: usize) {
+    let one_thread = Builder::new_current_thread().enable_all().build();
+    let one_thread = one_thread.expect("a runtime");
+    let play = |runtime: &Runtime, case: &str, url: &str, up, receipts| {
+        runtime.block_on(compare(case, url, up, rounds, receipts));
+    };
+    // Nobody listens there.
+    let away = "amqp://127.0.0.1:1";
+    play(two_workers, "", url, true, Receipts::Kept);
+    play(two_workers, "-unasked", url, true, Receipts::Dropped);
+    play(two_workers, "-away", away, false, Receipts::Kept);
+    play(&one_thread, "/one-thread", url, true, Receipts::Kept);
+    play(
+        &one_thread,
+        "-unasked/one-thread",
+        url,
+        true,
+        Receipts::Dropped,
+    );
+    play(&one_thread, "-away/one-thread", away, false, Receipts::Kept);
+}
+
+async fn compare(case: &str, url: &str, up: bool, rounds: usize, receipts: Receipts) {
+    let setting = Setting {
+        url: url.to_owned(),
+        kind: Kind::Classic,
+        bytes: 64,
+        quick: false,
+    };
+    let config = ours::config(&setting, WireForm::Compact);
+    let mirror = Mirror::new(Amqp::new(config).expect("a good configuration")).event::<Sample>();
+    let mirrored = Bus::builder().mirror(mirror).build().expect("a good bus");
+    let mut links = mirrored.links();
+    let wanted = if up { LinkState::Up } else { LinkState::Down };
+    while links.next().await.expect("open").state != wanted {}
+    let local = Bus::local();
+    let mut buses = [&mirrored, &local].map(|bus| (bus, bus.subscribe::<Sample>()));
+    let mut times = [Vec::new(), Vec::new()];
+    // The first round warms up.
+    for round in 0..=rounds {
+        for _ in 0..BATCHES {
+            for ((bus, subscription), times) in buses.iter_mut().zip(&mut times) {
+                let time = publish(bus, subscription, receipts).await;
+                if round > 0 {
+                    times.push(time);
+                }
+            }
+        }
+    }
+    let [far, near] = times.map(median);
+    println!(
+        "mirrored-publish{case} ours={far:.1} peer=local-only theirs={near:.1} ratio={:.2}",
+        near / far
+    );
+    mirrored.shutdown(Duration::from_secs(5)).await;
+}
+
+/// Nanoseconds for one call.
+async fn publish(bus: &Bus, subscription: &mut Subscription<Sample>, receipts: Receipts) -> f64 {
+    let mut kept = Vec::with_capacity(256);
+    let start = Instant::now();
+    match receipts {
+        Receipts::Kept => {
+            for number in 0..BATCH {
+                kept.push(bus.publish(Sample([number; 8])).await.expect("open"));
+            }
+        }
+        Receipts::Dropped => {
+            for number in 0..BATCH - 1 {
+                drop(bus.publish(Sample([number; 8])).await.expect("open"));
+            }
+            kept.push(bus.publish(Sample([0; 8])).await.expect("open"));
+        }
+    }
+    let time = start.elapsed().as_secs_f64() * 1e9 / BATCH as f64;
+    for receipt in kept {
+        let _ = receipt.remote().await;
+    }
+    for _ in 0..BATCH {
+        let _ = subscription.recv().await;
+    }
+    time
+}

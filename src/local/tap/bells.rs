@@ -1,0 +1,62 @@
+use std::task::{Context, Waker};
+
+use crate::local::sync::{AtomicU64, Mutex, Ordering, lock, wake};
+
+/// One for each tap. A lane whose tap has read everything rings it when it publishes the next event: under its lock, so that
+/// whoever has seen a later event, of any lane, finds it rung. Once the lock is free it wakes the one that listens.
+pub(crate) struct Bells {
+    rung: Box<[AtomicU64]>,
+    listener: Mutex<Option<Waker>>,
+}
+
+impl Bells {
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            rung: (0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            listener: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn ring(&self, index: usize) {
+        self.rung[index / 64].fetch_or(1 << (index % 64), Ordering::Release);
+    }
+
+    /// Wakes who listens. Not under a lane's lock.
+    pub(crate) fn wake(&self) {
+        let listener = lock(&self.listener).take();
+        listener.into_iter().for_each(wake);
+    }
+
+    /// Those that were rung since the last call.
+    pub(super) fn take(&self, mut each: impl FnMut(usize)) {
+        for (at, rung) in self.rung.iter().enumerate() {
+            if rung.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let mut bits = rung.swap(0, Ordering::Acquire);
+            while bits != 0 {
+                each(at * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    /// Listens for the next one. False if one was rung before.
+    pub(super) fn listen(&self, cx: &Context<'_>) -> bool {
+        let mut listener = lock(&self.listener);
+        let known = listener
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()));
+        let replaced = if known {
+            None
+        } else {
+            listener.replace(cx.waker().clone())
+        };
+        drop(listener);
+        drop(replaced);
+        // After the listener is there: who rings comes after it, or is seen here.
+        self.rung
+            .iter()
+            .all(|rung| rung.load(Ordering::Acquire) == 0)
+    }
+}

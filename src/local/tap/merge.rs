@@ -1,0 +1,154 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::Instant;
+
+use super::{Bells, Stamp};
+
+/// What one lane gives to a [`Merge`].
+pub(crate) trait Feed {
+    type Item;
+
+    /// Looks how far its lane has come: the number of the entry that comes next.
+    fn look(&mut self, now: Instant) -> u64;
+    /// The number and the stamp of its next entry below that one, if there is one.
+    fn next(&mut self, below: u64) -> Option<(u64, Stamp)>;
+    /// Takes that entry, unless it has been refused meanwhile; then it goes past it.
+    fn take(&mut self) -> Option<Self::Item>;
+    /// Has its bell rung by the next entry.
+    fn lie_down(&mut self) -> Rest;
+}
+
+/// What became of a feed that was to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Its bell will ring.
+    Lying,
+    /// There is something to read.
+    Awake,
+    /// Nothing comes any more.
+    Ended,
+}
+
+/// Reads several lanes in the order of their stamps: what was published before something else comes before it,
+/// whatever lanes the two are of.
+///
+/// To have the smallest stamp of all that are seen is not enough for that: what was published before it in another lane
+/// may not be seen yet. But it is seen by whoever looks *after* he has seen the later one. So an entry has its turn once
+/// all lanes have been looked at since it was seen, and it is still the first. A lane whose feed lies has nothing unless its
+/// bell has rung.
+pub(crate) struct Merge<F> {
+    feeds: Vec<Place<F>>,
+    bells: Arc<Bells>,
+    /// Those that are not at rest.
+    awake: Vec<usize>,
+    ended: usize,
+}
+
+struct Place<F> {
+    feed: F,
+    /// Entries below were seen by the last look but one, so that a look at all lanes has followed.
+    settled: u64,
+    /// Entries below were seen by the last look.
+    seen: u64,
+    /// The next entry, if it is known.
+    next: Option<(u64, Stamp)>,
+}
+
+impl<F: Feed> Merge<F> {
+    /// Of feeds in the order of their bells.
+    pub(crate) fn new(feeds: Vec<F>, bells: Arc<Bells>) -> Self {
+        let place = |feed| Place {
+            feed,
+            settled: 0,
+            seen: 0,
+            next: None,
+        };
+        Self {
+            awake: (0..feeds.len()).collect(),
+            feeds: feeds.into_iter().map(place).collect(),
+            bells,
+            ended: 0,
+        }
+    }
+
+    /// The next entry of all. None once all feeds have ended.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<F::Item>> {
+        loop {
+            match self.first() {
+                Some((at, true)) => {
+                    let place = &mut self.feeds[at];
+                    place.next = None;
+                    if let Some(item) = place.feed.take() {
+                        return Poll::Ready(Some(item));
+                    }
+                }
+                Some((_, false)) => self.look(Instant::now()),
+                None => {
+                    self.look(Instant::now());
+                    if self.first().is_some() {
+                        continue;
+                    }
+                    self.rest();
+                    if !self.awake.is_empty() {
+                        continue;
+                    }
+                    if self.ended == self.feeds.len() {
+                        return Poll::Ready(None);
+                    }
+                    if self.bells.listen(cx) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The feed whose next entry is the first of all that are seen, and whether it has its turn.
+    fn first(&mut self) -> Option<(usize, bool)> {
+        let mut first: Option<(usize, bool, Stamp)> = None;
+        for &at in &self.awake {
+            let place = &mut self.feeds[at];
+            if place.next.is_none() {
+                place.next = place.feed.next(place.seen);
+            }
+            let Some((number, stamp)) = place.next else {
+                continue;
+            };
+            if first.is_none_or(|(_, _, other)| stamp.is_before(other)) {
+                first = Some((at, number < place.settled, stamp));
+            }
+        }
+        first.map(|(at, turn, _)| (at, turn))
+    }
+
+    /// Looks at all lanes.
+    pub(crate) fn look(&mut self, now: Instant) {
+        let awake = &mut self.awake;
+        self.bells.take(|at| {
+            if !awake.contains(&at) {
+                awake.push(at);
+            }
+        });
+        for &at in &self.awake {
+            let place = &mut self.feeds[at];
+            place.settled = place.seen;
+            place.seen = place.feed.look(now);
+        }
+    }
+
+    /// Lets those rest that have nothing.
+    fn rest(&mut self) {
+        let (feeds, ended) = (&mut self.feeds, &mut self.ended);
+        self.awake.retain(|at| match feeds[*at].feed.lie_down() {
+            Rest::Lying => false,
+            Rest::Awake => true,
+            Rest::Ended => {
+                *ended += 1;
+                false
+            }
+        });
+    }
+}

@@ -26,6 +26,7 @@ use crate::{
     AmqpConfig,
     arrivals::{Arrivals, Interest},
     consuming,
+    hearing::Hearing,
     link::Board,
     part::Part,
     phase::Phase,
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<AmqpConfig>,
     pub(crate) board: Board,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) hearing: Hearing,
 }
 
 /// Where messages of one lane enter.
@@ -114,6 +116,7 @@ impl Amqp {
             config: Arc::new(config),
             board: Board::new(events.clone().chain([signals])),
             phase: watch::Sender::new(Phase::Open),
+            hearing: Hearing::default(),
         });
         let mut tasks = Tasks::default();
         let mut enter = |parts: Vec<Part>| Entrance::open(&shared, &runtime, parts, &mut tasks);
@@ -258,6 +261,7 @@ impl Transport for Amqp {
         }
         let (arrivals, stream) = mpsc::channel(self.shared.config.prefetch.into());
         let interest = Interest::new(interest, arrivals);
+        self.shared.hearing.wants(lane, &interest.patterns);
         self.shared.board.wanted(Part::consume(lane));
         let consuming = consuming::run(self.shared.clone(), lane, interest);
         tasks.consuming.push((lane, self.runtime.spawn(consuming)));

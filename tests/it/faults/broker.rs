@@ -21,8 +21,9 @@ use crate::{
 /// starting one may well keep a thread from running for a while.
 const PUBLISH_BOUND: Duration = Duration::from_millis(500);
 
-/// Nearly every event is with its local subscribers by then, whatever becomes of the broker.
-const LOCAL_BOUND: Duration = Duration::from_millis(10);
+/// 99 of 100 events are with their local subscribers by then, whatever becomes of the broker: a millisecond, but
+/// for a machine whose processors a broker takes to start.
+const LOCAL_BOUND: Duration = Duration::from_millis(50);
 
 /// By then every remote outcome is known: the mirror's timeout, and some scheduling.
 const REMOTE_BOUND: Duration = Duration::from_secs(11);

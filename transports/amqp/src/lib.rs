@@ -119,7 +119,9 @@
 //! apart, up to [`AmqpConfig::max_backoff`]; or by [`AmqpConfig::backoff_schedule`]. What the broker
 //! refuses (credentials, permissions, a queue of the same name that differs) is retried from 5 s on,
 //! and told by [`Link::error`](algedonic_transport::Link). Every 30 s each looks whether its exchange,
-//! queue and bindings are still there, and declares them again.
+//! queue and bindings are still there, and declares them again; sooner when a message of this instance that
+//! it wants itself is not routed. RabbitMQ tells nobody that a binding has gone: what others publish until
+//! then does not come, and if nobody else hears it their outcome is [`Outcome::NotRouted`].
 //!
 //! What was published and has no answer when its connection or channel ends is published again on the
 //! next one, first, in order and under the same ids, for as long as its sender waits
@@ -153,6 +155,7 @@ mod env;
 mod error;
 mod greeting;
 mod guard;
+mod hearing;
 mod link;
 mod overheard;
 mod part;

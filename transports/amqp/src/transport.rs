@@ -25,6 +25,7 @@ use tokio::{
 use crate::{
     AmqpConfig,
     consuming::{self, Interest},
+    hearing::Hearing,
     link::Board,
     part::Part,
     phase::Phase,
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<AmqpConfig>,
     pub(crate) board: Board,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) hearing: Hearing,
 }
 
 /// Where messages of one lane enter.
@@ -115,6 +117,7 @@ impl Amqp {
             config: Arc::new(config),
             board: Board::new(events.clone().chain([signals])),
             phase: watch::Sender::new(Phase::Open),
+            hearing: Hearing::default(),
         });
         let mut tasks = Tasks::default();
         let mut enter =
@@ -292,6 +295,7 @@ impl Transport for Amqp {
                 .with_advice("set AmqpConfig::queue"));
         }
         let (interest, arrivals) = Interest::new(interest);
+        self.shared.hearing.wants(lane, &interest.patterns);
         self.shared.board.wanted(Part::consume(lane));
         let consuming = consuming::run(self.shared.clone(), lane, interest);
         tasks.consuming.push((lane, self.runtime.spawn(consuming)));

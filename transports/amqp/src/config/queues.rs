@@ -36,7 +36,10 @@ pub enum TopologyMode {
     /// Whoever runs the broker does. The transport declares nothing and needs no *configure*
     /// permission; it looks whether exchanges and queues are there, and tells what is missing as a
     /// permanent error. Bindings cannot be looked at over AMQP, nor can the arguments of a queue:
-    /// [`AmqpConfig::definitions`] lists all of it in the form that RabbitMQ imports. Needs a
+    /// [`AmqpConfig::definitions`] lists all of it in the form that RabbitMQ imports. Where a binding is
+    /// missing the link is up all the same, and nothing comes by it. Who publishes what no other queue
+    /// takes either is told, by [`Outcome::NotRouted`](algedonic_transport::Outcome::NotRouted); if that
+    /// is an instance that wants the message itself, it logs a warning that names the lane. Needs a
     /// [`queue`](AmqpConfig::queue) name.
     Expect,
 }

@@ -115,14 +115,13 @@ async fn consume(
             shared.board.up(Part::consume(lane));
             let since = Instant::now();
             let running = pin!(attached.run(phases.clone()));
-            let config = &shared.config;
             let error = tokio::select! {
                 end = running => match end {
                     consumer::End::Unwanted => None,
                     consumer::End::Lost(error) => Some(error),
                 },
                 error = lost(&mut changes) => Some(error),
-                error = topology::keep_lane(&session, config, lane, &interest.patterns) => Some(error),
+                error = topology::keep_lane(&session, shared, lane, &interest.patterns) => Some(error),
             };
             error.map(|error| (error, since.elapsed()))
         }

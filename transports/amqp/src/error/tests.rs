@@ -131,8 +131,56 @@ fn at_the_door() -> Vec<Row> {
     ]
 }
 
+/// What somebody else has, and may let go.
+fn taken() -> Vec<Row> {
+    use AMQPSoftError::{ACCESSREFUSED, PRECONDITIONFAILED, RESOURCELOCKED};
+    use ErrorKind::Unavailable;
+    let declare = |subject, error: &lapin::Error| classify(During::Declare, subject, error);
+    vec![
+        (
+            declare(
+                "queue p.q.events",
+                &reply(
+                    PRECONDITIONFAILED,
+                    "PRECONDITION_FAILED - cannot declare queue 'p.q.events': queue limit in vhost 'v' \
+                     (2) is reached",
+                ),
+            ),
+            Unavailable,
+            false,
+            &["limit in vhost 'v' (2)", "set_vhost_limits"],
+        ),
+        (
+            declare(
+                "queue p.q.events",
+                &reply(
+                    RESOURCELOCKED,
+                    "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'p.q.events' in \
+                     vhost 'v'",
+                ),
+            ),
+            Unavailable,
+            false,
+            &["another connection holds the queue", "must end"],
+        ),
+        (
+            classify(
+                During::Consume,
+                "queue p.q.events",
+                &reply(
+                    ACCESSREFUSED,
+                    "ACCESS_REFUSED - queue 'p.q.events' in vhost 'v' in exclusive use",
+                ),
+            ),
+            Unavailable,
+            false,
+            &["another consumer has the queue to itself", "must end"],
+        ),
+    ]
+}
+
 fn inside() -> Vec<Row> {
-    use AMQPSoftError::{ACCESSREFUSED, NOTFOUND, PRECONDITIONFAILED, RESOURCELOCKED};
+    use AMQPSoftError::{ACCESSREFUSED, NOTFOUND, PRECONDITIONFAILED};
     use ErrorKind::{Conflict, Denied, Misconfigured, Unavailable};
     let declare = |subject, error: &lapin::Error| classify(During::Declare, subject, error);
     vec![
@@ -175,45 +223,6 @@ fn inside() -> Vec<Row> {
             Conflict,
             true,
             &["x-dead-letter-exchange is empty here and none on the broker"],
-        ),
-        (
-            declare(
-                "queue p.q.events",
-                &reply(
-                    PRECONDITIONFAILED,
-                    "PRECONDITION_FAILED - cannot declare queue 'p.q.events': queue limit in vhost 'v' \
-                     (2) is reached",
-                ),
-            ),
-            Unavailable,
-            false,
-            &["limit in vhost 'v' (2)", "set_vhost_limits"],
-        ),
-        (
-            declare(
-                "queue p.q.events",
-                &reply(
-                    RESOURCELOCKED,
-                    "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'p.q.events' in \
-                     vhost 'v'",
-                ),
-            ),
-            Unavailable,
-            false,
-            &["another connection holds the queue", "must end"],
-        ),
-        (
-            classify(
-                During::Consume,
-                "queue p.q.events",
-                &reply(
-                    ACCESSREFUSED,
-                    "ACCESS_REFUSED - queue 'p.q.events' in vhost 'v' in exclusive use",
-                ),
-            ),
-            Unavailable,
-            false,
-            &["another consumer has the queue to itself", "must end"],
         ),
         (
             classify(
@@ -266,7 +275,8 @@ fn inside() -> Vec<Row> {
 #[test]
 fn each_state_has_its_kind_its_verdict_and_words_to_act_on() {
     let mut seen = std::collections::HashSet::new();
-    for (error, kind, permanent, parts) in [on_the_way(), at_the_door(), inside()].concat() {
+    for (error, kind, permanent, parts) in [on_the_way(), at_the_door(), taken(), inside()].concat()
+    {
         let text = error.to_string();
         assert_eq!(
             (error.kind(), !error.is_transient()),

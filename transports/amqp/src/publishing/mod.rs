@@ -147,7 +147,7 @@ impl Publishing {
             self.waits = None;
             since.get_or_insert_with(Instant::now);
             let exchange = topology::exchange(&shared.config, self.part.lane);
-            let mut pipeline = Pipeline::new(channel, exchange, shared.config.wire_form);
+            let mut pipeline = Pipeline::new(channel, exchange, shared.clone());
             let end = self.publish(&session, &mut changes, &mut pipeline).await;
             self.gate.store(false, Ordering::SeqCst);
             let (reason, left) = match end {

@@ -15,15 +15,16 @@ use super::{
 };
 use crate::{
     error::{During, lost},
+    transport::Shared,
     window::{Fate, Window},
-    wire::{self, WireForm},
+    wire,
 };
 
 /// One confirm channel with what is in flight on it.
 pub(super) struct Pipeline {
     channel: Channel,
     exchange: ShortString,
-    form: WireForm,
+    shared: Arc<Shared>,
     window: Window<(u64, Parcel)>,
     /// The number of the next message on this channel.
     next: u64,
@@ -44,11 +45,11 @@ pub(super) struct Ended {
 }
 
 impl Pipeline {
-    pub(super) fn new(channel: Channel, exchange: ShortString, form: WireForm) -> Self {
+    pub(super) fn new(channel: Channel, exchange: ShortString, shared: Arc<Shared>) -> Self {
         Self {
             channel,
             exchange,
-            form,
+            shared,
             window: Window::new(),
             next: 0,
             failed: Vec::new(),
@@ -75,7 +76,7 @@ impl Pipeline {
     pub(super) fn publish(&mut self, mut parcel: Parcel) {
         let encoded = match parcel.encoded.take() {
             Some(encoded) => encoded,
-            None => match wire::encode(parcel.message.clone(), self.form) {
+            None => match wire::encode(parcel.message.clone(), self.shared.config.wire_form) {
                 Ok(encoded) => encoded,
                 // It was encoded once, by the same rules.
                 Err(error) => return parcel.reject(error.to_string()),
@@ -107,6 +108,12 @@ impl Pipeline {
                 self.failed.push((number, parcel));
             } else {
                 self.answered += 1;
+                if fate == Fate::NotRouted {
+                    let message = &parcel.message;
+                    self.shared
+                        .hearing
+                        .unrouted(message.lane, &message.metadata.key);
+                }
                 parcel.resolve(fate);
             }
         }

@@ -63,7 +63,7 @@ fn each_test_that_the_readme_names_exists_and_each_case_has_one() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(package.join("tests/README.md")).expect("it is there");
     let mut cases = Vec::new();
-    let (mut named, mut missing) = (0, Vec::new());
+    let (mut count, mut missing) = (0, Vec::new());
     for line in readme.lines().filter(|line| line.starts_with("| ")) {
         let case = line.split('|').nth(1).expect("a column").trim();
         cases.extend(case.parse::<u32>());
@@ -73,11 +73,11 @@ fn each_test_that_the_readme_names_exists_and_each_case_has_one() {
             !names.is_empty() || line.contains("| none: ") || line.contains("| test |"),
             "{line}"
         );
-        named += names.len();
+        count += names.len();
         missing.extend(names.into_iter().filter(|name| !is_test(name)));
     }
     assert!(missing.is_empty(), "{missing:#?}");
-    assert!(named > 60, "{named}");
+    assert!(count > 60, "{count}");
     assert!(cases.into_iter().eq(1..=CASES));
     assert!(!is_test("faults::no_such_test") && !is_test("support::message"));
     assert!(!is_test("bus::rabbitmq::config") && !is_test("src::backoff::tests::outage"));

@@ -1,10 +1,11 @@
 //! A broker that has run out of memory or of disk.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use algedonic_amqp::Amqp;
-use algedonic_transport::{ErrorKind, LinkState, Outcome, Transport};
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use algedonic_amqp::{Amqp, AmqpConfig};
+use algedonic_test_broker::Node;
+use algedonic_transport::{BoxStream, ErrorKind, Link, LinkState, Outcome, Transport};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
 use crate::support::{
     arrives, config_of, confirmed, ctl, link, message, next, node, receive, soon, up,
@@ -19,7 +20,7 @@ const DISK_BACK: [&str; 2] = ["set_disk_free_limit", "50MB"];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_alarm_is_told_from_a_memory_alarm_and_both_end() {
     let node = node().await;
-    let config = config_of(&node).confirm_timeout(Duration::from_secs(1));
+    let config = config_of(&node).confirm_timeout(Duration::from_secs(3));
     let amqp = Amqp::new(config).expect("started");
     let mut arrivals = receive(&amqp);
     up(&amqp).await;
@@ -56,6 +57,31 @@ async fn a_disk_alarm_is_told_from_a_memory_alarm_and_both_end() {
     assert_eq!(amqp.link().connects, 1, "{}", amqp.link());
 }
 
+/// Comes and goes, seen by the transport of these links, and by one that is made meanwhile.
+async fn an_alarm(node: Arc<Node>, mut links: BoxStream<Link>, config: AmqpConfig) {
+    let mut is = async |state| {
+        soon("the state", async {
+            while links.next().await.expect("open").state != state {}
+        })
+        .await;
+    };
+    ctl(&node, &MEMORY_GONE).await;
+    is(LinkState::Blocked).await;
+    // One that comes while the alarm is on finds a broker, and is blocked when it publishes.
+    let late = Amqp::new(config.queue("late")).expect("started");
+    up(&late).await;
+    let outcome = soon("an outcome", late.send(message("late"))).await;
+    assert!(
+        matches!(outcome, Ok(Outcome::Unknown { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!(late.link().state, LinkState::Blocked);
+    ctl(&node, &MEMORY_BACK).await;
+    is(LinkState::Up).await;
+    up(&late).await;
+    confirmed(&late, message("late")).await;
+}
+
 /// Before, during and after: what is sent has one outcome, what was confirmed arrives, what was refused does
 /// not, and acks go through all the time.
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +90,7 @@ async fn a_burst_goes_through_an_alarm_and_the_books_balance() {
     let config = config_of(&node)
         .queue("q")
         .prefetch(10)
-        .confirm_timeout(Duration::from_secs(1));
+        .confirm_timeout(Duration::from_secs(3));
     let amqp = Amqp::new(config.clone()).expect("started");
     let mut arrivals = receive(&amqp);
     up(&amqp).await;
@@ -80,34 +106,7 @@ async fn a_burst_goes_through_an_alarm_and_the_books_balance() {
             }
         }
     });
-    let commands = {
-        let node = node.clone();
-        let amqp = amqp.links();
-        tokio::spawn(async move {
-            let mut links = amqp;
-            let mut is = async |state| {
-                soon("the state", async {
-                    while links.next().await.expect("open").state != state {}
-                })
-                .await;
-            };
-            ctl(&node, &MEMORY_GONE).await;
-            is(LinkState::Blocked).await;
-            // One that comes while the alarm is on finds a broker, and is blocked when it publishes.
-            let late = Amqp::new(config.queue("late")).expect("started");
-            up(&late).await;
-            let outcome = soon("an outcome", late.send(message("late"))).await;
-            assert!(
-                matches!(outcome, Ok(Outcome::Unknown { .. })),
-                "{outcome:?}"
-            );
-            assert_eq!(late.link().state, LinkState::Blocked);
-            ctl(&node, &MEMORY_BACK).await;
-            is(LinkState::Up).await;
-            up(&late).await;
-            confirmed(&late, message("late")).await;
-        })
-    };
+    let commands = tokio::spawn(an_alarm(node.clone(), amqp.links(), config));
     let mut outcomes = FuturesUnordered::new();
     let (mut sent, mut unknown) = (0, 0);
     let (mut yes, mut no) = (HashSet::new(), HashSet::new());
@@ -125,8 +124,7 @@ async fn a_burst_goes_through_an_alarm_and_the_books_balance() {
         if outcomes.len() < 300 && after < 1000 {
             tokio::task::yield_now().await;
         }
-        while let Some(Some((id, outcome))) = futures_util::FutureExt::now_or_never(outcomes.next())
-        {
+        while let Some(Some((id, outcome))) = outcomes.next().now_or_never() {
             match outcome {
                 Ok(Outcome::Confirmed) => assert!(yes.insert(id)),
                 Ok(Outcome::Unknown { .. }) => unknown += 1,

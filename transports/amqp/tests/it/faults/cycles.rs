@@ -72,12 +72,17 @@ async fn come_and_go(transports: usize, cycles: u32) {
             }
             let after = used_by_all(&amqp, &ended).await;
             soon("close", amqp.close(Duration::from_secs(5))).await;
-            before.zip(after)
+            (before, after)
         })
     });
-    let measured = join_all(tasks).await;
-    let measured = measured.into_iter().find_map(|one| one.expect("no panic"));
-    let ((before, threads), (after, threads_after)) = measured.expect("measured");
+    let (mut before, mut after) = (None, None);
+    for task in join_all(tasks).await {
+        let measured = task.expect("no panic");
+        before = before.or(measured.0);
+        after = after.or(measured.1);
+    }
+    let measured = before.zip(after).expect("one of them measures");
+    let ((before, threads), (after, threads_after)) = measured;
     println!(
         "{} cycles in {:?}: {before:?}, {threads} threads of lapin, then {after:?}, {threads_after}",
         transports * cycles as usize,

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 pub(crate) struct Hearing {
     events: Ear,
     signals: Ear,
+    commands: Ear,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +28,7 @@ impl Hearing {
         match lane {
             Lane::Event => &self.events,
             Lane::Signal => &self.signals,
+            Lane::Command => &self.commands,
         }
     }
 

@@ -32,7 +32,7 @@ use crate::{
 
 /// What an application wants of one lane, and where it reads that. Dropped, it ends the arrivals.
 pub(crate) struct Interest {
-    patterns: Vec<Pattern>,
+    pub(crate) patterns: Arc<[Pattern]>,
     inlet: Arc<Inlet>,
     wanted: watch::Sender<()>,
     /// Kept from one connection to the next.
@@ -44,7 +44,7 @@ impl Interest {
     pub(crate) fn new(patterns: Vec<Pattern>) -> (Self, Arrivals) {
         let (arrivals, inlet, wanted) = Arrivals::new();
         let interest = Self {
-            patterns,
+            patterns: patterns.into(),
             inlet,
             wanted,
             attempts: Arc::default(),

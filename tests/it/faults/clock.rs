@@ -123,7 +123,7 @@ fn really_jumps(clock: &Clock) {
     clock.step(0);
     let hour = Duration::from_secs(3600);
     assert!(
-        forward >= hour && back >= hour - 10 * SECOND,
+        forward >= hour && back + 10 * SECOND >= hour,
         "{forward:?}, {back:?}"
     );
     assert!(

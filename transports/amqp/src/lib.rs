@@ -137,6 +137,7 @@ mod link;
 mod overheard;
 mod part;
 mod phase;
+mod places;
 mod publishing;
 mod runtime;
 mod socket;

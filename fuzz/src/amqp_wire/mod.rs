@@ -81,7 +81,7 @@ fn again(message: &Message, form: WireForm) -> Option<Message> {
         routing_key,
         properties,
         body,
-    } = encode(message.clone(), form).ok()?;
+    } = encode(message, form).ok()?;
     assert_eq!(id, message.metadata.id);
     let bytes = gen_properties(&properties)(WriteContext::from(Vec::new()));
     let (bytes, _) = bytes.expect("memory").into_inner();

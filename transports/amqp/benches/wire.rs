@@ -46,13 +46,13 @@ fn forms(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("encode");
         for (name, form) in forms {
             group.bench_function(BenchmarkId::new(name, bytes), |bencher| {
-                bencher.iter(|| encode(black_box(message.clone()), form).expect("fits"));
+                bencher.iter(|| encode(black_box(&message), form).expect("fits"));
             });
         }
         group.finish();
         let mut group = criterion.benchmark_group("decode");
         for (name, form) in forms {
-            let encoded = encode(message.clone(), form).expect("fits");
+            let encoded = encode(&message, form).expect("fits");
             let key = encoded.routing_key.as_str();
             let now = SystemTime::now();
             group.bench_function(BenchmarkId::new(name, bytes), |bencher| {

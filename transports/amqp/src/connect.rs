@@ -17,7 +17,7 @@ use lapin::{
 };
 use tokio::{
     net::lookup_host,
-    time::{Instant, interval, timeout, timeout_at},
+    time::{Instant, Interval, MissedTickBehavior, interval, timeout, timeout_at},
 };
 
 use crate::{
@@ -51,6 +51,9 @@ pub(crate) struct Changes {
     /// lapin's listeners share their events: this must stay the only one.
     events: Pin<Box<dyn Stream<Item = Event> + Send>>,
     status: ConnectionStatus,
+    /// An event says so at once; the state is looked at as well, so that a loss without an event is not
+    /// missed for ever.
+    look: Interval,
     during: During,
     subject: String,
 }
@@ -114,13 +117,10 @@ pub(crate) enum Change {
 impl Changes {
     /// Waits for the next change.
     pub(crate) async fn next(&mut self) -> Change {
-        // An event says so at once; the state is looked at as well, so that a loss without an
-        // event is not missed for ever.
-        let mut look = interval(Duration::from_millis(250));
         loop {
             let event = tokio::select! {
                 event = poll_fn(|context| self.events.as_mut().poll_next(context)) => event,
-                _ = look.tick() => {
+                _ = self.look.tick() => {
                     if self.status.connected() {
                         continue;
                     }
@@ -201,7 +201,10 @@ impl Session {
     ) -> (Self, Changes) {
         let during = part.during();
         let subject = address.to_string();
+        let mut look = interval(Duration::from_millis(250));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let changes = Changes {
+            look,
             events: Box::pin(connection.events_listener()),
             status: connection.status().clone(),
             during,

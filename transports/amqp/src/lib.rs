@@ -160,6 +160,7 @@ mod link;
 mod overheard;
 mod part;
 mod phase;
+mod places;
 mod publishing;
 mod runtime;
 mod socket;

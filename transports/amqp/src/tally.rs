@@ -101,6 +101,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        if self.answer.is_none() {
+            return;
+        }
         let result = if self.handed_over {
             Ok(Outcome::unknown("the transport ended before the answer"))
         } else {

@@ -17,7 +17,7 @@ use algedonic_transport::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -29,6 +29,7 @@ use crate::{
     link::Board,
     part::Part,
     phase::Phase,
+    places::{Full, Place, Places},
     publishing::{Parcel, Publishing},
     tally::{Tally, Ticket},
     wire,
@@ -63,14 +64,12 @@ pub(crate) struct Shared {
 /// Where messages of one lane enter.
 struct Entrance {
     doors: Vec<Door>,
-    window: Arc<Semaphore>,
-    /// Of the bodies, in units of 1 KiB.
-    room: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 /// To one of the lane's connections.
 struct Door {
-    jobs: mpsc::Sender<Parcel>,
+    jobs: mpsc::Sender<Box<Parcel>>,
     /// Open while messages can leave.
     gate: Arc<AtomicBool>,
 }
@@ -147,7 +146,7 @@ impl Amqp {
                 )),
             );
         }
-        let encoded = wire::encode(message.clone(), self.shared.config.wire_form)?;
+        let encoded = wire::encode(&message, self.shared.config.wire_form)?;
         let entrance = match message.lane {
             Lane::Event => &self.events,
             Lane::Signal => &self.signals,
@@ -157,17 +156,17 @@ impl Amqp {
         if !door.gate.load(Ordering::SeqCst) {
             return Err(self.tally.refusal());
         }
-        let permits = entrance.places(message.body.len())?;
+        let place = entrance.place(message.body.len())?;
         let (ticket, answer) = Ticket::new(&self.tally);
-        // The queue has as many places as there are permits. If its task has ended, the ticket
+        // The queue has as many places as the lane. If its task has ended, the ticket
         // refuses as it is dropped.
-        let _ = door.jobs.try_send(Parcel {
+        let _ = door.jobs.try_send(Box::new(Parcel {
             encoded: Some(encoded),
             message,
             ticket: Some(ticket),
-            permits,
+            place: Some(place),
             deadline: Instant::now() + self.shared.config.confirm_timeout,
-        });
+        }));
         Ok(answer)
     }
 
@@ -209,8 +208,7 @@ impl Entrance {
         };
         Self {
             doors: parts.into_iter().map(&mut door).collect(),
-            window: Arc::new(Semaphore::new(config.window)),
-            room: Arc::new(Semaphore::new(config.max_unconfirmed_bytes / 1024 + 1)),
+            places: Places::new(config.window, config.max_unconfirmed_bytes),
         }
     }
 
@@ -225,18 +223,16 @@ impl Entrance {
         &self.doors[hash % self.doors.len()]
     }
 
-    /// A place in the window, and room for a body of this size.
-    fn places(&self, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], Error> {
-        let busy = |what: &str| {
+    /// A place for a message with a body of this size.
+    fn place(&self, bytes: usize) -> Result<Place, Error> {
+        self.places.take(bytes).map_err(|full| {
+            let what = match full {
+                Full::Messages => "messages",
+                Full::Bytes => "bytes",
+            };
             send_error(Error::transient, ErrorKind::Busy)
                 .with_detail(format!("too many {what} await their outcome"))
-        };
-        let window = Arc::clone(&self.window).try_acquire_owned();
-        let window = window.map_err(|_| busy("messages"))?;
-        // At most 16 MiB.
-        let units = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).try_acquire_many_owned(units);
-        Ok([window, room.map_err(|_| busy("bytes"))?])
+        })
     }
 }
 

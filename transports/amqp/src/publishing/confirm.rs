@@ -1,10 +1,14 @@
 //! How is one message published, and what is the broker's answer?
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
 
 use algedonic_transport::{Error, EventId};
 use lapin::{
-    Channel, Confirmation,
+    Channel, Confirmation, PublisherConfirm,
     message::BasicReturnMessage,
     options::BasicPublishOptions,
     protocol::{AMQPErrorKind, AMQPSoftError},
@@ -13,7 +17,7 @@ use lapin::{
 
 use crate::{
     error::{During, classify},
-    window::{Answer, Publish},
+    window::Answer,
     wire::Encoded,
 };
 
@@ -25,50 +29,86 @@ pub(super) struct Fault {
     pub(super) blames: bool,
 }
 
-/// Publishes at the first poll, and resolves with the broker's answer. The first error of the
-/// channel is kept in `fault`.
-pub(super) fn confirmed(
-    channel: Channel,
+/// Where messages are published, and why that has ended.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) channel: Channel,
     exchange: ShortString,
-    message: Encoded,
-    fault: Arc<OnceLock<Fault>>,
-) -> Publish {
-    Box::pin(async move {
-        let Encoded {
-            routing_key,
-            properties,
-            body,
-            ..
-        } = message;
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
-        let subject = exchange.clone();
-        let written = channel
-            .basic_publish(exchange, routing_key, options, &body, properties)
-            .await;
-        // lapin has its own copy: ours need not wait for the answer.
-        drop((channel, body));
-        let confirmation = match written {
-            Ok(confirm) => confirm.await,
-            Err(error) => Err(error),
-        };
-        match confirmation {
-            Ok(Confirmation::Ack(returned)) => Answer::Ack(returned.map(|r| returned_id(&r))),
-            Ok(Confirmation::Nack(returned)) => Answer::Nack(returned.map(|r| returned_id(&r))),
+    /// The first error of the channel.
+    pub(super) fault: OnceLock<Fault>,
+}
+
+impl Outlet {
+    pub(super) fn new(channel: Channel, exchange: ShortString) -> Self {
+        Self {
+            channel,
+            exchange,
+            fault: OnceLock::new(),
+        }
+    }
+
+    /// Publishes at the first poll, and resolves once that is written.
+    pub(super) fn write(
+        self: &Arc<Self>,
+        message: Encoded,
+    ) -> impl Future<Output = Result<Confirm, Answer>> + Send + use<> {
+        let outlet = self.clone();
+        async move {
+            let Encoded {
+                routing_key,
+                properties,
+                body,
+                ..
+            } = message;
+            let options = BasicPublishOptions {
+                mandatory: true,
+                ..BasicPublishOptions::default()
+            };
+            let exchange = outlet.exchange.clone();
+            let written = outlet
+                .channel
+                .basic_publish(exchange, routing_key, options, &body, properties)
+                .await;
+            match written {
+                Ok(confirm) => Ok(Confirm { confirm, outlet }),
+                Err(error) => Err(outlet.failed(&error)),
+            }
+        }
+    }
+
+    fn failed(&self, error: &lapin::Error) -> Answer {
+        let fault = self.fault.get_or_init(|| Fault {
+            error: classify(
+                During::Publish,
+                &format!("exchange {}", self.exchange),
+                error,
+            ),
+            blames: is_about_a_message(error),
+        });
+        Answer::Failed(fault.error.to_string().into())
+    }
+}
+
+/// Resolves with the broker's answer to one message.
+pub(super) struct Confirm {
+    confirm: PublisherConfirm,
+    outlet: Arc<Outlet>,
+}
+
+impl Future for Confirm {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let returned_id = |returned: Option<BasicReturnMessage>| returned.map(|r| returned_id(&r));
+        Poll::Ready(match ready!(Pin::new(&mut self.confirm).poll(context)) {
+            Ok(Confirmation::Ack(returned)) => Answer::Ack(returned_id(returned)),
+            Ok(Confirmation::Nack(returned)) => Answer::Nack(returned_id(returned)),
             Ok(Confirmation::NotRequested) => {
                 Answer::Failed("the channel is not in confirm mode".into())
             }
-            Err(error) => {
-                let fault = fault.get_or_init(|| Fault {
-                    error: classify(During::Publish, &format!("exchange {subject}"), &error),
-                    blames: is_about_a_message(&error),
-                });
-                Answer::Failed(fault.error.to_string().into())
-            }
-        }
-    })
+            Err(error) => self.outlet.failed(&error),
+        })
+    }
 }
 
 /// What a missing exchange does to a channel, every message on it has done.

@@ -4,13 +4,13 @@
 //! again after every loss. What had no answer by then goes first on the next channel, in order and
 //! under the same ids, for as long as its sender waits.
 
+mod alarm;
 mod confirm;
 mod parcel;
 mod pipeline;
 mod unconfirmed;
 
 use std::{
-    future::pending,
     pin::pin,
     sync::{
         Arc,
@@ -23,11 +23,12 @@ use algedonic_transport::Error;
 use lapin::{Channel, options::ConfirmSelectOptions};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 
 pub(crate) use self::parcel::Parcel;
 use self::{
+    alarm::Alarm,
     pipeline::{Ended, Pipeline},
     unconfirmed::Unconfirmed,
 };
@@ -53,7 +54,7 @@ pub(crate) struct Publishing {
     part: Part,
     /// Open while messages can leave.
     gate: Arc<AtomicBool>,
-    jobs: mpsc::Receiver<Parcel>,
+    jobs: mpsc::Receiver<Box<Parcel>>,
     phases: Phases,
     unconfirmed: Unconfirmed,
     /// Until then messages wait for the first connection; afterwards, and once that has failed, they are
@@ -74,7 +75,7 @@ impl Publishing {
         shared: Arc<Shared>,
         part: Part,
         gate: Arc<AtomicBool>,
-        jobs: mpsc::Receiver<Parcel>,
+        jobs: mpsc::Receiver<Box<Parcel>>,
         waits: Option<Instant>,
     ) -> Self {
         Self {
@@ -119,15 +120,16 @@ impl Publishing {
     /// Awaits `step` while nothing can be published. None: the transport is closing.
     async fn meanwhile<T>(&mut self, step: impl Future<Output = T>) -> Option<T> {
         let mut step = pin!(step);
+        let (mut alarm, mut waiting) = (Alarm::default(), Alarm::default());
         loop {
             let deadline = self.unconfirmed.deadline();
             tokio::select! {
                 biased;
                 done = &mut step => return Some(done),
                 () = self.phases.leaving() => return None,
-                () = at(self.waits), if self.waits.is_some() => self.waits = None,
+                () = waiting.at(self.waits), if self.waits.is_some() => self.waits = None,
                 job = self.jobs.recv(), if self.waits.is_none() => job?.refuse(),
-                () = at(deadline) => self.unconfirmed.expire(Instant::now()),
+                () = alarm.at(deadline) => self.unconfirmed.expire(Instant::now()),
             }
         }
     }
@@ -184,6 +186,9 @@ impl Publishing {
         shared.board.up(self.part);
         let mut blocked = false;
         let mut batch = Vec::with_capacity(BATCH);
+        let mut alarm = Alarm::default();
+        let mut phases = self.phases.clone();
+        let mut leaving = pin!(phases.leaving());
         let mut check = pin!(topology::keep_exchange(session, config, self.part.lane));
         loop {
             let open = !blocked && pipeline.is_open();
@@ -196,7 +201,7 @@ impl Publishing {
             let next = open && self.unconfirmed.is_empty();
             tokio::select! {
                 biased;
-                () = self.phases.leaving() => return End::Left,
+                () = &mut leaving => return End::Left,
                 change = changes.next() => match change {
                     Change::Lost(error) => return End::Lost(error),
                     Change::Blocked(reason) => {
@@ -214,7 +219,7 @@ impl Publishing {
                 count = self.jobs.recv_many(&mut batch, BATCH), if next || !open => if count == 0 {
                     return End::Left;
                 },
-                () = at(deadlines.into_iter().flatten().min()) => {}
+                () = alarm.at(deadlines.into_iter().flatten().min()) => {}
                 error = &mut check, if !blocked => return End::Lost(error),
             }
             // Confirms that come without a pause must not keep messages waiting.
@@ -254,11 +259,4 @@ async fn open(shared: &Shared, session: &Session, part: Part) -> Result<Channel,
     let confirm = channel.confirm_select(ConfirmSelectOptions::default());
     session.step(deadline, confirm).await?;
     Ok(channel)
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
-    }
 }

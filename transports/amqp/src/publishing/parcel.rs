@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use algedonic_transport::{Message, Outcome};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 
-use crate::{tally::Ticket, window::Fate, wire::Encoded};
+use crate::{places::Place, tally::Ticket, window::Fate, wire::Encoded};
 
 /// A message on its way to the broker.
 #[derive(Debug)]
@@ -14,9 +14,9 @@ pub(crate) struct Parcel {
     pub(crate) encoded: Option<Encoded>,
     /// To be published again.
     pub(crate) message: Message,
-    /// Its places in the lane's window, kept until lapin has let go of the message. Before the ticket: who is
-    /// told an outcome may take the places at once.
-    pub(crate) permits: [OwnedSemaphorePermit; 2],
+    /// Its place in the lane's window, kept until lapin has let go of the message. Before the ticket: who is
+    /// told an outcome may take the place at once.
+    pub(crate) place: Option<Place>,
     /// None once its outcome was told.
     pub(crate) ticket: Option<Ticket>,
     pub(crate) deadline: Instant,
@@ -24,8 +24,8 @@ pub(crate) struct Parcel {
 
 impl Parcel {
     /// It has not left the process, and will not. What has may not be refused.
-    pub(super) fn refuse(mut self) {
-        drop(self.permits);
+    pub(super) fn refuse(mut self: Box<Self>) {
+        self.place = None;
         if let Some(ticket) = self.ticket.take() {
             ticket.refuse();
         }
@@ -38,7 +38,7 @@ impl Parcel {
         }
     }
 
-    pub(super) fn resolve(self, fate: Fate) {
+    pub(super) fn resolve(self: Box<Self>, fate: Fate) {
         self.tell(match fate {
             Fate::Confirmed => Outcome::Confirmed,
             Fate::NotRouted => Outcome::NotRouted,
@@ -48,13 +48,13 @@ impl Parcel {
     }
 
     /// The broker closed a channel because of it.
-    pub(super) fn reject(self, reason: impl Into<Arc<str>>) {
+    pub(super) fn reject(self: Box<Self>, reason: impl Into<Arc<str>>) {
         self.tell(Outcome::rejected(reason));
     }
 
-    fn tell(mut self, outcome: Outcome) {
+    fn tell(mut self: Box<Self>, outcome: Outcome) {
         // Before the outcome is told: who knows of it may take the place at once.
-        drop(self.permits);
+        self.place = None;
         if let Some(ticket) = self.ticket.take() {
             ticket.resolve(outcome);
         }

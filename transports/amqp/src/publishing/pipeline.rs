@@ -2,14 +2,14 @@
 //!
 //! One task owns the channel: two that publish on one would swap each other's confirms inside lapin.
 
-use std::sync::{Arc, OnceLock};
+use std::{future::poll_fn, sync::Arc};
 
 use algedonic_transport::Error;
 use lapin::{Channel, types::ShortString};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    confirm::{Fault, confirmed},
+    confirm::{Confirm, Fault, Outlet},
     parcel::Parcel,
     unconfirmed::Unconfirmed,
 };
@@ -22,15 +22,13 @@ use crate::{
 
 /// One confirm channel with what is in flight on it.
 pub(super) struct Pipeline {
-    channel: Channel,
-    exchange: ShortString,
+    outlet: Arc<Outlet>,
     shared: Arc<Shared>,
-    window: Window<(u64, Parcel)>,
+    window: Window<(u64, Box<Parcel>), Confirm>,
     /// The number of the next message on this channel.
     next: u64,
     /// What got no answer, since the channel has failed.
-    failed: Vec<(u64, Parcel)>,
-    fault: Arc<OnceLock<Fault>>,
+    failed: Vec<(u64, Box<Parcel>)>,
     /// When the broker last answered, or owed nothing.
     progress: Instant,
     /// How many were confirmed, or refused by themselves, on this channel.
@@ -47,13 +45,11 @@ pub(super) struct Ended {
 impl Pipeline {
     pub(super) fn new(channel: Channel, exchange: ShortString, shared: Arc<Shared>) -> Self {
         Self {
-            channel,
-            exchange,
+            outlet: Arc::new(Outlet::new(channel, exchange)),
             shared,
             window: Window::new(),
             next: 0,
             failed: Vec::new(),
-            fault: Arc::default(),
             progress: Instant::now(),
             answered: 0,
         }
@@ -69,14 +65,14 @@ impl Pipeline {
 
     /// Whether lapin still takes messages on it.
     pub(super) fn is_open(&self) -> bool {
-        self.channel.status().connected()
+        self.outlet.channel.status().connected()
     }
 
     /// Puts a message on the channel.
-    pub(super) fn publish(&mut self, mut parcel: Parcel) {
+    pub(super) fn publish(&mut self, mut parcel: Box<Parcel>) {
         let encoded = match parcel.encoded.take() {
             Some(encoded) => encoded,
-            None => match wire::encode(parcel.message.clone(), self.shared.config.wire_form) {
+            None => match wire::encode(&parcel.message, self.shared.config.wire_form) {
                 Ok(encoded) => encoded,
                 // It was encoded once, by the same rules.
                 Err(error) => return parcel.reject(error.to_string()),
@@ -89,21 +85,24 @@ impl Pipeline {
             self.progress = Instant::now();
         }
         let (id, deadline) = (encoded.id, parcel.deadline);
-        let (channel, exchange) = (self.channel.clone(), self.exchange.clone());
-        let publish = confirmed(channel, exchange, encoded, self.fault.clone());
-        self.window.push(id, deadline, publish, (self.next, parcel));
+        let write = self.outlet.write(encoded);
+        self.window.push(id, deadline, write, (self.next, parcel));
         self.next += 1;
     }
 
     /// Completes when there may be something to [`settle`](Self::settle).
-    pub(super) fn woken(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.window.woken()
+    pub(super) async fn woken(&mut self) {
+        let window = &mut self.window;
+        poll_fn(|context| window.poll_woken(context)).await;
     }
 
     /// Tells the outcomes that are known by now. False: the channel has failed.
     pub(super) fn settle(&mut self) -> bool {
-        for ((number, parcel), fate) in self.window.drain() {
+        let decided = self.window.drain();
+        if decided.len() > 0 {
             self.progress = Instant::now();
+        }
+        for ((number, parcel), fate) in decided {
             if let Fate::Unknown(_) = fate {
                 self.failed.push((number, parcel));
             } else {
@@ -158,7 +157,7 @@ impl Pipeline {
                 parcel.1.resolve(fate);
             }
         }
-        let fault = self.fault.get().cloned().unwrap_or(Fault {
+        let fault = self.outlet.fault.get().cloned().unwrap_or(Fault {
             error: reason,
             blames: false,
         });

@@ -10,7 +10,7 @@ use super::parcel::Parcel;
 /// have time left. They are published again, with the same ids, before any other.
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
-    parcels: VecDeque<Parcel>,
+    parcels: VecDeque<Box<Parcel>>,
     /// One of them has cost the others their channel.
     careful: Option<Careful>,
 }
@@ -31,7 +31,7 @@ impl Unconfirmed {
 
     /// Puts back what was taken, and was not confirmed: `parcels`, in the order of their publishing.
     /// `suspect`: one of them is to blame for the end of the channel.
-    pub(super) fn put_back(&mut self, parcels: Vec<Parcel>, suspect: bool) {
+    pub(super) fn put_back(&mut self, parcels: Vec<Box<Parcel>>, suspect: bool) {
         if let Some(careful) = &mut self.careful {
             careful.handed = 0;
         }
@@ -48,7 +48,7 @@ impl Unconfirmed {
     }
 
     /// The next to be published again, while `in_flight` are on the channel.
-    pub(super) fn next(&mut self, in_flight: usize) -> Option<Parcel> {
+    pub(super) fn next(&mut self, in_flight: usize) -> Option<Box<Parcel>> {
         if in_flight == 0 && self.parcels.is_empty() {
             self.careful = None;
         }
@@ -88,7 +88,7 @@ mod tests {
 
     use algedonic_transport::{EventId, Key, Lane, Message, Metadata, Outcome};
     use proptest::prelude::*;
-    use tokio::sync::{Semaphore, oneshot};
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::tally::{Tally, Ticket};
@@ -96,28 +96,22 @@ mod tests {
     type Answer = oneshot::Receiver<Result<Outcome, algedonic_transport::Error>>;
 
     /// The parcel number so and so; its number is its id.
-    fn parcel(number: usize, tally: &Arc<Tally>, deadline: Instant) -> (Parcel, Answer) {
+    fn parcel(number: usize, tally: &Arc<Tally>, deadline: Instant) -> (Box<Parcel>, Answer) {
         let mut metadata = Metadata::new(Key::from_static("test"), "test");
         metadata.id = EventId::from_u128(number as u128);
         let (mut ticket, answer) = Ticket::new(tally);
         ticket.hand_over();
-        let places = Arc::new(Semaphore::new(2));
-        let place = || {
-            Arc::clone(&places)
-                .try_acquire_owned()
-                .expect("there are two")
-        };
         let parcel = Parcel {
             encoded: None,
             message: Message::new(metadata, Lane::Event, "text/plain", "body"),
-            permits: [place(), place()],
+            place: None,
             ticket: Some(ticket),
             deadline,
         };
-        (parcel, answer)
+        (Box::new(parcel), answer)
     }
 
-    fn number(parcel: &Parcel) -> usize {
+    fn number(parcel: &Box<Parcel>) -> usize {
         usize::try_from(parcel.message.metadata.id.as_u128()).expect("small")
     }
 

@@ -8,21 +8,25 @@
 //! carries, and an ack alone is not enough to say "routed". What is certain:
 //!
 //! - A message whose ack came with nothing found lapin's queue empty: its own return, if there was
-//!   one, had been taken by a publish that completed earlier. Those that completed earlier have
-//!   woken us earlier, so after all that are woken have been looked at, its return has been seen.
+//!   one, had been taken by a publish that completed earlier. Of those none is missed by a look at the
+//!   slots (`slots`), so after that its return has been seen.
 //! - A message whose ack came with somebody else's return may have its own still in the queue. It
 //!   is decided when its return is seen, or when all that were in flight by then have completed:
 //!   lapin never holds more returns than there are publishes in flight, and each takes one.
 
+mod slots;
+
 use std::{
     collections::{HashMap, VecDeque},
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::{Context, Poll},
+    vec,
 };
 
 use algedonic_transport::EventId;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
+
+use self::slots::Slots;
 
 /// The broker's answer to one publish, with the id of a returned message that came along.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +47,10 @@ pub(crate) enum Fate {
     Unknown(Arc<str>),
 }
 
-pub(crate) type Publish = Pin<Box<dyn Future<Output = Answer> + Send>>;
-
-/// The publishes in flight on one channel, each with its `T`. As many as the caller lets in.
-pub(crate) struct Window<T> {
-    slots: Vec<Option<Slot<T>>>,
-    wakers: Vec<Arc<SlotWaker>>,
-    free: Vec<usize>,
-    woken: Arc<Woken>,
+/// The publishes in flight on one channel, each with its `T`. As many as the caller lets in. `C` knows the
+/// answer of one that is written.
+pub(crate) struct Window<T, C> {
+    slots: Slots<C, Held<T>>,
     /// The number of the next publish.
     next: u64,
     /// Publishes by number, the oldest first, with their slots; those done are removed from the front.
@@ -59,16 +59,9 @@ pub(crate) struct Window<T> {
     returned: HashMap<EventId, usize>,
     /// Acked together with another message's return.
     undecided: VecDeque<Undecided<T>>,
-    /// Publishes that are done, until all that were done before them have been looked at.
-    answered: Vec<Answered<T>>,
+    decided: Vec<(T, Fate)>,
     /// A publish failed: from here on returns may be lost with the channel.
     failed: bool,
-}
-
-struct Slot<T> {
-    number: u64,
-    publish: Publish,
-    held: Held<T>,
 }
 
 struct Held<T> {
@@ -78,29 +71,21 @@ struct Held<T> {
     value: T,
 }
 
-struct Answered<T> {
-    held: Held<T>,
-    answer: Answer,
-}
-
 struct Undecided<T> {
     /// Decided when all publishes below this number are done.
     below: u64,
     held: Held<T>,
 }
 
-impl<T> Window<T> {
+impl<T, C: Future<Output = Answer> + Unpin + 'static> Window<T, C> {
     pub(crate) fn new() -> Self {
         Self {
-            slots: Vec::new(),
-            wakers: Vec::new(),
-            free: Vec::new(),
-            woken: Arc::default(),
+            slots: Slots::new(),
             next: 0,
             order: VecDeque::new(),
             returned: HashMap::new(),
             undecided: VecDeque::new(),
-            answered: Vec::new(),
+            decided: Vec::new(),
             failed: false,
         }
     }
@@ -111,20 +96,18 @@ impl<T> Window<T> {
 
     /// How many have no answer yet, or none that decides.
     pub(crate) fn in_flight(&self) -> usize {
-        self.slots.len() - self.free.len() + self.undecided.len()
+        self.slots.in_flight() + self.undecided.len()
     }
 
-    /// Polls `publish` once, which takes its place in the order of the channel, and keeps it.
-    /// To be followed by [`drain`](Self::drain).
-    pub(crate) fn push(&mut self, id: EventId, deadline: Instant, publish: Publish, value: T) {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.wakers.push(Arc::new(SlotWaker {
-                index: self.wakers.len(),
-                woken: self.woken.clone(),
-            }));
-            self.slots.len() - 1
-        });
+    /// Polls `write` once, which takes its place in the order of the channel, and keeps it. What is pushed
+    /// earlier must be written earlier. To be followed by [`drain`](Self::drain).
+    pub(crate) fn push(
+        &mut self,
+        id: EventId,
+        deadline: Instant,
+        write: impl Future<Output = Result<C, Answer>> + Send + 'static,
+        value: T,
+    ) {
         let number = self.next;
         self.next += 1;
         let held = Held {
@@ -132,40 +115,26 @@ impl<T> Window<T> {
             deadline: Some(deadline),
             value,
         };
-        self.slots[index] = Some(Slot {
-            number,
-            publish,
-            held,
-        });
+        let index = self.slots.push(number, write, held);
         self.order.push_back((number, index));
-        self.poll(index);
     }
 
     /// Completes when there may be something to [`drain`](Self::drain).
-    pub(crate) fn woken(&self) -> impl Future<Output = ()> + Send + use<T> {
-        let woken = self.woken.clone();
-        async move { woken.notify.notified().await }
+    pub(crate) fn poll_woken(&mut self, context: &Context<'_>) -> Poll<()> {
+        self.slots.poll_woken(context)
     }
 
     /// Everything decided by now.
-    pub(crate) fn drain(&mut self) -> Vec<(T, Fate)> {
-        loop {
-            let woken = self.woken.take();
-            if woken.is_empty() {
-                break;
-            }
-            for index in woken {
-                self.poll(index);
-            }
-        }
-        self.settle()
+    pub(crate) fn drain(&mut self) -> vec::Drain<'_, (T, Fate)> {
+        self.decide();
+        self.decided.drain(..)
     }
 
     /// When [`expire`](Self::expire) will next have something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let in_flight = self.order.iter().filter_map(|(number, index)| {
-            let slot = self.slots[*index].as_ref()?;
-            slot.held.deadline.filter(|_| slot.number == *number)
+        let in_flight = self.order.iter().filter_map(|at| {
+            let held = self.slots.held(*at)?;
+            held.deadline
         });
         let undecided = self
             .undecided
@@ -187,10 +156,9 @@ impl<T> Window<T> {
                 true
             }
         };
-        for (number, index) in &self.order {
-            if let Some(slot) = &mut self.slots[*index]
-                && slot.number == *number
-                && !is_late(&mut slot.held)
+        for at in &self.order {
+            if let Some(held) = self.slots.held_mut(*at)
+                && !is_late(held)
             {
                 break;
             }
@@ -202,43 +170,24 @@ impl<T> Window<T> {
 
     /// Ends it: whatever has no answer by now is unknown, for this reason.
     pub(crate) fn finish(&mut self, reason: &Arc<str>) -> Vec<(T, Fate)> {
-        for index in 0..self.slots.len() {
-            self.poll(index);
-        }
-        let mut ended = self.drain();
+        self.slots.look_at_all();
+        self.decide();
+        let mut ended = std::mem::take(&mut self.decided);
         let unknown = |held: Held<T>| (held.value, Fate::Unknown(reason.clone()));
         ended.extend(
             self.undecided
                 .drain(..)
                 .map(|waiting| unknown(waiting.held)),
         );
-        for (number, index) in self.order.drain(..) {
-            if let Some(slot) = self.slots[index].take_if(|slot| slot.number == number) {
-                ended.push(unknown(slot.held));
-            }
+        for at in self.order.drain(..) {
+            ended.extend(self.slots.take(at).map(unknown));
         }
         ended
     }
 
-    fn poll(&mut self, index: usize) {
-        let waker = Waker::from(self.wakers[index].clone());
-        let Some(slot) = &mut self.slots[index] else {
-            return;
-        };
-        if let Poll::Ready(answer) = slot.publish.as_mut().poll(&mut Context::from_waker(&waker))
-            && let Some(slot) = self.slots[index].take()
-        {
-            self.free.push(index);
-            self.answered.push(Answered {
-                held: slot.held,
-                answer,
-            });
-        }
-    }
-
-    fn settle(&mut self) -> Vec<(T, Fate)> {
-        let mut decided = Vec::with_capacity(self.answered.len());
-        for Answered { answer, .. } in &self.answered {
+    fn decide(&mut self) {
+        let answered = self.slots.look();
+        for (_, answer) in answered.iter() {
             match answer {
                 Answer::Ack(Some(id)) | Answer::Nack(Some(id)) => {
                     *self.returned.entry(*id).or_default() += 1;
@@ -247,7 +196,7 @@ impl<T> Window<T> {
                 Answer::Ack(None) | Answer::Nack(None) => {}
             }
         }
-        for Answered { held, answer } in std::mem::take(&mut self.answered) {
+        for (held, answer) in answered.drain(..) {
             let fate = match answer {
                 Answer::Failed(reason) => Fate::Unknown(reason),
                 Answer::Nack(_) => Fate::Rejected,
@@ -261,23 +210,19 @@ impl<T> Window<T> {
                     continue;
                 }
             };
-            decided.push((held.value, fate));
+            self.decided.push((held.value, fate));
         }
-        while let Some((number, index)) = self.order.front() {
-            if self.slots[*index]
-                .as_ref()
-                .is_some_and(|slot| slot.number == *number)
-            {
-                break;
-            }
+        while let Some(at) = self.order.front()
+            && self.slots.held(*at).is_none()
+        {
             self.order.pop_front();
         }
         let oldest = self.order.front().map_or(self.next, |(number, _)| *number);
         for Undecided { below, held } in std::mem::take(&mut self.undecided) {
             if take_return(&mut self.returned, held.id) {
-                decided.push((held.value, Fate::NotRouted));
+                self.decided.push((held.value, Fate::NotRouted));
             } else if below <= oldest && !self.failed {
-                decided.push((held.value, Fate::Confirmed));
+                self.decided.push((held.value, Fate::Confirmed));
             } else {
                 self.undecided.push_back(Undecided { below, held });
             }
@@ -285,7 +230,6 @@ impl<T> Window<T> {
         if self.is_empty() {
             self.returned.clear();
         }
-        decided
     }
 }
 
@@ -298,41 +242,6 @@ fn take_return(returned: &mut HashMap<EventId, usize>, id: EventId) -> bool {
         returned.remove(&id);
     }
     true
-}
-
-/// The slots whose publish asks to be polled, in the order of asking.
-#[derive(Default)]
-struct Woken {
-    slots: Mutex<Vec<usize>>,
-    notify: Notify,
-}
-
-impl Woken {
-    fn take(&self) -> Vec<usize> {
-        std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-struct SlotWaker {
-    index: usize,
-    woken: Arc<Woken>,
-}
-
-impl Wake for SlotWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // A publish wakes at most twice, when it is written and when it is answered: the list
-        // needs no guard against repetitions.
-        self.woken
-            .slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(self.index);
-        self.woken.notify.notify_one();
-    }
 }
 
 #[cfg(test)]

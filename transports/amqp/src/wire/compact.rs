@@ -61,9 +61,8 @@ pub(super) fn write(
     content_type: &str,
     event: &[u8],
 ) -> Result<(BasicProperties, Vec<u8>), Error> {
-    let id = format!("{:032x}", metadata.id.as_u128());
     let properties = properties
-        .with_message_id(short("message id", &id)?)
+        .with_message_id(short("message id", digits(metadata.id.as_u128()))?)
         .with_content_type(ShortString::from(CONTENT_TYPE));
 
     let correlation = (metadata.correlation != CorrelationId::from(metadata.id))
@@ -169,6 +168,17 @@ pub(super) fn read(
         None => Cow::Borrowed(USUAL),
     };
     Ok((metadata, content_type, begins))
+}
+
+/// 32 of them. `format!` takes five times as long, and this is for each message.
+fn digits(number: u128) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 32];
+    for (digits, byte) in text.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 type Fields<'body> = [Option<&'body [u8]>; tag::END];

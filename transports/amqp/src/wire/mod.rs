@@ -15,7 +15,7 @@ mod open;
 mod rfc3339;
 mod trace;
 
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, ops::Deref, time::SystemTime};
 
 use algedonic_transport::{Error, ErrorKind, EventId, Key, Lane, Message};
 use bytes::Bytes;
@@ -32,7 +32,25 @@ pub(crate) struct Encoded {
     pub(crate) id: EventId,
     pub(crate) routing_key: ShortString,
     pub(crate) properties: BasicProperties,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
+}
+
+/// What is published: the event as it was given, or an envelope with a copy of it.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Given(Bytes),
+    Enveloped(Vec<u8>),
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Given(body) => body,
+            Self::Enveloped(body) => body,
+        }
+    }
 }
 
 /// `message` as it is published. What is taken and what is refused is the same in all forms.
@@ -43,7 +61,7 @@ pub(crate) struct Encoded {
 /// A source that does not fit a short string is cut at a character; a correlation id or a content
 /// type that does not fit is `Malformed`, since half of it would be another one. So is a content type
 /// that says the body is in the compact form: a reader would believe it.
-pub(crate) fn encode(message: Message, form: WireForm) -> Result<Encoded, Error> {
+pub(crate) fn encode(message: &Message, form: WireForm) -> Result<Encoded, Error> {
     let Message {
         metadata,
         content_type,
@@ -51,33 +69,33 @@ pub(crate) fn encode(message: Message, form: WireForm) -> Result<Encoded, Error>
         persistent,
         ..
     } = message;
-    if compact::is_form(&content_type) {
+    if compact::is_form(content_type) {
         return Err(write_error(ErrorKind::Malformed)
             .with_detail("content type: is the one by which the compact form is known"));
     }
     let properties = BasicProperties::default()
         .with_priority(metadata.priority.get())
-        .with_delivery_mode(if persistent { 2 } else { 1 });
+        .with_delivery_mode(if *persistent { 2 } else { 1 });
     let (properties, body) = match form {
         WireForm::Open | WireForm::CloudEvents => {
             let cloud_events = form == WireForm::CloudEvents;
-            let properties = open::write(properties, &metadata, &content_type, cloud_events)?;
-            (properties, body)
+            let properties = open::write(properties, metadata, content_type, cloud_events)?;
+            (properties, Body::Given(body.clone()))
         }
         WireForm::Compact => {
-            let (properties, body) = compact::write(properties, &metadata, &content_type, &body)?;
+            let (properties, body) = compact::write(properties, metadata, content_type, body)?;
             if body.len() > MAX_MESSAGE {
                 return Err(write_error(ErrorKind::TooLarge).with_detail(format!(
                     "{} bytes with its envelope; at most {MAX_MESSAGE} are sent",
                     body.len()
                 )));
             }
-            (properties, body.into())
+            (properties, Body::Enveloped(body))
         }
     };
     Ok(Encoded {
         id: metadata.id,
-        routing_key: short("routing key", &metadata.key)?,
+        routing_key: short("routing key", metadata.key.as_str())?,
         properties,
         body,
     })
@@ -149,8 +167,10 @@ fn too_long(field: &str, bytes: usize) -> Error {
 }
 
 /// Never `ShortString::from`: that panics over 255 bytes.
-fn short(field: &str, text: &str) -> Result<ShortString, Error> {
-    ShortString::try_new(text).map_err(|_| too_long(field, text.len()))
+fn short(field: &str, text: impl Into<String>) -> Result<ShortString, Error> {
+    let text = text.into();
+    let length = text.len();
+    ShortString::try_new(text).map_err(|_| too_long(field, length))
 }
 
 /// The longest beginning of `text` that fits a short string.

@@ -42,15 +42,16 @@ pub(super) fn write(
     let mut header = |name: &'static str, value: AMQPValue| {
         headers.insert(ShortString::from(name), value);
     };
-    let text = |text: &str| AMQPValue::LongString(LongString::from(text));
+    let owned = |text: String| AMQPValue::LongString(LongString::from(text));
+    let text = |text: &str| owned(text.to_owned());
     if metadata.version != 1 {
         header(VERSION, AMQPValue::LongLongInt(metadata.version.into()));
     }
     if let Some(origin) = metadata.origin {
-        header(ORIGIN, text(&origin.to_string()));
+        header(ORIGIN, owned(origin.to_string()));
     }
     if let Some(causation) = metadata.causation {
-        header(CAUSATION, text(&causation.to_string()));
+        header(CAUSATION, owned(causation.to_string()));
     }
     let micros = since_epoch(metadata.time, Duration::as_micros);
     header(TIME, AMQPValue::LongLongInt(micros));
@@ -69,12 +70,12 @@ pub(super) fn write(
     }
     let since = metadata.time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(properties
-        .with_message_id(short("message id", &metadata.id.to_string())?)
-        .with_type(short("type", &metadata.name)?)
+        .with_message_id(short("message id", metadata.id.to_string())?)
+        .with_type(short("type", metadata.name.as_str())?)
         .with_timestamp(since.as_secs())
         .with_content_type(short("content type", content_type)?)
         .with_app_id(short("source", cut(&metadata.source))?)
-        .with_correlation_id(short("correlation id", &metadata.correlation.to_string())?)
+        .with_correlation_id(short("correlation id", metadata.correlation.to_string())?)
         .with_headers(headers))
 }
 

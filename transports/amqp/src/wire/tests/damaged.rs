@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn a_part_of_an_envelope_is_none(cut in 0_usize..1000) {
-        let whole = encode(plain(), WireForm::Compact).expect("fits");
+        let whole = encode(&plain(), WireForm::Compact).expect("fits");
         let fields = usize::from(u16::from_be_bytes([whole.body[1], whole.body[2]])) + 3;
         let cut = cut % fields;
         let result = read(Lane::Event, "a", &whole.properties, &whole.body[..cut]);

@@ -60,7 +60,7 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn what_is_written_is_what_is_documented() {
     for (form, name) in FORMS.into_iter().zip(["Open", "CloudEvents", "Compact"]) {
-        let encoded = encode(example(), form).expect("fits");
+        let encoded = encode(&example(), form).expect("fits");
         for (part, bytes) in [
             ("properties", bytes_of(&encoded.properties)),
             ("body", encoded.body.to_vec()),
@@ -109,7 +109,7 @@ fn the_documented_sizes_are_right() {
     least.metadata.origin = example().metadata.origin;
     for (form, name) in FORMS.into_iter().zip(["open", "CloudEvents", "compact"]) {
         let sizes = [&least, &example()].map(|message| {
-            let encoded = encode(message.clone(), form).expect("fits");
+            let encoded = encode(&message, form).expect("fits");
             let envelope = encoded.body.len() - message.body.len();
             (bytes_of(&encoded.properties).len(), envelope)
         });

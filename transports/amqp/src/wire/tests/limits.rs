@@ -34,7 +34,7 @@ fn all_forms_refuse_the_same_and_take_the_same() {
         (message(1, String::new()), None),
     ] {
         for form in FORMS {
-            let result = encode(message.clone(), form);
+            let result = encode(&message, form);
             let Some(part) = refused else {
                 result.expect("taken");
                 continue;
@@ -51,9 +51,9 @@ fn all_forms_refuse_the_same_and_take_the_same() {
 fn a_body_that_its_envelope_makes_too_large_for_the_broker_is_refused() {
     let mut message = plain();
     message.body = vec![0; MAX_MESSAGE].into();
-    let error = encode(message.clone(), WireForm::Compact).expect_err("over 16 MiB");
+    let error = encode(&message, WireForm::Compact).expect_err("over 16 MiB");
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    encode(message, WireForm::Open).expect("16 MiB");
+    encode(&message, WireForm::Open).expect("16 MiB");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn the_broker_is_not_told_when_a_message_expires_and_the_reader_is() {
         let mut message = plain();
         let expires = now() + Duration::from_millis(1234);
         message.metadata.expires = Some(expires);
-        let encoded = encode(message, form).expect("encoded");
+        let encoded = encode(&message, form).expect("encoded");
         assert_eq!(encoded.properties.expiration(), &None);
         let back = read(Lane::Event, "a.b", &encoded.properties, &encoded.body).expect("own");
         assert_eq!(back.metadata.expires, Some(expires));
@@ -83,7 +83,7 @@ fn the_longest_properties_are_far_from_a_frame() {
         state: Some(vec![format!("k={}", "v".repeat(61)); 32].join(",").into()),
     });
     let read = |message: &Message| {
-        let encoded = encode(message.clone(), WireForm::CloudEvents).expect("fits");
+        let encoded = encode(&message, WireForm::CloudEvents).expect("fits");
         let back = read(Lane::Event, "a", &encoded.properties, b"").expect("own");
         (bytes_of(&encoded.properties).len(), back.metadata.trace)
     };
@@ -106,7 +106,7 @@ fn the_body_is_bounded_without_its_envelope() {
         message.metadata.correlation = CorrelationId::from_text(&"c".repeat(255));
         for (bytes, fits) in [(1000, true), (1001, false)] {
             message.body = vec![7; bytes].into();
-            let encoded = encode(message.clone(), form).expect("sent");
+            let encoded = encode(&message, form).expect("sent");
             let result = read(Lane::Event, "a", &encoded.properties, &encoded.body);
             match result {
                 Ok(back) => assert!(fits && back.body.len() == bytes),

@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(message in messages()) {
         for form in FORMS {
-            let encoded = encode(message.clone(), form).expect("fits");
+            let encoded = encode(&message, form).expect("fits");
             let back = read(
                 message.lane,
                 encoded.routing_key.as_str(),
@@ -104,7 +104,7 @@ proptest! {
     /// RabbitMQ's classic queues take fewer messages per second from the 65th byte on.
     #[test]
     fn the_compact_form_s_properties_fit_64_bytes(message in messages()) {
-        let encoded = encode(message, WireForm::Compact).expect("fits");
+        let encoded = encode(&message, WireForm::Compact).expect("fits");
         prop_assert_eq!(bytes_of(&encoded.properties).len(), 63);
     }
 
@@ -120,7 +120,7 @@ proptest! {
             "cloudEvents_subject", "cloudEvents_time",
         ];
         for form in FORMS {
-            let properties = encode(message.clone(), form).expect("fits").properties;
+            let properties = encode(&message, form).expect("fits").properties;
             let headers = properties.headers().clone().unwrap_or_default();
             for (name, value) in headers.inner() {
                 let known = match form {
@@ -146,7 +146,7 @@ proptest! {
         for form in FORMS {
             let mut message = plain();
             message.metadata.source = source.as_str().into();
-            let encoded = encode(message, form).expect("cut");
+            let encoded = encode(&message, form).expect("cut");
             let back = read(Lane::Event, "a.b", &encoded.properties, &encoded.body).expect("own");
             let sent = &*back.metadata.source;
             prop_assert!(source.starts_with(sent));
@@ -161,7 +161,7 @@ proptest! {
         let state: Option<Arc<str>> = state.map(Arc::from);
         message.metadata.trace = Some(TraceContext { parent: parent.into(), state });
         let read = FORMS.map(|form| {
-            let encoded = encode(message.clone(), form).expect("fits");
+            let encoded = encode(&message, form).expect("fits");
             read(Lane::Event, "a.b", &encoded.properties, &encoded.body).expect("own").metadata.trace
         });
         prop_assert!(read.iter().all(|trace| trace == &read[0]));

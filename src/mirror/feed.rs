@@ -9,8 +9,9 @@ use super::{
     intake::{self, Outgoing},
 };
 use crate::{
-    event::Event,
+    event::{Envelope, Event, Origin, Sealed},
     local::{Feed, Rest, Stamp, Tap},
+    observe::{LocalOnly, Remote},
 };
 
 /// What leaves from the lane of some type.
@@ -33,6 +34,10 @@ impl Feed for Box<dyn AnyFeed> {
         (**self).take()
     }
 
+    fn gather(&mut self) {
+        (**self).gather();
+    }
+
     fn lie_down(&mut self) -> Rest {
         (**self).lie_down()
     }
@@ -43,18 +48,35 @@ pub(super) struct LaneFeed<E: Event> {
     tap: Tap<E>,
     encode: fn(&E) -> Result<Bytes, Error>,
     dues: Dues,
+    /// Entries below this number were seen.
+    seen: u64,
+    /// Taken out of the lane, where they would have been in the way of others.
+    held: VecDeque<Held<E>>,
+    capacity: usize,
+}
+
+struct Held<E> {
+    number: u64,
+    stamp: Stamp,
+    envelope: Envelope<E>,
+    reply: Reply,
+    due: Instant,
 }
 
 impl<E: Event> LaneFeed<E> {
     pub(super) fn new(
         tap: Tap<E>,
         encode: fn(&E) -> Result<Bytes, Error>,
+        capacity: usize,
         timeout: Duration,
     ) -> Self {
         Self {
             tap,
             encode,
             dues: Dues::new(timeout),
+            seen: 0,
+            held: VecDeque::new(),
+            capacity,
         }
     }
 }
@@ -63,30 +85,65 @@ impl<E: Event> Feed for LaneFeed<E> {
     type Item = Outgoing;
 
     fn look(&mut self, now: Instant) -> u64 {
-        let seen = self.tap.look();
-        self.dues.note(seen, now);
-        seen
+        self.seen = self.tap.look();
+        self.dues.note(self.seen, now);
+        self.seen
     }
 
     fn next(&mut self, below: u64) -> Option<(u64, Stamp)> {
-        self.tap.next(below)
+        match self.held.front() {
+            Some(held) => Some((held.number, held.stamp)),
+            None => self.tap.next(below),
+        }
     }
 
     fn take(&mut self) -> Option<Outgoing> {
+        let message = |sealed: &Sealed<E>, origin: &Origin| {
+            let encode = || (self.encode)(sealed.event());
+            intake::message(sealed.metadata(origin), Lane::Event, encode)
+        };
+        if let Some(held) = self.held.pop_front() {
+            return Some(Outgoing {
+                message: message(held.envelope.sealed(), held.envelope.origin()),
+                reply: held.reply,
+                due: held.due,
+            });
+        }
         let due = self.dues.of(self.tap.at());
         let outgoing = self.tap.take().map(|(cell, sealed)| {
             let reply = Reply::to(cell);
-            let metadata = sealed.metadata(self.tap.origin());
-            let encode = || (self.encode)(sealed.event());
-            let message = intake::message(metadata, Lane::Event, encode);
             Outgoing {
-                message,
+                message: message(sealed, self.tap.origin()),
                 reply,
                 due,
             }
         });
         self.tap.advance();
         outgoing
+    }
+
+    fn gather(&mut self) {
+        while let Some((number, stamp)) = self.tap.next(self.seen) {
+            let due = self.dues.of(number);
+            let taken = self.tap.take_out();
+            self.tap.advance();
+            let Some((cell, envelope)) = taken else {
+                continue;
+            };
+            self.held.push_back(Held {
+                number,
+                stamp,
+                envelope,
+                reply: Reply::to(cell),
+                due,
+            });
+            if self.held.len() > self.capacity
+                && let Some(oldest) = self.held.pop_front()
+            {
+                let full = Remote::LocalOnly(LocalOnly::QueueFull);
+                oldest.reply.send(full);
+            }
+        }
     }
 
     fn lie_down(&mut self) -> Rest {

@@ -22,7 +22,10 @@ pub(super) trait Intake: Send {
     /// The next one. None at the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outgoing>>;
 
-    /// Notes what has come since the last call, and when, while nothing is taken.
+    /// Waits, while nothing is taken, until something has come that is to be looked at.
+    fn poll_rung(&mut self, cx: &Context<'_>) -> Poll<()>;
+
+    /// Notes what has come since the last call, and when.
     fn look(&mut self);
 }
 
@@ -42,6 +45,10 @@ impl Intake for Events {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outgoing>> {
         ready!(turn::spend(cx));
         Self::poll_next(self, cx)
+    }
+
+    fn poll_rung(&mut self, cx: &Context<'_>) -> Poll<()> {
+        Self::poll_rung(self, cx)
     }
 
     fn look(&mut self) {
@@ -80,6 +87,10 @@ impl Intake for Signals {
             reply,
             due,
         }))
+    }
+
+    fn poll_rung(&mut self, _: &Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 
     fn look(&mut self) {}

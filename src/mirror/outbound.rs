@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -62,18 +63,21 @@ impl Pump {
         let mut rounds = Rounds::new(self.timeout);
         loop {
             self.in_flight.store(outcomes.len(), Ordering::Relaxed);
-            let full = outcomes.len() >= self.window.messages;
+            if outcomes.len() >= self.window.messages {
+                tokio::select! {
+                    biased;
+                    Some(done) = outcomes.next() => bytes -= done,
+                    () = rounds.next(&mut intake) => intake.look(),
+                }
+                continue;
+            }
             let next = tokio::select! {
                 biased;
                 Some(done) = outcomes.next(), if !outcomes.is_empty() => {
                     bytes -= done;
                     continue;
                 }
-                next = poll_fn(|cx| intake.poll_next(cx)), if !full => next,
-                () = rounds.next(), if full => {
-                    intake.look();
-                    continue;
-                }
+                next = poll_fn(|cx| intake.poll_next(cx)) => next,
             };
             let Some(outgoing) = next else {
                 break;
@@ -95,7 +99,7 @@ impl Pump {
                 tokio::select! {
                     biased;
                     Some(done) = outcomes.next() => bytes -= done,
-                    () = rounds.next() => intake.look(),
+                    () = rounds.next(&mut intake) => intake.look(),
                 }
             }
             // Answers go on coming in while a layer makes us wait.
@@ -104,16 +108,16 @@ impl Pump {
                     tokio::select! {
                         biased;
                         Some(done) = outcomes.next(), if !outcomes.is_empty() => bytes -= done,
-                        () = rounds.next() => intake.look(),
+                        () = rounds.next(&mut intake) => intake.look(),
                     }
                 }
             };
-            let ready = tokio::select! {
+            let in_time = tokio::select! {
                 biased;
-                ready = ready(&mut self.service, due) => ready,
+                ready = is_ready(&mut self.service, due) => ready,
                 () = meanwhile => false,
             };
-            if !ready || Instant::now() >= due {
+            if !in_time || Instant::now() >= due {
                 let late = Error::transient(ErrorKind::TimedOut, "send")
                     .with_detail("its turn did not come by the mirror's timeout");
                 reply.send(Remote::LocalOnly(LocalOnly::Away(late)));
@@ -137,8 +141,8 @@ impl Pump {
     }
 }
 
-/// When a pump that can take nothing looks how far publishers have come, and so knows when they published: every sixteenth
-/// of the timeout, but at least every 100 ms.
+/// When a pump that can take nothing looks how far publishers have come: so it knows when they published, and does not
+/// leave too much in the lanes. At a bell, and every sixteenth of the timeout, at least every 100 ms.
 struct Rounds {
     every: Duration,
     next: Option<Pin<Box<Sleep>>>,
@@ -151,17 +155,24 @@ impl Rounds {
     }
 
     /// Waits until it is time for the next look.
-    async fn next(&mut self) {
+    async fn next(&mut self, intake: &mut impl Intake) {
         let next = self
             .next
             .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + self.every)));
-        next.as_mut().await;
+        poll_fn(|cx| {
+            let timer = next.as_mut().poll(cx);
+            if timer.is_pending() {
+                ready!(intake.poll_rung(cx));
+            }
+            Poll::Ready(())
+        })
+        .await;
         next.as_mut().reset(Instant::now() + self.every);
     }
 }
 
 /// Whether the stack takes a message before it is due.
-async fn ready(service: &mut Fallback<Stack>, due: Instant) -> bool {
+async fn is_ready(service: &mut Fallback<Stack>, due: Instant) -> bool {
     // A panic is told by the call that follows.
     let ready = AssertUnwindSafe(service.ready()).catch_unwind();
     timeout_at(due, ready).await.is_ok()

@@ -107,7 +107,8 @@ fn open<E: Event + Serialize>(
 ) -> Box<dyn AnyFeed> {
     let named = route.keys.matches(&route.name);
     let tap = local.tap::<E>(taps, index, named);
-    Box::new(LaneFeed::new(tap, codec::encode::<E>, timeout))
+    let capacity = usize::try_from(taps.keep).unwrap_or(usize::MAX);
+    Box::new(LaneFeed::new(tap, codec::encode::<E>, capacity, timeout))
 }
 
 fn dispatch<E: Event + DeserializeOwned>(

@@ -343,7 +343,7 @@ impl<E: Event> State<E> {
 }
 
 impl<E> Lane<E> {
-    /// Does what is to be done without the lock for a tap that is to wake up, and where an event was appended without it.
+    /// Wakes who listens to the tap's bell, if it was rung. Not under the lock.
     fn rouse(&self, roused: bool) {
         if roused && let Some(tapped) = &self.tapped {
             tapped.bells.wake();

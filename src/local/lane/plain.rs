@@ -56,6 +56,7 @@ impl<E: Event> Lane<E> {
         let (garbage, cell) = state.log.append(Sealed::new(id, nanos, None, event));
         let overran = garbage.is_some() && state.overran();
         let alarm = state.sleepers.take();
+        let pressed = garbage.is_some() && state.press(self.tapped.as_ref());
         let roused = state.rouse(self.tapped.as_ref());
         state.reclear();
         drop(state);
@@ -63,7 +64,7 @@ impl<E: Event> Lane<E> {
         if let Some(alarm) = alarm {
             self.wake(alarm);
         }
-        self.rouse(roused);
+        self.rouse(roused || pressed);
         if overran {
             garbage.as_deref().into_iter().for_each(tap::refuse_overrun);
         }

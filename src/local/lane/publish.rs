@@ -193,13 +193,14 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         }
         let overran = garbage.is_some() && state.overran();
         let alarm = state.sleepers.take();
+        let pressed = garbage.is_some() && state.press(lane.tapped.as_ref());
         let roused = leaves && state.rouse(lane.tapped.as_ref());
         state.reclear();
         drop(state);
         if let Some(alarm) = alarm {
             lane.wake(alarm);
         }
-        lane.rouse(roused);
+        lane.rouse(roused || pressed);
         if overran {
             garbage.as_deref().into_iter().for_each(tap::refuse_overrun);
         }

@@ -2,7 +2,7 @@ use std::{mem, sync::Arc};
 
 use super::{Lane, Phase, State};
 use crate::{
-    event::{Event, Origin, Sealed},
+    event::{Envelope, Event, Origin, Sealed},
     local::{
         log::{Cell, Garbage, Margins, Mark, Reader},
         sync::{Ordering, lock, wake},
@@ -18,6 +18,8 @@ pub(super) enum TapState<E> {
     None,
     Open {
         mark: Mark,
+        /// The log keeps so many of the latest entries for it.
+        keep: u64,
         /// Its bell is to be rung when an event is to leave from here.
         lies: bool,
         /// Left here while the tap lies, and until it looks again. So those who publish what came from elsewhere can
@@ -59,6 +61,7 @@ impl<E: Event> Tap<E> {
         let reader = state.log.subscribe(keep, u64::MAX);
         state.tap = TapState::Open {
             mark: reader.mark(),
+            keep,
             lies: false,
             reader: None,
         };
@@ -124,6 +127,13 @@ impl<E: Event> Tap<E> {
         let cell = reader.cell_at(reader.at())?;
         let taken = cell.outcomes().take(cell.at());
         taken.then(|| (cell, reader.get_at(reader.at())))
+    }
+
+    /// As [`take`](Self::take), with the event to keep.
+    pub(crate) fn take_out(&self) -> Option<(Cell, Envelope<E>)> {
+        let (cell, _) = self.take()?;
+        let reader = self.reader.as_ref()?;
+        Some((cell, Envelope::shared(reader.share_at(reader.at()))))
     }
 
     /// Goes past that entry.
@@ -194,6 +204,19 @@ impl<E: Event> State<E> {
             tapped.bells.ring(tapped.index);
         }
         roused
+    }
+
+    /// Rings its bell, though it does not lie, where much waits for it that it would pass by: it can take out the
+    /// rest, so that this is not lost for it. Says whether who listens is to be woken.
+    pub(super) fn press(&self, tapped: Option<&Tapped>) -> bool {
+        let (TapState::Open { mark, keep, .. }, Some(tapped)) = (&self.tap, tapped) else {
+            return false;
+        };
+        let full = self.received > 0 && self.log.next() - mark.at() > keep / 2;
+        if full {
+            tapped.bells.ring(tapped.index);
+        }
+        full
     }
 
     /// Takes the tap past everything, if it lies: what has come since is not to leave from here.

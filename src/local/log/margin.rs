@@ -1,4 +1,4 @@
-use std::{fmt, num::NonZeroUsize, ptr::NonNull, sync::Arc};
+use std::{fmt, mem::offset_of, ptr::NonNull, sync::Arc};
 
 use super::MOST;
 use crate::local::{
@@ -31,18 +31,18 @@ pub(super) struct Margin {
     stamps: Box<[AtomicU64]>,
 }
 
-/// Aligned to as many bytes as there are cells at most, so that a pointer to it can say which cell, too.
-#[repr(align(64))]
 struct Sheet {
     /// The margin, the slots of the margin whose cells it has yet, and every [`Cell`].
     owners: AtomicUsize,
+    /// Each is its own place, so that a pointer to one says both, which cell and which sheet.
+    places: [u8; MOST],
     outcomes: Outcomes,
 }
 
 /// An owner of the outcomes of one segment, who has to do with one of them. As small as can be: every receipt holds one.
 pub(crate) struct Cell {
-    /// With the place of the cell in its lowest bits.
-    tagged: NonNull<Sheet>,
+    /// One of the `places` of a sheet.
+    place: NonNull<u8>,
 }
 
 // SAFETY: both hand out `&Outcomes` to several threads, and whichever is the last owner drops them; they are `Sync` and
@@ -54,22 +54,34 @@ unsafe impl Sync for Margin {}
 unsafe impl Send for Cell {}
 // SAFETY: as above.
 unsafe impl Sync for Cell {}
-const _: () = {
-    assert!(
-        MOST <= align_of::<Sheet>(),
-        "the place of a cell has room in a pointer"
-    );
-    const fn shared<T: Send + Sync>() {}
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
     shared::<Outcomes>();
 };
 
-/// The bits of an address that are 0 in each sheet's.
-const TAG: usize = align_of::<Sheet>() - 1;
+/// Each place, in a byte.
+const PLACES: [u8; MOST] = {
+    assert!(MOST <= 256, "a place is a byte");
+    let mut places = [0; MOST];
+    let mut at = 0;
+    while at < MOST {
+        #[expect(clippy::cast_possible_truncation, reason = "there are at most 256")]
+        let place = at as u8;
+        places[at] = place;
+        at += 1;
+    }
+    places
+};
 
 impl Sheet {
     fn new(outcomes: Outcomes, owners: usize) -> NonNull<Self> {
         let owners = AtomicUsize::new(owners);
-        NonNull::from(Box::leak(Box::new(Self { owners, outcomes })))
+        let sheet = Self {
+            owners,
+            places: PLACES,
+            outcomes,
+        };
+        NonNull::from(Box::leak(Box::new(sheet)))
     }
 
     /// Removes owners; the last one drops the sheet.
@@ -105,7 +117,8 @@ impl Margin {
     #[inline]
     pub(super) unsafe fn enter(&self, at: usize, stamp: Stamp) -> Cell {
         self.stamps[at].store(stamp.get(), Ordering::Relaxed);
-        Cell::of(self.sheet, at)
+        // SAFETY: the margin is an owner.
+        unsafe { Cell::of(self.sheet, at) }
     }
 
     /// The stamp of an entry that has been written.
@@ -141,21 +154,30 @@ impl Drop for Margin {
 impl Cell {
     /// A cell by itself.
     pub(crate) fn new(outcomes: Outcomes) -> Self {
-        Self::of(Sheet::new(outcomes, 1), 0)
+        // SAFETY: it is new, and counts this owner.
+        unsafe { Self::of(Sheet::new(outcomes, 1), 0) }
     }
 
     /// It becomes one of the sheet's owners.
+    ///
+    /// # Safety
+    ///
+    /// The sheet is there.
     #[inline]
-    fn of(sheet: NonNull<Sheet>, at: usize) -> Self {
-        let tagged = sheet.map_addr(|address| address | (at & TAG));
-        Self { tagged }
+    unsafe fn of(sheet: NonNull<Sheet>, at: usize) -> Self {
+        assert!(at < MOST, "a place of the sheet");
+        // SAFETY: within the sheet, which is there.
+        let place = unsafe { sheet.byte_add(offset_of!(Sheet, places) + at) };
+        Self {
+            place: place.cast(),
+        }
     }
 
     #[inline]
     fn sheet(&self) -> NonNull<Sheet> {
-        // SAFETY: `of` has only set bits of `TAG` in the address of a sheet, which is not 0.
-        self.tagged
-            .map_addr(|address| unsafe { NonZeroUsize::new_unchecked(address.get() & !TAG) })
+        // SAFETY: `place` was made from the sheet's pointer, so many bytes before it.
+        let sheet = unsafe { self.place.byte_sub(offset_of!(Sheet, places) + self.at()) };
+        sheet.cast()
     }
 
     /// # Safety
@@ -163,10 +185,10 @@ impl Cell {
     /// The caller has an owner that remains one for the time of the call.
     unsafe fn share(sheet: NonNull<Sheet>, at: usize) -> Self {
         // SAFETY: it is there while it has an owner. There are never too many to count: each is a value in memory.
-        unsafe { sheet.as_ref() }
-            .owners
-            .fetch_add(1, Ordering::Relaxed);
-        Self::of(sheet, at)
+        unsafe {
+            sheet.as_ref().owners.fetch_add(1, Ordering::Relaxed);
+            Self::of(sheet, at)
+        }
     }
 
     /// Another owner, who has to do with the same outcome.
@@ -181,7 +203,8 @@ impl Cell {
     }
 
     pub(crate) fn at(&self) -> usize {
-        self.tagged.addr().get() & TAG
+        // SAFETY: `self` is an owner of the sheet, in which this is and never changes.
+        usize::from(unsafe { self.place.read() })
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) trait Feed {
     fn next(&mut self, below: u64) -> Option<(u64, Stamp)>;
     /// Takes that entry, unless it has been refused meanwhile; then it goes past it.
     fn take(&mut self) -> Option<Self::Item>;
+    /// Takes all that it has seen out of its lane, since that comes to be full.
+    fn gather(&mut self);
     /// Has its bell rung by the next entry.
     fn lie_down(&mut self) -> Rest;
 }
@@ -38,12 +40,14 @@ pub(crate) enum Rest {
 /// To have the smallest stamp of all that are seen is not enough for that: what was published before it in another lane
 /// may not be seen yet. But it is seen by whoever looks *after* he has seen the later one. So an entry has its turn once
 /// all lanes have been looked at since it was seen, and it is still the first. A lane whose feed lies has nothing unless its
-/// bell has rung.
+/// bell has rung. A bell that rings though its feed does not lie says that the lane comes to be full.
 pub(crate) struct Merge<F> {
     feeds: Vec<Place<F>>,
     bells: Arc<Bells>,
     /// Those that are not at rest.
     awake: Vec<usize>,
+    /// Those whose lanes come to be full; empty between two calls.
+    full: Vec<usize>,
     ended: usize,
 }
 
@@ -68,6 +72,7 @@ impl<F: Feed> Merge<F> {
         };
         Self {
             awake: (0..feeds.len()).collect(),
+            full: Vec::new(),
             feeds: feeds.into_iter().map(place).collect(),
             bells,
             ended: 0,
@@ -106,6 +111,15 @@ impl<F: Feed> Merge<F> {
         }
     }
 
+    /// Waits, while nothing is to be taken, until there is something to be looked at.
+    pub(crate) fn poll_rung(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.bells.listen(cx) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
     /// The feed whose next entry is the first of all that are seen, and whether it has its turn.
     fn first(&mut self) -> Option<(usize, bool)> {
         let mut first: Option<(usize, bool, Stamp)> = None;
@@ -126,16 +140,21 @@ impl<F: Feed> Merge<F> {
 
     /// Looks at all lanes.
     pub(crate) fn look(&mut self, now: Instant) {
-        let awake = &mut self.awake;
+        let (awake, full) = (&mut self.awake, &mut self.full);
         self.bells.take(|at| {
-            if !awake.contains(&at) {
-                awake.push(at);
-            }
+            let known = awake.contains(&at);
+            if known { &mut *full } else { &mut *awake }.push(at);
         });
-        for &at in &self.awake {
+        for &at in &*awake {
             let place = &mut self.feeds[at];
             place.settled = place.seen;
             place.seen = place.feed.look(now);
+        }
+        for at in full.drain(..) {
+            let place = &mut self.feeds[at];
+            place.feed.gather();
+            // It may not be there any more.
+            place.next = None;
         }
     }
 

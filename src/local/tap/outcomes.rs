@@ -1,4 +1,5 @@
 use std::{
+    mem,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -154,12 +155,11 @@ impl Outcomes {
         let waker = cx.waker().clone();
         let mut side = lock(&self.side);
         let known = side.awaiting.iter_mut().find(|(known, _)| *known == at);
-        let replaced = match known {
-            Some((_, known)) => Some(std::mem::replace(known, waker)),
-            None => {
-                side.awaiting.push((at, waker));
-                None
-            }
+        let replaced = if let Some((_, known)) = known {
+            Some(mem::replace(known, waker))
+        } else {
+            side.awaiting.push((at, waker));
+            None
         };
         drop(side);
         // It may own anything.

@@ -3,23 +3,25 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::{
+    channel::Channel,
     mark,
+    outgoing::{Outgoing, Said},
     properties::{self, Flaw, short_string, take_array},
 };
 
-const METHOD: u8 = 1;
+pub(super) const METHOD: u8 = 1;
 const HEADER: u8 = 2;
 const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 /// The first byte of a protocol header: the broker speaks no AMQP 0-9-1, says what it speaks, and
 /// hangs up.
-const PROTOCOL: u8 = b'A';
+pub(super) const PROTOCOL: u8 = b'A';
 const FRAME_END: u8 = 0xCE;
 /// What every peer has to take.
 const FRAME_MIN: usize = 4096;
 
 /// Type, channel and size.
-const HEAD: usize = 7;
+pub(super) const HEAD: usize = 7;
 /// Class, weight and body size, at the beginning of a header's payload.
 const FIXED: usize = 12;
 
@@ -36,7 +38,7 @@ pub(super) enum Step {
 
 /// The broker has broken the protocol: nobody knows where the next frame begins.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Broken(&'static str);
+pub(super) struct Broken(pub(super) &'static str);
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,6 +57,9 @@ pub(crate) struct Limits {
     pub(crate) body_max: u64,
 }
 
+/// How often an alarm may begin and end without a word from us in between. We have one every few seconds.
+const ALARMS: u32 = 1000;
+
 /// Follows the frames of one connection.
 #[derive(Debug)]
 pub(super) struct Scanner {
@@ -64,10 +69,10 @@ pub(super) struct Scanner {
     passing: usize,
     /// So many bytes of the present frame are left out.
     skipping: usize,
-    /// Channels whose next header belongs to a message with an unreadable key, and that.
-    keys: BTreeMap<u16, Vec<u8>>,
-    /// Channels on which a body comes that is left out, and how much of it.
-    bodies: BTreeMap<u16, u64>,
+    /// Those that we have opened.
+    channels: BTreeMap<u16, Channel>,
+    alarms: u32,
+    outgoing: Outgoing,
 }
 
 impl Scanner {
@@ -75,10 +80,11 @@ impl Scanner {
         Self {
             frame_max: limits.frame_max,
             body_max: limits.body_max,
-            bodies: BTreeMap::new(),
             passing: 0,
             skipping: 0,
-            keys: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            alarms: 0,
+            outgoing: Outgoing::new(),
         }
     }
 
@@ -95,6 +101,23 @@ impl Scanner {
     /// So many of these went on without coming by.
     pub(super) fn went_on(&mut self, count: usize) {
         self.passing -= count.min(self.passing);
+    }
+
+    /// This has gone out to the broker.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        let (channels, alarms) = (&mut self.channels, &mut self.alarms);
+        self.outgoing.follow(bytes, |channel, said| {
+            *alarms = 0;
+            match said {
+                Said::Open => drop(channels.insert(channel, Channel::new())),
+                Said::CloseOk => drop(channels.remove(&channel)),
+                said => {
+                    if let Some(channel) = channels.get_mut(&channel) {
+                        channel.told(said);
+                    }
+                }
+            }
+        });
     }
 
     /// What to do next, given what has come in and was not dealt with yet. The bytes at the front of
@@ -140,19 +163,29 @@ impl Scanner {
                 Err(Broken("a larger frame than was agreed on"))
             }
             METHOD => self.method(input, channel, length),
-            BODY if self.bodies.contains_key(&channel) => {
-                self.leave_out(channel, size);
+            BODY => {
+                let passes = self.channel(channel)?.body(size as u64)?;
                 let count = length.min(input.len());
-                self.skipping = length - count;
-                Ok(Step::Replace(count, Vec::new()))
+                Ok(if passes {
+                    self.passing = length - count;
+                    Step::Pass(count)
+                } else {
+                    self.skipping = length - count;
+                    Step::Replace(count, Vec::new())
+                })
             }
-            BODY | HEARTBEAT => {
+            HEARTBEAT => {
                 let count = length.min(input.len());
                 self.passing = length - count;
                 Ok(Step::Pass(count))
             }
             _ => Err(Broken("a frame of unknown type")),
         }
+    }
+
+    fn channel(&mut self, number: u16) -> Result<&mut Channel, Broken> {
+        let closed = Broken("a frame on a channel that is not open");
+        self.channels.get_mut(&number).ok_or(closed)
     }
 
     fn header(&mut self, input: &[u8], channel: u16, length: usize) -> Result<Step, Broken> {
@@ -166,15 +199,16 @@ impl Scanner {
         if input.len() < needed {
             return Ok(Step::Wait);
         }
-        let key = self.keys.remove(&channel);
         let mut fixed = [0; FIXED];
         fixed.copy_from_slice(&input[HEAD..HEAD + FIXED]);
-        let body = input[HEAD + 4..]
-            .first_chunk()
-            .map_or(0, |size| u64::from_be_bytes(*size));
+        let [c1, c2, _, _, size @ ..] = fixed;
+        if [c1, c2] != [0, 60] {
+            return Err(Broken("a content header of another class"));
+        }
+        let body = u64::from_be_bytes(size);
         let too_large = body > self.body_max;
+        let key = self.channel(channel)?.header(body, too_large)?;
         if too_large {
-            self.bodies.insert(channel, body);
             fixed[4..].fill(0);
         }
         if too_long || too_large {
@@ -201,16 +235,6 @@ impl Scanner {
         Ok(Step::Replace(length, mark))
     }
 
-    /// One frame less of a body that lapin is not to see.
-    fn leave_out(&mut self, channel: u16, bytes: usize) {
-        if let Some(left) = self.bodies.get_mut(&channel) {
-            *left = left.saturating_sub(bytes as u64);
-            if *left == 0 {
-                self.bodies.remove(&channel);
-            }
-        }
-    }
-
     fn method(&mut self, input: &mut [u8], channel: u16, length: usize) -> Result<Step, Broken> {
         if input.len() < length {
             return Ok(Step::Wait);
@@ -218,31 +242,44 @@ impl Scanner {
         if input[length - 1] != FRAME_END {
             return Err(Broken("a frame without an end"));
         }
-        // A method begins something new: what was to come on this channel does not come any more.
-        self.bodies.remove(&channel);
         let payload = &mut input[HEAD..length - 1];
-        match payload.first_chunk::<4>() {
-            Some([0, 60, 0, method]) => {
-                // Where the exchange begins; the routing key follows it.
-                let names = match method {
-                    // Return: after a code and a text.
-                    50 => skip_text(payload, 6),
-                    // Deliver: after the consumer, the tag, and whether it was delivered before.
-                    60 => skip_text(payload, 4).map(|at| at + 9),
-                    // The answer to a get: after the same without the consumer.
-                    71 => Some(13),
-                    _ => None,
-                };
-                if let Some(names) = names.and_then(|at| payload.get_mut(at..)) {
-                    match make_readable(names) {
-                        Some(key) => drop(self.keys.insert(channel, key)),
-                        None => drop(self.keys.remove(&channel)),
-                    }
+        let Some((&mut [0, class, 0, method], arguments)) = payload.split_first_chunk_mut::<4>()
+        else {
+            return Err(Broken("a method of no known class"));
+        };
+        if !from_a_broker(class, method) {
+            return Err(Broken("a method that no broker sends"));
+        }
+        if class == 10 {
+            if channel != 0 {
+                return Err(Broken("a method of the connection on a channel"));
+            }
+            self.connection(method, arguments)?;
+        } else {
+            let channel = self.channel(channel)?;
+            channel.method((class, method), arguments)?;
+            channel.keep_key(readable_names(class, method, arguments));
+        }
+        if (class, method) == (20, 41) {
+            self.channels.remove(&channel);
+        }
+        Ok(Step::Pass(length))
+    }
+
+    /// A method of the connection itself.
+    fn connection(&mut self, method: u8, arguments: &mut [u8]) -> Result<(), Broken> {
+        match method {
+            // Start: with the only table that a broker sends, but for those of messages.
+            10 => {
+                let mut rest = &*arguments;
+                let table = take_array::<2>(&mut rest).and(properties::long_string(&mut rest));
+                if table.is_none_or(|table| properties::check_table(table).is_err()) {
+                    return Err(Broken("unreadable properties of the server"));
                 }
             }
-            // Connection.Tune: lapin agrees on the lesser of both, 0 meaning any.
-            Some([0, 10, 0, 30]) => {
-                let mut rest = payload.get(6..).unwrap_or_default();
+            // Tune: lapin agrees on the lesser of both, 0 meaning any.
+            30 => {
+                let mut rest = arguments.get(2..).unwrap_or_default();
                 if let Some(bytes) = take_array(&mut rest) {
                     let offered = u32::from_be_bytes(*bytes) as usize;
                     if offered > 0 {
@@ -250,44 +287,86 @@ impl Scanner {
                     }
                 }
             }
-            // Connection.Start: the only other table that a broker sends.
-            Some([0, 10, 0, 10]) => {
-                let mut rest = &payload[4..];
-                let table = take_array::<2>(&mut rest).and(properties::long_string(&mut rest));
-                if table.is_none_or(|table| properties::check_table(table).is_err()) {
-                    return Err(Broken("unreadable properties of the server"));
+            // Close: after the code.
+            50 => drop(make_readable(arguments.get_mut(2..).unwrap_or_default(), 1)),
+            // Blocked, unblocked.
+            60 | 61 => {
+                self.alarms += 1;
+                if self.alarms > ALARMS {
+                    return Err(Broken("one alarm after the other"));
+                }
+                if method == 60 {
+                    make_readable(arguments, 1);
                 }
             }
             _ => {}
         }
-        Ok(Step::Pass(length))
+        Ok(())
     }
 }
 
-/// Where what comes after the short text at `at` begins.
-fn skip_text(payload: &[u8], at: usize) -> Option<usize> {
-    Some(at + 1 + usize::from(*payload.get(at)?))
+/// Whether a broker has a use for this method: lapin reads those of clients too, with their tables.
+fn from_a_broker(class: u8, method: u8) -> bool {
+    match class {
+        10 => matches!(method, 10 | 20 | 30 | 41 | 50 | 51 | 60 | 61 | 71),
+        20 => matches!(method, 11 | 20 | 21 | 40 | 41),
+        30 | 85 => method == 11,
+        40 => matches!(method, 11 | 21 | 31 | 51),
+        50 => matches!(method, 11 | 21 | 31 | 41 | 51),
+        60 => matches!(
+            method,
+            11 | 21 | 30 | 31 | 50 | 60 | 71 | 72 | 80 | 111 | 120
+        ),
+        90 => matches!(method, 11 | 21 | 31),
+        _ => false,
+    }
 }
 
-/// Makes two short texts readable, in place, if they are not; and gives what they were.
-fn make_readable(names: &mut [u8]) -> Option<Vec<u8>> {
-    let mut rest = &*names;
-    let exchange = short_string(&mut rest)?;
-    let key = short_string(&mut rest)?;
-    if [exchange, key]
-        .iter()
-        .all(|name| std::str::from_utf8(name).is_ok())
-    {
+/// Makes the texts of a method readable that others have chosen; gives the exchange and the routing key of a
+/// message as they were, if that was needed.
+fn readable_names(class: u8, method: u8, arguments: &mut [u8]) -> Option<Vec<u8>> {
+    // Where the exchange begins; the routing key follows it.
+    let names = match (class, method) {
+        // Return: after a code and a text.
+        (60, 50) => {
+            let text = arguments.get_mut(2..)?;
+            make_readable(text, 1);
+            3 + usize::from(*text.first()?)
+        }
+        // Deliver: after the consumer, the tag, and whether it was delivered before.
+        (60, 60) => 1 + usize::from(*arguments.first()?) + 9,
+        // The answer to a get: after the same without the consumer.
+        (60, 71) => 9,
+        // Close: why, after a code. RabbitMQ cuts what is too long, and does not mind where.
+        (20, 40) => {
+            make_readable(arguments.get_mut(2..)?, 1);
+            return None;
+        }
+        _ => return None,
+    };
+    make_readable(arguments.get_mut(names..)?, 2)
+}
+
+/// Makes so many short texts readable, in place, if they are not; and gives what they were.
+fn make_readable(texts: &mut [u8], count: usize) -> Option<Vec<u8>> {
+    let mut rest = &*texts;
+    let mut readable = true;
+    for _ in 0..count {
+        readable &= std::str::from_utf8(short_string(&mut rest)?).is_ok();
+    }
+    if readable {
         return None;
     }
-    let (exchange, key) = (exchange.len(), key.len());
-    let names = &mut names[..exchange + key + 2];
-    let original = names.to_vec();
-    let (exchange, key) = names.split_at_mut(exchange + 1);
-    for name in [&mut exchange[1..], &mut key[1..]] {
-        for byte in name.iter_mut().filter(|byte| !byte.is_ascii()) {
-            *byte = b'?';
-        }
+    let length = texts.len() - rest.len();
+    let texts = &mut texts[..length];
+    let original = texts.to_vec();
+    let mut at = 0;
+    while let Some(size) = texts.get(at) {
+        let end = at + 1 + usize::from(*size);
+        let text = texts[at + 1..end].iter_mut();
+        text.filter(|byte| !byte.is_ascii())
+            .for_each(|byte| *byte = b'?');
+        at = end;
     }
     Some(original)
 }

@@ -10,7 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::scanner::{Limits, Scanner, Step};
 
-/// A connection whose incoming frames are looked at. What goes out is not.
+/// A connection whose incoming frames are looked at, and whose outgoing ones are followed.
 #[derive(Debug)]
 pub(crate) struct Guarded<S> {
     stream: S,
@@ -164,7 +164,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, from)
+        let count = ready!(Pin::new(&mut self.stream).poll_write(context, from))?;
+        self.scanner.sent(&from[..count]);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write_vectored(
@@ -172,7 +174,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         from: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, from)
+        let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, from))?;
+        let mut left = count;
+        for slice in from {
+            let sent = left.min(slice.len());
+            self.scanner.sent(&slice[..sent]);
+            left -= sent;
+        }
+        Poll::Ready(Ok(count))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -12,6 +12,7 @@ mod dead_letters;
 mod differential;
 mod env;
 mod faults;
+mod hostile;
 mod proxy;
 mod raw;
 mod readme;

@@ -1,5 +1,7 @@
 //! Frames for the tests, written by hand, byte by byte.
 
+mod channel;
+mod outgoing;
 mod properties;
 mod scanner;
 mod stream;
@@ -29,14 +31,49 @@ pub(super) fn long(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-pub(super) fn deliver(channel: u16, exchange: &[u8], key: &[u8]) -> Vec<u8> {
-    let mut method = vec![0, 60, 0, 60];
-    method.extend(short(b"consumer"));
-    method.extend(7_u64.to_be_bytes());
-    method.push(0);
-    method.extend(short(exchange));
-    method.extend(short(key));
-    frame(1, channel, &method)
+pub(super) fn method(channel: u16, class: u8, number: u8, arguments: &[Vec<u8>]) -> Vec<u8> {
+    let payload = [vec![0, class, 0, number], arguments.concat()].concat();
+    frame(1, channel, &payload)
+}
+
+pub(super) fn deliver(channel: u16, tag: u64, exchange: &[u8], key: &[u8]) -> Vec<u8> {
+    let arguments = [
+        short(b"consumer"),
+        tag.to_be_bytes().to_vec(),
+        vec![0],
+        short(exchange),
+        short(key),
+    ];
+    method(channel, 60, 60, &arguments)
+}
+
+/// An ack (80), a reject (90) or a nack (120), whichever way it goes.
+pub(super) fn settle(channel: u16, number: u8, tag: u64, flags: u8) -> Vec<u8> {
+    method(
+        channel,
+        60,
+        number,
+        &[tag.to_be_bytes().to_vec(), vec![flags]],
+    )
+}
+
+/// What a client says to have these channels, ten messages on each, and one subscription.
+pub(super) fn opening(channels: std::ops::Range<u16>) -> Vec<u8> {
+    let mut said = b"AMQP\0\0\x09\x01".to_vec();
+    for channel in channels {
+        said.extend(method(channel, 20, 10, &[short(b"")]));
+        said.extend(method(channel, 85, 10, &[vec![0]]));
+        let publish = [vec![0, 0], short(b"ex"), short(b"a"), vec![1]];
+        let published = [
+            method(channel, 60, 40, &publish),
+            header(channel, 1, &[0, 0]),
+            frame(3, channel, b"x"),
+        ];
+        said.extend(published.concat().repeat(10));
+        let consume = [vec![0, 0], short(b"q"), short(b""), vec![0], long(b"")];
+        said.extend(method(channel, 60, 20, &consume));
+    }
+    said
 }
 
 /// A content header of class basic.

@@ -5,7 +5,7 @@ use super::{
         mark::{Mark, UNREADABLE_PROPERTIES},
         scanner::{Broken, Limits, Scanner, Step},
     },
-    deliver, frame, header, long, nested, only_headers, short,
+    deliver, frame, header, long, method, nested, only_headers, opening, settle, short,
 };
 
 const FRAME_MAX: usize = 8192;
@@ -17,6 +17,7 @@ fn scan(input: &[u8]) -> Result<Vec<u8>, Broken> {
         frame_max: FRAME_MAX,
         body_max: BODY_MAX,
     });
+    scanner.sent(&opening(1..10));
     let mut input = input.to_vec();
     let mut at = 0;
     let mut output = Vec::new();
@@ -48,10 +49,10 @@ fn mark(frames: &[u8]) -> (Mark, &[u8]) {
 fn sound_frames_pass() {
     let frames = [
         frame(8, 0, b""),
-        deliver(3, b"exchange", b"caf\xc3\xa9"),
+        deliver(3, 1, b"exchange", b"caf\xc3\xa9"),
         header(3, 5, &[0, 0]),
         frame(3, 3, b"bytes"),
-        frame(1, 3, &[0, 60, 0, 80, 0, 0, 0, 0, 0, 0, 0, 1, 0]),
+        settle(3, 80, 10, 1),
     ]
     .concat();
     assert_eq!(scan(&frames).expect("sound"), frames);
@@ -65,11 +66,13 @@ fn sound_frames_pass() {
 fn a_broken_header_is_replaced_and_keeps_class_channel_and_body_size() {
     let latin = [vec![0, 8], short(b"caf\xe9")].concat();
     let rest = frame(3, 9, &[1; 17]);
+    let method = deliver(9, 1, b"", b"a");
     let frames = [header(9, 17, &latin), rest.clone()].concat();
-    let output = scan(&frames).expect("in step");
+    let output = scan(&[&method, &*frames].concat()).expect("in step");
+    let output = &output[method.len()..];
     assert_eq!(output[..3], frames[..3]);
     assert_eq!(output[7..19], frames[7..19]);
-    let (mark, after) = mark(&output);
+    let (mark, after) = mark(output);
     assert_eq!(mark.reason, "the property app_id is not UTF-8");
     assert_eq!((mark.properties, mark.key), (Some(latin), None));
     assert_eq!(after, rest);
@@ -79,9 +82,10 @@ fn a_broken_header_is_replaced_and_keeps_class_channel_and_body_size() {
 fn properties_that_fill_half_a_frame_are_not_carried() {
     let deep = only_headers(&nested(900));
     assert!(deep.len() > FRAME_MAX / 2 && deep.len() < FRAME_MAX - 100);
-    let output = scan(&header(1, 0, &deep)).expect("in step");
+    let method = deliver(1, 1, b"", b"a");
+    let output = scan(&[&*method, &header(1, 0, &deep)].concat()).expect("in step");
     assert!(output.len() < FRAME_MAX);
-    let (mark, _) = mark(&output);
+    let (mark, _) = mark(&output[method.len()..]);
     assert_eq!(mark.properties, None);
     assert!(mark.reason.contains("deeper than 16"));
 }
@@ -89,10 +93,11 @@ fn properties_that_fill_half_a_frame_are_not_carried() {
 #[test]
 fn a_header_that_does_not_fit_the_agreed_frame_is_replaced() {
     let large = only_headers(&[b"\x01aS".to_vec(), long(&vec![b'a'; 20_000])].concat());
-    let good = header(1, 0, &[0, 0]);
+    let method = deliver(1, 1, b"", b"a");
+    let good = [deliver(1, 2, b"", b"a"), header(1, 0, &[0, 0])].concat();
     let frames = [header(1, 3, &large), frame(3, 1, b"abc"), good.clone()].concat();
-    let output = scan(&frames).expect("in step");
-    let (mark, after) = mark(&output);
+    let output = scan(&[&*method, &frames].concat()).expect("in step");
+    let (mark, after) = mark(&output[method.len()..]);
     let size = format!("{} bytes", large.len());
     assert!(mark.reason.starts_with(&size), "{}", mark.reason);
     assert_eq!(after, [frame(3, 1, b"abc"), good].concat());
@@ -100,7 +105,8 @@ fn a_header_that_does_not_fit_the_agreed_frame_is_replaced() {
 
 #[test]
 fn a_body_that_is_too_large_is_left_out_and_another_channel_goes_on_meanwhile() {
-    let large = [deliver(1, b"", b"a"), header(1, BODY_MAX + 1, &[0, 0])].concat();
+    let other = [deliver(2, 1, b"", b"a"), header(2, 5, &[0, 0])].concat();
+    let large = [deliver(1, 1, b"", b"a"), header(1, BODY_MAX + 1, &[0, 0])].concat();
     let parts = [
         frame(3, 1, &[1; 8000]),
         frame(3, 2, b"other"),
@@ -108,13 +114,13 @@ fn a_body_that_is_too_large_is_left_out_and_another_channel_goes_on_meanwhile() 
     ]
     .concat();
     let next = [
-        deliver(1, b"", b"a"),
+        deliver(1, 2, b"", b"a"),
         header(1, BODY_MAX, &[0, 0]),
         frame(3, 1, b"next"),
     ]
     .concat();
-    let output = scan(&[large, parts, next.clone()].concat()).expect("in step");
-    let first = deliver(1, b"", b"a");
+    let output = scan(&[&*other, &large, &parts, &next].concat()).expect("in step");
+    let first = [&*other, &deliver(1, 1, b"", b"a")].concat();
     assert_eq!(output[..first.len()], first);
     assert_eq!(
         output[first.len() + 7..][..12],
@@ -134,14 +140,20 @@ fn a_body_that_is_too_large_is_left_out_and_another_channel_goes_on_meanwhile() 
 #[test]
 fn a_body_that_is_broken_off_takes_nothing_of_the_next_with_it() {
     let next = [
-        deliver(1, b"", b"a"),
+        deliver(1, 2, b"", b"a"),
         header(1, 4, &[0, 0]),
         frame(3, 1, b"next"),
     ]
     .concat();
-    let broken_off = [header(1, 20_000, &[0, 0]), frame(3, 1, &[1; 100])].concat();
-    let output = scan(&[broken_off, next.clone()].concat()).expect("in step");
+    let broken_off = |size| {
+        let begun = [deliver(1, 1, b"", b"a"), header(1, size, &[0, 0])].concat();
+        [begun, frame(3, 1, &[1; 100])].concat()
+    };
+    let output = scan(&[broken_off(20_000), next.clone()].concat()).expect("in step");
     assert!(output.ends_with(&next) && !output.windows(3).any(|bytes| bytes == [1; 3]));
+    // One that lapin has begun to read is the end of the connection.
+    let error = scan(&[broken_off(200), next].concat()).expect_err("half of it has gone on");
+    assert!(error.to_string().contains("broken off"), "{error}");
 }
 
 #[test]
@@ -152,8 +164,9 @@ fn the_broker_may_agree_on_less() {
         let table = [b"\x01aS".to_vec(), long(&text)].concat();
         let frame = header(1, 0, &only_headers(&table));
         assert_eq!(frame.len(), bytes);
-        let output = scan(&[tune.clone(), frame.clone()].concat()).expect("in step");
-        output[tune.len()..] == frame
+        let before = [&*tune, &deliver(1, 1, b"", b"a")].concat();
+        let output = scan(&[&*before, &frame].concat()).expect("in step");
+        output[before.len()..] == frame
     };
     assert!(fits(4096));
     assert!(!fits(4097));
@@ -162,17 +175,18 @@ fn the_broker_may_agree_on_less() {
 #[test]
 fn an_unreadable_routing_key_is_made_readable_and_the_message_marked() {
     let frames = [
-        deliver(1, b"exchange", b"caf\xe9.a"),
+        deliver(1, 1, b"exchange", b"caf\xe9.a"),
         // In between, on another channel.
+        deliver(2, 1, b"exchange", b"a"),
         header(2, 0, &[0, 0]),
         header(1, 0, &[0, 0]),
-        deliver(1, b"exchange", b"a"),
+        deliver(1, 2, b"exchange", b"a"),
         header(1, 0, &[0, 0]),
     ]
     .concat();
     let output = scan(&frames).expect("in step");
-    let first = deliver(1, b"exchange", b"caf?.a");
-    let other = header(2, 0, &[0, 0]);
+    let first = deliver(1, 1, b"exchange", b"caf?.a");
+    let other = [deliver(2, 1, b"exchange", b"a"), header(2, 0, &[0, 0])].concat();
     assert_eq!(output[..first.len()], first);
     assert_eq!(output[first.len()..][..other.len()], other);
     let (mark, after) = mark(&output[first.len() + other.len()..]);
@@ -182,33 +196,27 @@ fn an_unreadable_routing_key_is_made_readable_and_the_message_marked() {
         mark.key,
         Some([short(b"exchange"), short(b"caf\xe9.a")].concat())
     );
-    let good = [deliver(1, b"exchange", b"a"), header(1, 0, &[0, 0])].concat();
+    let good = [deliver(1, 2, b"exchange", b"a"), header(1, 0, &[0, 0])].concat();
     assert_eq!(after, good);
 }
 
 #[test]
 fn a_return_and_the_answer_to_a_get_have_their_names_elsewhere() {
-    let returned = |key: &[u8]| {
-        let method = [
-            b"\0\x3c\0\x32\x01\x38".to_vec(),
-            short(b"NO_ROUTE"),
-            short(b""),
-            short(key),
-        ];
-        frame(1, 1, &method.concat())
+    let returned = |text: &[u8], key: &[u8]| {
+        let arguments = [vec![0x01, 0x38], short(text), short(b""), short(key)];
+        method(1, 60, 50, &arguments)
     };
     let got = |key: &[u8]| {
-        let method = [
-            vec![0, 60, 0, 71],
-            vec![0; 9],
-            short(b""),
-            short(key),
-            vec![0; 4],
-        ];
-        frame(1, 1, &method.concat())
+        let tag = 1_u64.to_be_bytes().to_vec();
+        method(
+            1,
+            60,
+            71,
+            &[tag, vec![0], short(b""), short(key), vec![0; 4]],
+        )
     };
     for (bad, good) in [
-        (returned(b"\xff"), returned(b"?")),
+        (returned(b"caf\xe9", b"\xff"), returned(b"caf?", b"?")),
         (got(b"\xff"), got(b"?")),
     ] {
         let output = scan(&[bad, header(1, 0, &[0, 0])].concat()).expect("in step");
@@ -221,14 +229,15 @@ fn a_return_and_the_answer_to_a_get_have_their_names_elsewhere() {
 fn nothing_passes_once_the_frames_are_lost() {
     let mut endless = header(1, 0, &[0, 0]);
     *endless.last_mut().expect("not empty") = 0;
-    let mut method = deliver(1, b"", b"a");
-    *method.last_mut().expect("not empty") = 0;
+    let mut unended = deliver(1, 1, b"", b"a");
+    *unended.last_mut().expect("not empty") = 0;
     let server = |table: &[u8]| frame(1, 0, &[vec![0, 10, 0, 10, 0, 9], long(table)].concat());
     assert!(scan(&server(b"\x01aV")).is_ok());
     for broken in [
-        endless,
-        method,
+        [deliver(1, 1, b"", b"a"), endless].concat(),
+        unended,
         frame(2, 1, &[0; 13]),
+        [deliver(1, 1, b"", b"a"), frame(2, 1, &[0; 14])].concat(),
         frame(7, 1, b""),
         frame(3, 1, &[0; FRAME_MAX]),
         frame(1, 1, &[0; FRAME_MAX]),
@@ -238,6 +247,80 @@ fn nothing_passes_once_the_frames_are_lost() {
         let error = scan(&broken).expect_err("lost").to_string();
         assert!(error.starts_with("the broker sent "), "{error}");
     }
+}
+
+#[test]
+fn what_only_clients_say_and_what_nobody_has_opened_is_the_end() {
+    let table = [b"\x01aF".to_vec(), long(&[])].concat();
+    for (broken, why) in [
+        (
+            method(
+                1,
+                40,
+                10,
+                &[
+                    vec![0, 0],
+                    short(b"e"),
+                    short(b"topic"),
+                    vec![0],
+                    long(&table),
+                ],
+            ),
+            "no broker sends",
+        ),
+        (method(0, 10, 11, &[long(&table)]), "no broker sends"),
+        (method(1, 60, 40, &[]), "no broker sends"),
+        (method(1, 99, 1, &[]), "no broker sends"),
+        (frame(1, 1, &[1, 60, 0, 80]), "no known class"),
+        (frame(1, 1, &[0, 60, 0]), "no known class"),
+        (frame(1, 1, &[]), "no known class"),
+        (method(1, 10, 50, &[]), "on a channel"),
+        (method(0, 60, 80, &[]), "not open"),
+        (deliver(10, 1, b"", b"a"), "not open"),
+        (frame(3, 10, b""), "not open"),
+        // It was closed.
+        (
+            [method(2, 20, 41, &[]), deliver(2, 1, b"", b"a")].concat(),
+            "not open",
+        ),
+    ] {
+        let error = scan(&broken).expect_err(why).to_string();
+        assert!(error.contains(why), "{why}: {error}");
+    }
+}
+
+#[test]
+fn reasons_that_were_cut_in_the_middle_of_a_letter_can_be_read() {
+    let close = |channel, class, number, text: &[u8]| {
+        let arguments = [vec![1, 0x96], short(text), vec![0, 0, 0, 0]];
+        method(channel, class, number, &arguments)
+    };
+    for (bad, good) in [
+        (close(0, 10, 50, b"caf\xc3"), close(0, 10, 50, b"caf?")),
+        (
+            close(1, 20, 40, b"caf\xc3\xa9\xc3"),
+            close(1, 20, 40, b"caf???"),
+        ),
+        (
+            method(0, 10, 60, &[short(b"\xff")]),
+            method(0, 10, 60, &[short(b"?")]),
+        ),
+    ] {
+        assert_eq!(scan(&bad).expect("in step"), good);
+        assert_eq!(scan(&good).expect("in step"), good);
+    }
+}
+
+#[test]
+fn alarms_come_one_by_one() {
+    let alarm = [
+        method(0, 10, 60, &[short(b"low on memory")]),
+        method(0, 10, 61, &[]),
+    ]
+    .concat();
+    assert!(scan(&alarm.repeat(500)).is_ok());
+    let error = scan(&alarm.repeat(501)).expect_err("far too many");
+    assert!(error.to_string().contains("alarm"), "{error}");
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use futures_io::AsyncRead;
+use futures_io::{AsyncRead, AsyncWrite};
 use proptest::prelude::*;
 
 use super::{
     super::{Limits, stream::Guarded},
-    deliver, frame, header, nested, only_headers, short, sound,
+    deliver, frame, header, nested, only_headers, opening, short, sound,
 };
 
 /// Gives its pieces one by one, and is pending in between.
@@ -41,6 +41,25 @@ impl AsyncRead for Pieces {
     }
 }
 
+impl AsyncWrite for Pieces {
+    /// Takes seven bytes at a time.
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(from.len().min(7)))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// All that comes through when the stream comes in pieces, and is read in pieces, of these sizes.
 fn through(bytes: &[u8], cuts: &[usize], reads: &[usize], frame_max: usize) -> io::Result<Vec<u8>> {
     let mut cuts = cuts.iter().cycle();
@@ -61,6 +80,16 @@ fn through(bytes: &[u8], cuts: &[usize], reads: &[usize], frame_max: usize) -> i
     };
     let mut guarded = Guarded::new(pieces, limits);
     let mut context = Context::from_waker(Waker::noop());
+    let mut said = &*opening(1..4);
+    while !said.is_empty() {
+        let (first, second) = said.split_at(said.len() / 2);
+        let slices = [io::IoSlice::new(first), io::IoSlice::new(second)];
+        let Poll::Ready(count) = Pin::new(&mut guarded).poll_write_vectored(&mut context, &slices)
+        else {
+            panic!("pending");
+        };
+        said = &said[count?..];
+    }
     let mut reads = reads.iter().cycle();
     let mut output = Vec::new();
     loop {
@@ -74,8 +103,8 @@ fn through(bytes: &[u8], cuts: &[usize], reads: &[usize], frame_max: usize) -> i
     }
 }
 
-/// A message in frames; and whether lapin could read it.
-fn messages() -> impl Strategy<Value = (Vec<u8>, bool)> {
+/// The channel of a message, its frames after the first, and whether lapin could read it.
+fn messages() -> impl Strategy<Value = (u16, Vec<u8>, bool)> {
     let properties = prop_oneof![
         4 => sound().prop_map(|properties| (properties, true)),
         1 => Just((only_headers(&nested(17)), false)),
@@ -85,17 +114,29 @@ fn messages() -> impl Strategy<Value = (Vec<u8>, bool)> {
     let body = prop_oneof![0..100_usize, Just(3900)];
     (1..4_u16, properties, body, any::<bool>()).prop_map(
         |(channel, (properties, good), body, beat)| {
-            let mut frames = deliver(channel, b"ex", b"a.b");
-            frames.extend(header(channel, body as u64, &properties));
+            let mut frames = header(channel, body as u64, &properties);
             if beat {
                 frames.extend(frame(8, 0, b""));
             }
             if body > 0 {
                 frames.extend(frame(3, channel, &vec![0xCE; body]));
             }
-            (frames, good)
+            (channel, frames, good)
         },
     )
+}
+
+/// All of them, one after the other, each with its number on its channel.
+fn stream<'a>(messages: impl IntoIterator<Item = &'a (u16, Vec<u8>, bool)>) -> Vec<u8> {
+    let mut tags = [0; 4];
+    let mut stream = Vec::new();
+    for (channel, frames, _) in messages {
+        let tag = &mut tags[usize::from(*channel)];
+        *tag += 1;
+        stream.extend(deliver(*channel, *tag, b"ex", b"a.b"));
+        stream.extend(frames);
+    }
+    stream
 }
 
 fn sizes() -> impl Strategy<Value = Vec<usize>> {
@@ -128,7 +169,7 @@ proptest! {
     fn what_is_sound_passes_unchanged_however_it_is_cut(
         messages in prop::collection::vec(messages(), 0..12), cuts in sizes(), reads in sizes(),
     ) {
-        let good: Vec<u8> = messages.into_iter().filter(|(_, good)| *good).flat_map(|(m, _)| m).collect();
+        let good = stream(messages.iter().filter(|(_, _, good)| *good));
         // Two limits: one that every message fills, one under which large bodies go past the guard.
         for frame_max in [4096, 131_072] {
             prop_assert_eq!(through(&good, &cuts, &reads, frame_max).expect("sound"), good.clone());
@@ -139,12 +180,12 @@ proptest! {
     fn what_is_broken_is_replaced_and_the_rest_is_as_it_was(
         messages in prop::collection::vec(messages(), 0..12), cuts in sizes(), reads in sizes(),
     ) {
-        let all: Vec<u8> = messages.iter().flat_map(|(frames, _)| frames.clone()).collect();
+        let all = stream(&messages);
         let output = through(&all, &cuts, &reads, 4096).expect("in step");
         let before = read(&all);
         let after = read(&output);
         prop_assert_eq!(after.len(), messages.len());
-        for (((_, good), before), after) in messages.iter().zip(before).zip(after) {
+        for (((_, _, good), before), after) in messages.iter().zip(before).zip(after) {
             prop_assert_eq!(before.1, after.1);
             prop_assert_eq!(*good, before.0 == after.0);
         }
@@ -154,9 +195,8 @@ proptest! {
 #[test]
 fn a_large_body_and_what_follows_it_are_whole() {
     let body: Vec<u8> = (0..=255).cycle().take(120_000).collect();
-    let frames = [frame(3, 1, &body), header(1, 0, &[0, 0])]
-        .concat()
-        .repeat(3);
+    let message = [header(1, 120_000, &[0, 0]), frame(3, 1, &body)].concat();
+    let frames = stream(&[1, 2, 3].map(|_| (1, message.clone(), true)));
     for cuts in [&[200_000][..], &[7, 50_000], &[40_000, 1]] {
         let output = through(&frames, cuts, &[90_000, 3], 131_072).expect("sound");
         assert!(output == frames);
@@ -166,7 +206,7 @@ fn a_large_body_and_what_follows_it_are_whole() {
 #[test]
 fn an_unfinished_frame_and_a_broken_one_are_not_given_away() {
     let whole = frame(8, 0, b"");
-    let cut = &header(1, 0, &[0, 0])[..20];
+    let cut = &deliver(1, 1, b"", b"a")[..20];
     let output = through(&[&whole, cut].concat(), &[9], &[100], 4096).expect("ended");
     assert_eq!(output, whole);
     let error = through(&frame(9, 0, b""), &[9], &[100], 4096).expect_err("broken");

@@ -1,0 +1,126 @@
+//! What do we say to the broker? As much of it as decides what the broker may answer. Pure.
+
+use super::scanner::{HEAD, METHOD, PROTOCOL};
+
+/// Something that the broker is told on a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Open,
+    /// The broker's own end of the channel is acknowledged.
+    CloseOk,
+    FlowOk,
+    Qos {
+        prefetch: u16,
+    },
+    Consume,
+    /// Every message from now on is confirmed.
+    Confirm,
+    Publish,
+    Settle {
+        tag: u64,
+        multiple: bool,
+    },
+    /// Anything else, on any channel.
+    Other,
+}
+
+/// Class and method, after the head of the frame.
+const NUMBER: usize = 4;
+/// The most that has to be known of a frame: the longest is a delivery tag, and a byte of flags.
+const LOOK: usize = HEAD + NUMBER + 9;
+
+/// Follows the frames that go out, in pieces of any size.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// The beginning of the present frame.
+    begun: [u8; LOOK],
+    length: usize,
+    /// So many bytes of the present frame are of no interest.
+    skipping: usize,
+}
+
+impl Outgoing {
+    pub(super) fn new() -> Self {
+        Self {
+            begun: [0; LOOK],
+            length: 0,
+            skipping: 0,
+        }
+    }
+
+    /// Tells what is said by these bytes, which have gone out after those before.
+    pub(super) fn follow(&mut self, mut bytes: &[u8], mut tell: impl FnMut(u16, Said)) {
+        while !bytes.is_empty() {
+            let skipped = self.skipping.min(bytes.len());
+            self.skipping -= skipped;
+            bytes = &bytes[skipped..];
+            let wanted = self.wanted();
+            let taken = (wanted - self.length).min(bytes.len());
+            self.begun[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
+            self.length += taken;
+            bytes = &bytes[taken..];
+            // The head alone may say that more is wanted.
+            if self.length == wanted && wanted == self.wanted() && self.skipping == 0 {
+                let (channel, said) = self.said();
+                tell(channel, said);
+                self.skipping = self.frame() - self.length;
+                self.length = 0;
+            }
+        }
+    }
+
+    /// The length of the present frame, or of its head if that is not known yet.
+    fn frame(&self) -> usize {
+        match self.begun {
+            // Four letters and four numbers.
+            [PROTOCOL, ..] if self.length > 0 => HEAD + 1,
+            [_, _, _, s1, s2, s3, s4, ..] if self.length >= HEAD => {
+                (u32::from_be_bytes([s1, s2, s3, s4]) as usize).saturating_add(HEAD + 1)
+            }
+            _ => HEAD,
+        }
+    }
+
+    /// How many of its bytes must be known.
+    fn wanted(&self) -> usize {
+        if self.length >= HEAD && self.begun[0] == METHOD {
+            self.frame().min(LOOK)
+        } else {
+            HEAD
+        }
+    }
+
+    fn said(&self) -> (u16, Said) {
+        let [kind, c1, c2, ..] = self.begun;
+        let channel = u16::from_be_bytes([c1, c2]);
+        // What is not there is zero: none of ours is shorter than it must be.
+        let mut payload = [0; LOOK - HEAD];
+        payload[..self.length - HEAD].copy_from_slice(&self.begun[HEAD..self.length]);
+        let [_, class, _, method, t @ .., flags] = payload;
+        let tag = u64::from_be_bytes(t);
+        let said = match (kind, class, method) {
+            (METHOD, 20, 10) => Said::Open,
+            (METHOD, 20, 41) => Said::CloseOk,
+            (METHOD, 20, 21) => Said::FlowOk,
+            // After the size in bytes.
+            (METHOD, 60, 10) => Said::Qos {
+                prefetch: u16::from_be_bytes([t[4], t[5]]),
+            },
+            (METHOD, 60, 20) => Said::Consume,
+            (METHOD, 85, 10) => Said::Confirm,
+            (METHOD, 60, 40) => Said::Publish,
+            // Ack and nack.
+            (METHOD, 60, 80 | 120) => Said::Settle {
+                tag,
+                multiple: flags & 1 == 1,
+            },
+            // Reject, whose flag says something else.
+            (METHOD, 60, 90) => Said::Settle {
+                tag,
+                multiple: false,
+            },
+            _ => Said::Other,
+        };
+        (channel, said)
+    }
+}

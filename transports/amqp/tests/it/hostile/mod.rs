@@ -1,0 +1,9 @@
+//! What comes from the other end is what an attacker makes it.
+
+mod answers;
+mod beginning;
+mod broker;
+mod case;
+mod deliveries;
+mod nonsense;
+mod tune;

@@ -93,7 +93,7 @@ async fn receive(mut input: Input<'_>) {
         (counts.delivered, 0, 0),
         "one subscriber of each kind gets all that was received: {counts:?}"
     );
-    for lane in [Lane::Event, Lane::Signal] {
+    for lane in Lane::ALL {
         let left = (
             broker.waiting("there", lane),
             broker.unsettled("there", lane),
@@ -177,7 +177,7 @@ fn message(input: &mut Input<'_>, last: EventId) -> Message {
         Cow::Borrowed("application/cbor")
     };
     let usual_name = match lane {
-        Lane::Event => Report::NAME,
+        Lane::Event | Lane::Command => Report::NAME,
         Lane::Signal => Signal::NAME,
     };
     let name = if chosen(choice::OTHER_NAME) {

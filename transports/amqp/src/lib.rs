@@ -129,6 +129,7 @@ mod env;
 mod error;
 mod greeting;
 mod guard;
+mod identity;
 mod link;
 mod overheard;
 mod part;

@@ -156,6 +156,7 @@ mod error;
 mod greeting;
 mod guard;
 mod hearing;
+mod identity;
 mod link;
 mod overheard;
 mod part;

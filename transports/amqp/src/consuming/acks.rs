@@ -79,6 +79,11 @@ impl<T> Acks<T> {
         self.open(tag)?.1.take()
     }
 
+    /// Takes what is kept of all deliveries that are not settled: they are not settled any more.
+    pub(crate) fn abandon(&mut self) -> impl Iterator<Item = T> {
+        self.states.iter_mut().filter_map(|(_, kept)| kept.take())
+    }
+
     /// A delivery was settled. What cannot wait comes back as a frame; an ack is gathered.
     pub(crate) fn settle(&mut self, tag: u64, settlement: Settlement) -> Option<Frame> {
         let (state, kept) = self.open(tag)?;

@@ -2,77 +2,102 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use algedonic_transport::EventId;
 use lapin::{BasicProperties, types::AMQPValue};
 
-/// How many messages are counted at once.
+use crate::identity::{COUNTS, Identity};
+
+/// How many deliveries are remembered at once.
 const MOST: usize = 10_000;
 
-/// What a quorum queue says: how often it delivered the message before, in vain.
-const DELIVERY_COUNT: &str = "x-delivery-count";
-/// What it says from 4.3 on: how often it delivered the message before, whatever came of it.
-const ACQUIRED_COUNT: &str = "x-acquired-count";
+/// The number of one delivery, from 1; and by what it is known again, if nobody counts but we.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) number: u32,
+    pub(crate) counted: Option<Identity>,
+}
 
 /// The deliveries of messages that no broker counts: those of classic queues.
 ///
-/// Only what is redelivered is counted: the first delivery costs nothing here.
+/// Only what is redelivered is counted: the first delivery costs nothing here. What is here was given
+/// back, or lost with its connection, and is expected to come again. Messages that are equal cannot be
+/// told apart: each that comes takes over one of their counts, so that many of them at once are not
+/// taken for one that came many times.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
-    counts: HashMap<EventId, u32>,
-    /// From the one that was counted first; some are not counted any more.
-    order: VecDeque<EventId>,
+    /// The numbers of equal messages, each with its serial number.
+    given_back: HashMap<Identity, Vec<(u32, u64)>>,
+    /// From the one that was given back first; some have come again since.
+    order: VecDeque<(Identity, u64)>,
+    count: usize,
+    serial: u64,
+}
+
+/// What the queue itself says about the attempt, if it counts.
+pub(crate) fn of_broker(properties: &BasicProperties) -> Option<u32> {
+    // A queue counts in the one way or the other, and says nothing the first time.
+    let [failed, all] = COUNTS.map(|header| count(properties, header));
+    let before = failed.max(all).filter(|before| *before > 0)?;
+    Some(before.saturating_add(1))
 }
 
 impl Attempts {
-    /// The number of this attempt at a message, from 1.
-    pub(crate) fn of(&mut self, redelivered: bool, properties: &BasicProperties) -> u32 {
-        // A queue counts in the one way or the other, and says nothing the first time.
-        if let Some(before) = count(properties, ACQUIRED_COUNT)
-            .max(count(properties, DELIVERY_COUNT))
-            .filter(|before| *before > 0)
-        {
-            return before.saturating_add(1);
+    /// A message has come again. The lowest count is taken: who was delivered less is not put aside
+    /// for who was delivered more.
+    pub(crate) fn again(&mut self, identity: Identity) -> Attempt {
+        let before = self.take_lowest(identity).unwrap_or(1);
+        Attempt {
+            number: before.saturating_add(1),
+            counted: Some(identity),
         }
-        if !redelivered {
-            return 1;
-        }
-        // Without an id it cannot be known again.
-        let Some(id) = id(properties) else { return 2 };
-        if !self.counts.contains_key(&id) {
-            self.make_room();
-            self.order.push_back(id);
-        }
-        let attempt = self.counts.entry(id).or_insert(1);
-        *attempt = attempt.saturating_add(1);
-        *attempt
     }
 
-    /// The message will not come again.
-    pub(crate) fn forget(&mut self, properties: &BasicProperties) {
-        if !self.counts.is_empty()
-            && let Some(id) = id(properties)
-        {
-            self.counts.remove(&id);
+    fn take_lowest(&mut self, identity: Identity) -> Option<u32> {
+        let numbers = self.given_back.get_mut(&identity)?;
+        let lowest = (0..numbers.len()).min_by_key(|at| numbers[*at].0)?;
+        let (number, _) = numbers.swap_remove(lowest);
+        if numbers.is_empty() {
+            self.given_back.remove(&identity);
         }
+        self.count -= 1;
+        Some(number)
+    }
+
+    /// A message will come again.
+    pub(crate) fn give_back(&mut self, attempt: Attempt) {
+        let Some(identity) = attempt.counted else {
+            return;
+        };
+        self.make_room();
+        self.serial += 1;
+        let numbers = self.given_back.entry(identity).or_default();
+        numbers.push((attempt.number, self.serial));
+        self.order.push_back((identity, self.serial));
+        self.count += 1;
     }
 
     fn make_room(&mut self) {
-        while self.counts.len() >= MOST
-            && let Some(oldest) = self.order.pop_front()
+        while self.count >= MOST
+            && let Some((identity, serial)) = self.order.pop_front()
         {
-            self.counts.remove(&oldest);
+            let Some(numbers) = self.given_back.get_mut(&identity) else {
+                continue;
+            };
+            let before = numbers.len();
+            numbers.retain(|(_, one)| *one != serial);
+            self.count -= before - numbers.len();
+            if numbers.is_empty() {
+                self.given_back.remove(&identity);
+            }
         }
-        // What was forgotten is in the order until it is its turn: at most as many again.
+        // What has come again is in the order until it is its turn: at most as many again.
         if self.order.len() >= 2 * MOST {
-            let counts = &self.counts;
-            self.order.retain(|id| counts.contains_key(id));
+            let given_back = &self.given_back;
+            self.order.retain(|(identity, serial)| {
+                let numbers = given_back.get(identity);
+                numbers.is_some_and(|numbers| numbers.iter().any(|(_, one)| one == serial))
+            });
         }
     }
-}
-
-fn id(properties: &BasicProperties) -> Option<EventId> {
-    let id = properties.message_id().as_ref()?;
-    Some(EventId::from_foreign(id.as_str()))
 }
 
 fn count(properties: &BasicProperties, header: &str) -> Option<u32> {
@@ -92,67 +117,96 @@ fn count(properties: &BasicProperties, header: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use lapin::types::FieldTable;
+    use lapin::{message::Delivery, types::FieldTable};
+    use proptest::prelude::*;
 
     use super::*;
 
-    fn with_id(id: &str) -> BasicProperties {
-        BasicProperties::default().with_message_id(id.into())
+    fn identity(body: &str) -> Identity {
+        let delivery = Delivery::mock(1, "ex".into(), "a".into(), true, Vec::new());
+        Identity::of(&delivery, body.as_bytes()).expect("readable")
     }
 
     fn counted(header: &str, before: AMQPValue) -> BasicProperties {
         let mut headers = FieldTable::default();
         headers.insert(header.into(), before);
-        with_id("a").with_headers(headers)
+        BasicProperties::default().with_headers(headers)
     }
 
     #[test]
-    fn the_broker_s_count_goes_before_ours() {
-        let mut attempts = Attempts::default();
-        let delivered = counted(DELIVERY_COUNT, AMQPValue::LongLongInt(4));
-        assert_eq!(attempts.of(true, &delivered), 5);
-        assert_eq!(attempts.of(true, &delivered), 5);
-        let acquired = counted(ACQUIRED_COUNT, AMQPValue::LongUInt(7));
-        assert_eq!(attempts.of(true, &acquired), 8);
-        assert_eq!(
-            attempts.of(false, &counted(DELIVERY_COUNT, AMQPValue::LongInt(0))),
-            1
-        );
-        assert_eq!(
-            attempts.of(false, &counted(DELIVERY_COUNT, AMQPValue::LongInt(-3))),
-            1
-        );
-        assert!(attempts.counts.is_empty());
+    fn the_broker_says_it_in_two_ways() {
+        let [delivered, acquired] = COUNTS;
+        for (properties, attempt) in [
+            (counted(delivered, AMQPValue::LongLongInt(4)), Some(5)),
+            (counted(acquired, AMQPValue::LongUInt(7)), Some(8)),
+            (counted(delivered, AMQPValue::LongInt(0)), None),
+            (counted(delivered, AMQPValue::LongInt(-3)), None),
+            (BasicProperties::default(), None),
+        ] {
+            assert_eq!(of_broker(&properties), attempt);
+        }
     }
 
     #[test]
-    fn a_classic_queue_is_counted_here() {
+    fn a_message_is_counted_for_as_long_as_it_comes_again() {
         let mut attempts = Attempts::default();
-        let (a, b) = (with_id("a"), with_id("b"));
-        assert_eq!(attempts.of(false, &a), 1);
-        assert_eq!([attempts.of(true, &a), attempts.of(true, &b)], [2, 2]);
-        assert_eq!([attempts.of(true, &a), attempts.of(true, &a)], [3, 4]);
-        attempts.forget(&a);
-        assert_eq!([attempts.of(true, &a), attempts.of(true, &b)], [2, 3]);
-        let nameless = BasicProperties::default();
-        assert_eq!(
-            [attempts.of(true, &nameless), attempts.of(true, &nameless)],
-            [2, 2]
-        );
+        for number in 2..50 {
+            let attempt = attempts.again(identity("a"));
+            assert_eq!(attempt.number, number);
+            attempts.give_back(attempt);
+        }
+        // Settled: it does not come again, and the next that is equal is another.
+        attempts.again(identity("a"));
+        assert_eq!(attempts.again(identity("a")).number, 2);
+        assert!(attempts.given_back.is_empty());
+    }
+
+    #[test]
+    fn many_that_are_equal_are_not_one_that_came_often() {
+        let mut attempts = Attempts::default();
+        for round in 2..6 {
+            let out: Vec<_> = (0..100).map(|_| attempts.again(identity("a"))).collect();
+            assert!(out.iter().all(|attempt| attempt.number == round));
+            out.into_iter()
+                .for_each(|attempt| attempts.give_back(attempt));
+        }
     }
 
     #[test]
     fn the_count_is_bounded_and_gives_up_the_oldest() {
         let mut attempts = Attempts::default();
         for number in 0..3 * MOST {
-            let properties = with_id(&number.to_string());
-            assert_eq!(attempts.of(true, &properties), 2);
+            let attempt = attempts.again(identity(&number.to_string()));
+            assert_eq!(attempt.number, 2);
+            attempts.give_back(attempt);
             if number % 3 == 0 {
-                attempts.forget(&properties);
+                attempts.again(identity(&number.to_string()));
             }
         }
-        assert!(attempts.counts.len() <= MOST && attempts.order.len() <= 2 * MOST);
-        assert_eq!(attempts.of(true, &with_id(&(3 * MOST - 1).to_string())), 3);
-        assert_eq!(attempts.of(true, &with_id("1")), 2);
+        assert!(attempts.count <= MOST && attempts.order.len() <= 2 * MOST);
+        let last = (3 * MOST - 1).to_string();
+        assert_eq!(attempts.again(identity(&last)).number, 3);
+        assert_eq!(attempts.again(identity("1")).number, 2);
+    }
+
+    proptest! {
+        /// The model: each message has a count of its own, and no two are equal.
+        #[test]
+        fn every_message_has_its_own_count(steps in prop::collection::vec((0_usize..6, any::<bool>()), 0..100)) {
+            let mut attempts = Attempts::default();
+            let mut counts = [1_u32; 6];
+            for (message, settled) in steps {
+                let attempt = attempts.again(identity(&message.to_string()));
+                counts[message] += 1;
+                prop_assert_eq!(attempt.number, counts[message]);
+                if settled {
+                    counts[message] = 1;
+                } else {
+                    attempts.give_back(attempt);
+                }
+                let numbers = attempts.given_back.values().map(Vec::len).sum::<usize>();
+                prop_assert_eq!(numbers, attempts.count);
+            }
+        }
     }
 }

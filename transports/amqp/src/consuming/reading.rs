@@ -9,8 +9,8 @@ use algedonic_transport::{Error, ErrorKind, Lane, Message};
 use bytes::Bytes;
 use lapin::message::Delivery;
 
-use super::attempts::Attempts;
-use crate::{AmqpConfig, dead_letter::Reason, guard::Mark};
+use super::attempts::{self, Attempt, Attempts};
+use crate::{AmqpConfig, dead_letter::Reason, guard::Mark, identity::Identity};
 
 /// Reads the deliveries of one lane.
 pub(crate) struct Reader {
@@ -22,17 +22,13 @@ pub(crate) struct Reader {
 
 /// What was read.
 pub(crate) struct Read {
-    pub(crate) attempt: u32,
+    pub(crate) attempt: Attempt,
     /// Or why it is none that the application can use, and the body as it came.
     pub(crate) message: Result<Message, (Reason, Error, Bytes)>,
 }
 
 impl Reader {
-    pub(crate) fn new(
-        lane: Lane,
-        config: Arc<AmqpConfig>,
-        attempts: Arc<Mutex<Attempts>>,
-    ) -> Self {
+    pub(crate) fn new(lane: Lane, config: Arc<AmqpConfig>, attempts: Arc<Mutex<Attempts>>) -> Self {
         Self {
             lane,
             config,
@@ -46,14 +42,33 @@ impl Reader {
 
     /// Takes the body.
     pub(crate) fn read(&self, delivery: &mut Delivery) -> Read {
-        let attempt = self
-            .attempts()
-            .of(delivery.redelivered, &delivery.properties);
+        let attempt = self.attempt(delivery);
         let mut body = std::mem::take(&mut delivery.data);
-        let message = self.message(delivery, &mut body, attempt);
+        let message = self.message(delivery, &mut body, attempt.number);
         Read {
             attempt,
             message: message.map_err(|(reason, error)| (reason, error, body.into())),
+        }
+    }
+
+    fn attempt(&self, delivery: &Delivery) -> Attempt {
+        let number = attempts::of_broker(&delivery.properties);
+        if number.is_none()
+            && delivery.redelivered
+            && let Some(identity) = Identity::of(delivery, &delivery.data)
+        {
+            return self.attempts().again(identity);
+        }
+        Attempt {
+            number: number.unwrap_or(1 + u32::from(delivery.redelivered)),
+            counted: None,
+        }
+    }
+
+    /// The message will come again.
+    pub(crate) fn give_back(&self, attempt: Attempt) {
+        if attempt.counted.is_some() {
+            self.attempts().give_back(attempt);
         }
     }
 
@@ -90,12 +105,5 @@ impl Reader {
             SystemTime::now(),
         )
         .map_err(|error| (Reason::unreadable(&error), error))
-    }
-
-    /// The message will not come again.
-    pub(crate) fn forget(&self, delivery: &Delivery) {
-        if delivery.redelivered {
-            self.attempts().forget(&delivery.properties);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is kept of a delivery until it is settled, and how does the broker learn how it was?
 
 use std::{
+    collections::HashMap,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::{
     acks::{Acks, Frame},
+    attempts::Attempt,
     reading::{Read, Reader},
 };
 use crate::dead_letter::{Letters, Reason, compose};
@@ -41,8 +43,8 @@ pub(crate) struct Unsettled {
 /// What is not settled, and what the consumer's task needs to know of it.
 struct Book {
     acks: Acks<Original>,
-    /// Letters that are on their way.
-    burying: usize,
+    /// Whose letters are on their way.
+    burying: HashMap<u64, Attempt>,
     /// The task looks after gathered acks, again and again.
     attended: bool,
     /// Why the consumer has ended; no error when the broker ended it in order.
@@ -53,7 +55,7 @@ struct Book {
 /// What is kept of a delivery until it is settled: all of it but the body.
 struct Original {
     delivery: lapin::message::Delivery,
-    attempt: u32,
+    attempt: Attempt,
 }
 
 /// What the consumer's task has to do about what is not settled.
@@ -80,7 +82,7 @@ impl Unsettled {
             gather,
             book: Mutex::new(Book {
                 acks: Acks::new(),
-                burying: 0,
+                burying: HashMap::new(),
                 attended: false,
                 end: None,
                 over: false,
@@ -105,7 +107,7 @@ impl Unsettled {
             Ok(message) => {
                 drop(book);
                 let delivery = Delivery::new(message, redelivered, self, tag);
-                Arrival::Message(delivery.with_attempt(attempt))
+                Arrival::Message(delivery.with_attempt(attempt.number))
             }
             Err((reason, error, body)) => {
                 let done = self.bury(&mut book, tag, &reason, body);
@@ -117,10 +119,10 @@ impl Unsettled {
 
     /// Settles a delivery with the broker.
     fn end(&self, book: &mut Book, tag: u64, settlement: Settlement) -> lapin::Result<()> {
-        if settlement != Settlement::Requeue
+        if settlement == Settlement::Requeue
             && let Some(original) = book.acks.kept(tag)
         {
-            self.reader.forget(&original.delivery);
+            self.reader.give_back(original.attempt);
         }
         match book.acks.settle(tag, settlement) {
             Some(frame) => self.tell(frame),
@@ -140,11 +142,10 @@ impl Unsettled {
         let Some(Original { delivery, attempt }) = book.acks.take(tag) else {
             return Ok(());
         };
-        self.reader.forget(&delivery);
         let now = SystemTime::now();
-        match compose(&delivery, body, attempt, reason, now, self.frame_max) {
+        match compose(&delivery, body, attempt.number, reason, now, self.frame_max) {
             Some(letter) => {
-                book.burying += 1;
+                book.burying.insert(tag, attempt);
                 self.letters.send(tag, letter);
                 Ok(())
             }
@@ -161,14 +162,17 @@ impl Unsettled {
             Settlement::DeadLetter
         };
         let mut book = self.book();
-        book.burying -= 1;
-        let done = self.end(&mut book, tag, settlement);
+        book.burying.remove(&tag);
+        let done = self
+            .end(&mut book, tag, settlement)
+            // At once: a connection that is lost before the broker knows brings a second letter.
+            .and_then(|()| self.tell_gathered(&mut book));
         self.check(&mut book, done);
     }
 
     /// How many dead letters are on their way.
     pub(crate) fn burying(&self) -> usize {
-        self.book().burying
+        self.book().burying.len()
     }
 
     /// Tells the broker of the acks that were gathered; none were since the last time: false.
@@ -242,7 +246,12 @@ impl Unsettled {
 
     /// The generation is over: what is settled from now on, the broker delivers again by itself.
     pub(crate) fn over(&self) {
-        self.book().over = true;
+        let mut book = self.book();
+        book.over = true;
+        let unsettled = book.acks.abandon().map(|original| original.attempt);
+        unsettled.for_each(|attempt| self.reader.give_back(attempt));
+        let burying = book.burying.drain().map(|(_, attempt)| attempt);
+        burying.for_each(|attempt| self.reader.give_back(attempt));
     }
 }
 

@@ -11,7 +11,10 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
-use crate::guard::Mark;
+use crate::{
+    guard::Mark,
+    identity::{COUNTS, Identity},
+};
 
 /// The headers of a dead letter.
 const REASON: &str = "algedonic-reason";
@@ -20,12 +23,14 @@ const DEAD_AT: &str = "algedonic-dead-at";
 const EXCHANGE: &str = "algedonic-exchange";
 const KEY: &str = "algedonic-key";
 const ATTEMPTS: &str = "algedonic-attempts";
+/// By which a second letter for one message is known.
+const LETTER: &str = "algedonic-letter";
 /// Properties under which it could not be published again.
 const USER_ID: &str = "algedonic-user-id";
 const EXPIRATION: &str = "algedonic-expiration";
 
 /// Headers that would send it elsewhere, or tell the next reader of another queue's deliveries.
-const LEFT_OUT: [&str; 4] = ["CC", "BCC", "x-delivery-count", "x-acquired-count"];
+const LEFT_OUT: [&str; 4] = ["CC", "BCC", COUNTS[0], COUNTS[1]];
 
 /// The longest detail, in bytes.
 const MAX_DETAIL: usize = 1000;
@@ -92,7 +97,8 @@ pub(crate) fn compose(
     if Mark::of(&original.properties).is_some_and(|mark| mark.properties.is_none()) {
         return None;
     }
-    let properties = properties(original, attempt, reason, now);
+    let identity = Identity::of(original, &body);
+    let properties = properties(original, identity, attempt, reason, now);
     let written = gen_properties(&properties)(Vec::new().into()).ok()?;
     // Around them: type, channel, size and end of the frame; class, weight and body size.
     let frame = written.into_inner().0.len() + 8 + 12;
@@ -103,6 +109,7 @@ type Set = fn(BasicProperties, ShortString) -> BasicProperties;
 
 fn properties(
     original: &Delivery,
+    identity: Option<Identity>,
     attempt: u32,
     reason: &Reason,
     now: SystemTime,
@@ -128,6 +135,9 @@ fn properties(
         (ATTEMPTS, AMQPValue::LongLongInt(attempt.into())),
     ] {
         headers.insert(name.into(), value);
+    }
+    if let Some(identity) = identity {
+        headers.insert(LETTER.into(), text(&identity.to_string()));
     }
     // A broker lets nobody publish as somebody else, and drops what has expired.
     for (name, property) in [
@@ -218,6 +228,7 @@ mod tests {
             .with_headers(headers(&[("own", "kept")]));
         let letter = letter(properties.clone(), 4096).expect("fits");
         assert_eq!(letter.body, "body");
+        let identity = Identity::of(&original(properties.clone()), b"body").expect("readable");
         let mut expected = headers(&[
             ("own", "kept"),
             (REASON, "unwanted"),
@@ -227,8 +238,28 @@ mod tests {
         ]);
         expected.insert(DEAD_AT.into(), AMQPValue::LongLongInt(1234));
         expected.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(3));
+        let identity = AMQPValue::LongString(identity.to_string().into());
+        expected.insert(LETTER.into(), identity);
         let expected = properties.with_headers(expected).with_delivery_mode(2);
         assert_eq!(letter.properties, expected);
+    }
+
+    /// A connection lost before the original was acked brings it again.
+    #[test]
+    fn a_second_letter_for_one_message_is_known_by_its_header() {
+        let mark = |own: &str, count: Option<i64>| {
+            let mut table = headers(&[("own", own)]);
+            if let Some(count) = count {
+                table.insert(COUNTS[0].into(), AMQPValue::LongLongInt(count));
+            }
+            // Without a message id.
+            let properties = BasicProperties::default().with_headers(table);
+            let letter = letter(properties, 4096).expect("fits").properties;
+            let headers = letter.headers().as_ref().expect("some");
+            headers.inner().get(LETTER).cloned().expect("there")
+        };
+        assert_eq!(mark("a", None), mark("a", Some(1)));
+        assert_ne!(mark("a", None), mark("b", None));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use algedonic_transport::{BusId, CorrelationId, Error, ErrorKind, EventId, Metad
 use lapin::{BasicProperties, types::ShortString};
 
 use super::{
-    MAX_SHORT, cut, key_of, malformed,
+    MAX_SHORT, USUAL, cut, key, key_of, malformed, media_type,
     moment::{at, since_epoch},
     read_error, short, too_long, trace,
 };
@@ -29,8 +29,6 @@ const LAYOUT: u8 = 1;
 const HEAD: usize = 3;
 /// The most that can stand before the event.
 pub(super) const MAX_ENVELOPE: usize = HEAD + u16::MAX as usize;
-/// What most events are, and so what is not said.
-const USUAL: &str = "application/cbor";
 
 mod tag {
     pub(super) const NAME: u8 = 1;
@@ -86,6 +84,7 @@ pub(super) fn write(
         body.extend(&value[..length.into()]);
     };
     field(tag::NAME, metadata.name.as_bytes());
+    // Not said of most.
     if content_type != USUAL {
         field(tag::CONTENT_TYPE, content_type.as_bytes());
     }
@@ -142,7 +141,7 @@ pub(super) fn read(
     let source = text(tag::SOURCE, MAX_SHORT)?.unwrap_or("unknown");
     let name = key_of("field 1 of the envelope", name)?;
     let mut metadata = Metadata::of(id, time.unwrap_or(now), name, source);
-    metadata.key = key_of("routing key", routing_key)?;
+    metadata.key = key(routing_key, &metadata.name)?;
     if let Some(version) = number(&fields, tag::VERSION)? {
         metadata.version = u32::from_be_bytes(version);
     }
@@ -163,11 +162,8 @@ pub(super) fn read(
     metadata.expires = number(&fields, tag::EXPIRES)?
         .map(i64::from_be_bytes)
         .and_then(|millis| at(millis, Duration::from_millis));
-    let content_type = match text(tag::CONTENT_TYPE, MAX_SHORT)? {
-        Some(text) => Cow::Owned(text.to_owned()),
-        None => Cow::Borrowed(USUAL),
-    };
-    Ok((metadata, content_type, begins))
+    let content_type = text(tag::CONTENT_TYPE, MAX_SHORT)?.unwrap_or(USUAL);
+    Ok((metadata, media_type(content_type), begins))
 }
 
 /// 32 of them. `format!` takes five times as long, and this is for each message.

@@ -18,10 +18,13 @@ mod trace;
 use std::{borrow::Cow, ops::Deref, time::SystemTime};
 
 use algedonic_transport::{Error, ErrorKind, EventId, Key, Lane, Message};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use lapin::{BasicProperties, types::ShortString};
 
 pub use self::form::WireForm;
+
+/// What most events are.
+const USUAL: &str = "application/cbor";
 
 /// What a broker takes at most, in one message: RabbitMQ from 4.0, unless it is told otherwise.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
@@ -124,10 +127,10 @@ pub(crate) fn decode(
         read
     } else {
         let (metadata, content_type) = open::read(routing_key, properties, now)?;
-        let unknown = Cow::Borrowed("application/octet-stream");
-        (metadata, content_type.map_or(unknown, Cow::Owned), 0)
+        (metadata, content_type, 0)
     };
-    let event = Bytes::from(std::mem::take(body)).split_off(begins);
+    let mut event = Bytes::from(std::mem::take(body));
+    event.advance(begins);
     let mut message = Message::new(metadata, lane, content_type, event);
     message.persistent = *properties.delivery_mode() == Some(2);
     Ok(message)
@@ -155,6 +158,23 @@ fn malformed(what: &str, error: &dyn std::fmt::Display) -> Error {
 
 fn key_of(what: &str, text: &str) -> Result<Key, Error> {
     Key::new(text).map_err(|error| malformed(what, &error))
+}
+
+/// The routing key, which is the name of most events.
+fn key(routing_key: &str, name: &Key) -> Result<Key, Error> {
+    if name == routing_key {
+        return Ok(name.clone());
+    }
+    key_of("routing key", routing_key)
+}
+
+/// A media type of an event; what most events are, without a copy.
+fn media_type(text: &str) -> Cow<'static, str> {
+    if text == USUAL {
+        Cow::Borrowed(USUAL)
+    } else {
+        Cow::Owned(text.to_owned())
+    }
 }
 
 /// The longest short string, in bytes.

@@ -1,6 +1,7 @@
 //! The open form: properties and headers that any client can read, and the event alone in the body.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +16,7 @@ use super::{
     cloudevents::{self, Attributes},
     cut,
     headers::{self, integer_of, text_of},
-    key_of, malformed,
+    key, key_of, malformed, media_type,
     moment::{at, since_epoch},
     short, trace,
 };
@@ -85,20 +86,20 @@ pub(super) fn read(
     routing_key: &str,
     properties: &BasicProperties,
     now: SystemTime,
-) -> Result<(Metadata, Option<String>), Error> {
+) -> Result<(Metadata, Cow<'static, str>), Error> {
     let empty = FieldTable::default();
     let headers = properties.headers().as_ref().unwrap_or(&empty);
     let event = Attributes::of(headers);
     let event = event.as_ref();
     let attribute = |name| event.and_then(|event| event.text(name));
-    let property = |property: &'_ Option<ShortString>| property.as_ref().map(ToString::to_string);
-
-    let content_type = property(properties.content_type())
-        .or_else(|| attribute("datacontenttype").map(str::to_owned));
+    let content_type = properties.content_type().as_ref();
+    let content_type = content_type
+        .map(ShortString::as_str)
+        .or_else(|| attribute("datacontenttype"));
     let name = match (properties.kind(), attribute("type")) {
         (Some(name), _) => key_of("property type", name.as_str())?,
         (None, Some(name)) => key_of("CloudEvents type", name)?,
-        (None, None) => return Err(nameless(content_type.as_deref())),
+        (None, None) => return Err(nameless(content_type)),
     };
     let id = event.and_then(Attributes::id).unwrap_or_else(|| {
         let id = properties.message_id().as_ref();
@@ -114,7 +115,7 @@ pub(super) fn read(
         None => attribute("source").unwrap_or("unknown").into(),
     };
     let mut metadata = Metadata::of(id, time, name, source);
-    metadata.key = key_of("routing key", routing_key)?;
+    metadata.key = key(routing_key, &metadata.name)?;
     metadata.version = version(headers)?;
     // Another system's idea of an origin is none of a bus.
     metadata.origin = text_of(headers, ORIGIN).and_then(|text| text.parse().ok());
@@ -139,7 +140,8 @@ pub(super) fn read(
             now.checked_add(Duration::from_millis(millis))
         })
         .or_else(|| event?.time("expirytime"));
-    Ok((metadata, content_type))
+    let content_type = content_type.unwrap_or("application/octet-stream");
+    Ok((metadata, media_type(content_type)))
 }
 
 fn version(headers: &FieldTable) -> Result<u32, Error> {

@@ -13,7 +13,8 @@ const DELIVERY_COUNT: &str = "x-delivery-count";
 /// What it says from 4.3 on: how often it delivered the message before, whatever came of it.
 const ACQUIRED_COUNT: &str = "x-acquired-count";
 
-/// The deliveries of messages that no broker counts: those of classic queues.
+/// The deliveries of messages, as far as this process has seen them. A classic queue counts none, and lets pass
+/// what a publisher has written in the place of a count: it is the larger of both counts that holds.
 ///
 /// Only what is redelivered is counted: the first delivery costs nothing here.
 #[derive(Debug, Default)]
@@ -26,25 +27,23 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// The number of this attempt at a message, from 1.
     pub(crate) fn of(&mut self, redelivered: bool, properties: &BasicProperties) -> u32 {
-        // A queue counts in the one way or the other, and says nothing the first time.
-        if let Some(before) = count(properties, ACQUIRED_COUNT)
-            .max(count(properties, DELIVERY_COUNT))
-            .filter(|before| *before > 0)
-        {
-            return before.saturating_add(1);
-        }
         if !redelivered {
             return 1;
         }
+        // A queue counts in the one way or the other.
+        let before = count(properties, ACQUIRED_COUNT).max(count(properties, DELIVERY_COUNT));
+        let told = before.unwrap_or(0).saturating_add(1);
         // Without an id it cannot be known again.
-        let Some(id) = id(properties) else { return 2 };
+        let Some(id) = id(properties) else {
+            return told.max(2);
+        };
         if !self.counts.contains_key(&id) {
             self.make_room();
             self.order.push_back(id);
         }
         let attempt = self.counts.entry(id).or_insert(1);
         *attempt = attempt.saturating_add(1);
-        *attempt
+        told.max(*attempt)
     }
 
     /// The message will not come again.
@@ -107,22 +106,26 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_s_count_goes_before_ours() {
+    fn the_broker_s_count_holds_if_it_is_larger_than_ours() {
         let mut attempts = Attempts::default();
         let delivered = counted(DELIVERY_COUNT, AMQPValue::LongLongInt(4));
         assert_eq!(attempts.of(true, &delivered), 5);
         assert_eq!(attempts.of(true, &delivered), 5);
         let acquired = counted(ACQUIRED_COUNT, AMQPValue::LongUInt(7));
         assert_eq!(attempts.of(true, &acquired), 8);
-        assert_eq!(
-            attempts.of(false, &counted(DELIVERY_COUNT, AMQPValue::LongInt(0))),
-            1
-        );
-        assert_eq!(
-            attempts.of(false, &counted(DELIVERY_COUNT, AMQPValue::LongInt(-3))),
-            1
-        );
-        assert!(attempts.counts.is_empty());
+    }
+
+    /// A classic queue has no count, and keeps what was published as one.
+    #[test]
+    fn a_count_that_a_publisher_made_up_neither_ends_a_message_at_once_nor_keeps_it_for_ever() {
+        for made_up in [-3, 0, 1, 1 << 40] {
+            let forged = counted(DELIVERY_COUNT, AMQPValue::LongLongInt(made_up));
+            let mut attempts = Attempts::default();
+            assert_eq!(attempts.of(false, &forged), 1);
+            for attempt in 2..20 {
+                assert!(attempts.of(true, &forged) >= attempt, "{made_up}");
+            }
+        }
     }
 
     #[test]

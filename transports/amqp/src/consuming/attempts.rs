@@ -16,6 +16,16 @@ pub(crate) struct Attempt {
     pub(crate) counted: Option<Identity>,
 }
 
+impl Attempt {
+    /// One that is not to be known again.
+    pub(crate) fn uncounted(number: u32) -> Self {
+        Self {
+            number,
+            counted: None,
+        }
+    }
+}
+
 /// The deliveries of messages that no broker counts: those of classic queues.
 ///
 /// Only what is redelivered is counted: the first delivery costs nothing here. What is here was given

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use lapin::message::Delivery;
 
 use super::attempts::{self, Attempt, Attempts};
-use crate::{AmqpConfig, dead_letter::Reason, guard::Mark, identity::Identity};
+use crate::{AmqpConfig, QueueType, dead_letter::Reason, guard::Mark, identity::Identity};
 
 /// Reads the deliveries of one lane.
 pub(crate) struct Reader {
@@ -51,17 +51,18 @@ impl Reader {
         }
     }
 
+    /// A classic queue counts nothing, and lets pass what a publisher has written in the place of a count.
     fn attempt(&self, delivery: &Delivery) -> Attempt {
-        let number = attempts::of_broker(&delivery.properties);
-        if number.is_none()
-            && delivery.redelivered
-            && let Some(identity) = Identity::of(delivery, &delivery.data)
-        {
-            return self.attempts().again(identity);
+        if !delivery.redelivered {
+            return Attempt::uncounted(1);
         }
-        Attempt {
-            number: number.unwrap_or(1 + u32::from(delivery.redelivered)),
-            counted: None,
+        let counts = self.config.lane_queue(self.lane).queue_type == QueueType::Quorum;
+        if counts && let Some(number) = attempts::of_broker(&delivery.properties) {
+            return Attempt::uncounted(number);
+        }
+        match Identity::of(delivery, &delivery.data) {
+            Some(identity) => self.attempts().again(identity),
+            None => Attempt::uncounted(2),
         }
     }
 
@@ -105,5 +106,46 @@ impl Reader {
             SystemTime::now(),
         )
         .map_err(|error| (Reason::unreadable(&error), error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::{
+        BasicProperties,
+        types::{AMQPValue, FieldTable},
+    };
+
+    use super::*;
+    use crate::identity::COUNTS;
+
+    fn numbers(queue_type: QueueType, count: i64) -> Vec<u32> {
+        let config = AmqpConfig::new("amqp://localhost").expect("valid");
+        let config = Arc::new(config.queue_type(queue_type));
+        let reader = Reader::new(Lane::Event, config, Arc::default());
+        let mut headers = FieldTable::default();
+        headers.insert(COUNTS[0].into(), AMQPValue::LongLongInt(count));
+        let number = |redelivered| {
+            let mut delivery = Delivery::mock(1, "ex".into(), "a".into(), redelivered, Vec::new());
+            delivery.properties = BasicProperties::default().with_headers(headers.clone());
+            let attempt = reader.attempt(&delivery);
+            reader.give_back(attempt);
+            attempt.number
+        };
+        [false, true, true, true].map(number).into()
+    }
+
+    #[test]
+    fn a_count_that_a_publisher_made_up_neither_ends_a_message_at_once_nor_keeps_it_for_ever() {
+        for made_up in [-3, 0, 1, 400, 1 << 40] {
+            assert_eq!(
+                numbers(QueueType::Classic, made_up),
+                [1, 2, 3, 4],
+                "{made_up}"
+            );
+        }
+        // A quorum queue writes its own in its place, but for the first delivery.
+        assert_eq!(numbers(QueueType::Quorum, 400), [1, 401, 401, 401]);
+        assert_eq!(numbers(QueueType::Quorum, -3), [1, 2, 3, 4]);
     }
 }

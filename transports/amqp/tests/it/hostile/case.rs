@@ -229,7 +229,7 @@ async fn works(amqp: &Amqp) {
 }
 
 /// The most memory that this process has had, in bytes.
-fn resident() -> u64 {
+pub(super) fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: u64 = line

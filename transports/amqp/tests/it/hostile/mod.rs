@@ -6,4 +6,5 @@ mod broker;
 mod case;
 mod deliveries;
 mod nonsense;
+mod publishers;
 mod tune;

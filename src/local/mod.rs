@@ -187,7 +187,8 @@ impl Local {
     pub(crate) fn books(&self) -> Books {
         let lanes = self.lanes.all();
         let mut books = Books::default();
-        books.types = lanes.iter().map(|lane| lane.books()).collect();
+        let used = lanes.iter().filter(|lane| lane.is_used());
+        books.types = used.map(|lane| lane.books()).collect();
         books.types.sort_by(|one, other| one.name.cmp(&other.name));
         (books.patterns, books.departed_patterns) = self.patterns.books();
         books

@@ -98,7 +98,8 @@ impl<S> Mirror<S> {
     /// How many events of each type, and how many signals, may wait to be sent; 8,192 by default, at least 1. Beyond it
     /// the oldest event of the type stays local ([`LocalOnly::QueueFull`](crate::LocalOnly::QueueFull)), of signals the
     /// newest: publishing never waits for a broker. Events that wait take no room of their own: they lie where local
-    /// subscribers read them, in pieces of up to 64, so up to 63 more may wait.
+    /// subscribers read them, in pieces of up to 64 that go as a whole, so up to 127 more may wait. Where events of the type also come from other
+    /// processes, those take no room, and as many again may wait while the mirror's task does not get its turn.
     pub fn outbound_capacity(mut self, events: usize) -> Self {
         self.outbound_capacity = events.max(1);
         self

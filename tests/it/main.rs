@@ -62,6 +62,9 @@ mod layers;
 /// Two buses and a broker in memory, with faults on demand.
 #[cfg(feature = "memory")]
 mod mirror;
+/// What becomes of events elsewhere: each outcome told once, in order, whatever ends.
+#[cfg(feature = "memory")]
+mod outcomes;
 /// Two buses and a real RabbitMQ.
 #[cfg(feature = "amqp")]
 mod rabbitmq;

@@ -364,6 +364,8 @@ pub(super) trait AnyLane: Any + Send + Sync {
     fn drain(&self);
     /// Ends the lane: subscribers get what is buffered, then the end.
     fn close(&self);
+    /// Whether somebody has published or subscribed here: a mirror makes lanes before that.
+    fn is_used(&self) -> bool;
     fn books(&self) -> TypeBooks;
     /// How many events wait in buffers, over all subscribers.
     fn unread(&self) -> u64;
@@ -420,6 +422,12 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
             .sum();
         let inboxes = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
         followed + inboxes.map(|inbox| inbox.unread()).sum::<u64>()
+    }
+
+    fn is_used(&self) -> bool {
+        let state = lock(&self.state);
+        let events = state.log.next() > 0 || state.besides != 0;
+        events || state.next_follower > 0 || state.inboxes.is_some() || !self.is_tapped()
     }
 
     fn mirrored(&self) -> u64 {

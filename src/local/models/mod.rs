@@ -97,7 +97,7 @@ fn subscribe<E: Event>(lane: &Arc<Lane<E>>, lag: Lag, capacity: usize) -> Subscr
 async fn publish<E: Event>(lane: &Lane<E>, event: E) -> Result<u64, Refused> {
     let mut event = Some(event);
     match lane.publish_plain(&mut event) {
-        Some((_, subscribers)) => Ok(subscribers),
+        Some(committed) => Ok(committed.subscribers),
         None => {
             let event = event.expect("left where it was");
             let mut publication = publication(lane, event);

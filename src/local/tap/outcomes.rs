@@ -123,7 +123,6 @@ impl Outcomes {
 
     /// Refuses those of the first `count` events that nobody has taken.
     pub(crate) fn refuse(&self, count: usize, why: Refusal) {
-        let mut refused = 0;
         for (at, state) in self.states[..count].iter().enumerate() {
             let open = |state: u8| state & TAKEN == 0 && !is_told(state);
             let refuse = |state| open(state).then_some(why.name().bits());
@@ -132,11 +131,10 @@ impl Outcomes {
                 continue;
             }
             if let Ok(before) = state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, refuse) {
-                refused += 1;
+                self.ledger.local_only.add(1);
                 self.wake_awaiting(at, before);
             }
         }
-        self.ledger.local_only.add(refused);
     }
 
     fn wake_awaiting(&self, at: usize, before: u8) {

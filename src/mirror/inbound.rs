@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::{
     route::{Dispatched, Route},
-    seen::Seen,
+    seen::{Mark, Seen},
 };
 use crate::{
     event::codec,
@@ -68,31 +68,32 @@ impl Dispatcher {
     }
 
     async fn accept(&mut self, delivery: Delivery) {
-        let id = delivery.message().metadata.id;
-        match self.judge(delivery.message()) {
+        let mark = self.seen.mark(delivery.message());
+        match self.judge(delivery.message(), mark) {
             Judgement::Drop => delivery.ack(),
             Judgement::Deliver(dispatched) => {
                 dispatched.await;
                 // Not before it is delivered: cut short, it comes again and must not look known.
-                self.seen.insert(id);
+                self.seen.insert(mark);
                 self.ledger.received.add(1);
                 delivery.ack();
             }
             Judgement::DeadLetter(error) => {
-                let name = &delivery.message().metadata.name;
+                let metadata = &delivery.message().metadata;
+                let (id, name) = (metadata.id, &metadata.name);
                 warn!(%id, %name, lane = %self.lane, error = %error, "a message was dead-lettered");
                 delivery.dead_letter_because(&error.to_string());
             }
         }
     }
 
-    fn judge(&self, message: &Message) -> Judgement {
+    fn judge(&self, message: &Message, mark: Mark) -> Judgement {
         let metadata = &message.metadata;
         if metadata.origin == Some(self.origin) {
             self.ledger.echoes.add(1);
             return Judgement::Drop;
         }
-        if self.seen.contains(metadata.id) {
+        if self.seen.contains(mark) {
             self.ledger.duplicates.add(1);
             return Judgement::Drop;
         }
@@ -101,7 +102,7 @@ impl Dispatcher {
             return Judgement::Drop;
         }
         // A panicking `Deserialize` costs its own message only.
-        match catch_unwind(AssertUnwindSafe(|| self.decode(message.clone()))) {
+        match catch_unwind(AssertUnwindSafe(|| self.decode(message))) {
             Ok(Ok(dispatched)) => Judgement::Deliver(dispatched),
             Ok(Err(error)) => {
                 if error.kind() == ErrorKind::Unsupported {
@@ -121,7 +122,7 @@ impl Dispatcher {
         }
     }
 
-    fn decode(&self, message: Message) -> Result<Dispatched, Error> {
+    fn decode(&self, message: &Message) -> Result<Dispatched, Error> {
         if !codec::reads(&message.content_type) {
             return Err(
                 Error::permanent(ErrorKind::Malformed, "decode a body").with_detail(format!(
@@ -137,7 +138,7 @@ impl Dispatcher {
         }
     }
 
-    fn decode_event(&self, message: Message) -> Result<Dispatched, Error> {
+    fn decode_event(&self, message: &Message) -> Result<Dispatched, Error> {
         let unsupported = |detail: String| {
             Error::permanent(ErrorKind::Unsupported, "read an event").with_detail(detail)
         };
@@ -158,14 +159,14 @@ impl Dispatcher {
         dispatch(Arc::clone(&self.local), message)
     }
 
-    fn decode_signal(&self, message: Message) -> Result<Dispatched, Error> {
+    fn decode_signal(&self, message: &Message) -> Result<Dispatched, Error> {
         if &*message.metadata.name != Signal::NAME {
             return Err(Error::permanent(ErrorKind::Unsupported, "read a signal")
                 .with_detail(format!("{} is no signal", message.metadata.name)));
         }
         let signal: Signal = codec::decode(&message.body)?;
         let signals = Arc::clone(&self.signals);
-        let envelope = signals.seal(message.metadata, signal);
+        let envelope = signals.seal(message.metadata.clone(), signal);
         Ok(Box::pin(async move {
             signals.deliver(envelope).await;
         }))

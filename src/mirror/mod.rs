@@ -4,6 +4,7 @@ mod fallback;
 mod feed;
 mod inbound;
 mod intake;
+mod latest;
 mod outbound;
 mod outlet;
 mod reply;

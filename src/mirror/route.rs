@@ -19,7 +19,7 @@ pub(crate) type Routes = HashMap<TypeId, Route>;
 
 /// Opens the lane of a type, by its place among the taps, to what leaves the process.
 type Open = fn(&Route, &Local, &Taps, usize, Duration) -> Box<dyn AnyFeed>;
-type Dispatch = fn(Arc<Local>, Message) -> Result<Dispatched, Error>;
+type Dispatch = fn(Arc<Local>, &Message) -> Result<Dispatched, Error>;
 /// The delivery of one received event; it may wait for subscribers that chose `Block`.
 pub(crate) type Dispatched = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -113,10 +113,10 @@ fn open<E: Event + Serialize>(
 
 fn dispatch<E: Event + DeserializeOwned>(
     local: Arc<Local>,
-    message: Message,
+    message: &Message,
 ) -> Result<Dispatched, Error> {
     let event: E = codec::decode(&message.body)?;
-    Ok(deliver(local, message.metadata, event))
+    Ok(deliver(local, message.metadata.clone(), event))
 }
 
 fn deliver<E: Event>(local: Arc<Local>, metadata: Metadata, event: E) -> Dispatched {

@@ -8,7 +8,7 @@ use std::{
 use algedonic_transport::{BoxFuture, Error, EventId, Message, Outcome, Transport};
 use tower::Service;
 
-use super::seen::Seen;
+use super::latest::Latest;
 
 /// A transport as a tower service: what the layers of a [`Mirror`](crate::Mirror) wrap.
 ///
@@ -31,14 +31,14 @@ impl TransportService {
 /// Which of the latest messages had an attempt that may have left: a layer that tries again can end
 /// with one that did not.
 #[derive(Debug)]
-pub(crate) struct InDoubt(Mutex<Seen>);
+pub(crate) struct InDoubt(Mutex<Latest<EventId>>);
 
 /// More than can be in flight on any transport.
 const REMEMBERED: usize = 8192;
 
 impl Default for InDoubt {
     fn default() -> Self {
-        Self(Mutex::new(Seen::new(REMEMBERED)))
+        Self(Mutex::new(Latest::new(REMEMBERED)))
     }
 }
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use algedonic::{
-    Buffer, Bus, ErrorKind, Event, Key, KeyError, Level, LinkState, LocalOnly, Metadata, Mirror,
-    Remote, Signal, Status,
+    Buffer, Bus, ErrorKind, Event, EventId, Key, KeyError, Level, LinkState, LocalOnly, Metadata,
+    Mirror, Remote, Signal, Status,
     memory::Broker,
     transport::{Lane, Message, Transport},
 };
@@ -202,6 +202,38 @@ async fn publishing_never_waits_for_the_mirror() {
         "{full} full, {confirmed} confirmed"
     );
     assert_eq!(full + confirmed, 2000);
+}
+
+/// Ids that other systems count up, in two applications or again after a restart.
+#[tokio::test]
+async fn an_id_that_two_messages_of_other_systems_share_costs_neither() {
+    let broker = Broker::new();
+    let there = bus(&broker, "there");
+    link_is(&there, LinkState::Up).await;
+    let mut ticks = there.subscribe::<Tick>();
+    let foreign = broker.transport("foreign");
+    for id in [
+        EventId::from_foreign("1"),
+        EventId::from_u128(0),
+        EventId::from_u128(u128::MAX),
+    ] {
+        for number in [1, 2, 2] {
+            let mut metadata = Metadata::new(Key::from_static(Tick::NAME), "counter");
+            metadata.id = id;
+            let mut body = Vec::new();
+            ciborium::into_writer(&Tick::new(number), &mut body).expect("encoded");
+            let message = Message::new(metadata, Lane::Event, "application/cbor", body);
+            foreign.send(message).await.expect("sent");
+        }
+        for number in [1, 2] {
+            let tick = within("a tick", ticks.recv()).await;
+            let tick = tick.expect("open").expect("no gap");
+            assert_eq!((tick.id(), tick.number), (id, number));
+        }
+    }
+    // The same once more is a repetition all the same.
+    until("the repetitions", || there.counts().duplicates == 3).await;
+    assert_eq!(ticks.unread(), 0);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use algedonic_transport::{BusId, CorrelationId, Error, ErrorKind, EventId, Metad
 use lapin::{BasicProperties, types::ShortString};
 
 use super::{
-    MAX_SHORT, USUAL, cut, key, key_of, malformed, media_type,
+    MAX_SHORT, USUAL, cut, id, key, key_of, malformed, media_type,
     moment::{at, since_epoch},
     read_error, short, too_long, trace,
 };
@@ -133,8 +133,7 @@ pub(super) fn read(
 
     let name = text(tag::NAME, MAX_SHORT)?
         .ok_or_else(|| malformed("envelope", &"field 1 is missing; it holds the event's name"))?;
-    let id = properties.message_id().as_ref();
-    let id = id.map_or_else(EventId::new, |id| EventId::from_foreign(id.as_str()));
+    let id = id(properties);
     let time = number(&fields, tag::TIME)?
         .map(i64::from_be_bytes)
         .and_then(|micros| at(micros, Duration::from_micros));

@@ -160,6 +160,16 @@ fn key_of(what: &str, text: &str) -> Result<Key, Error> {
     Key::new(text).map_err(|error| malformed(what, &error))
 }
 
+/// The id that a message has of its sender. An empty one, and a UUID of nothing but zeros or ones, is what
+/// clients write who have none: then it is a new one, since two messages must not pass for one.
+fn id(properties: &BasicProperties) -> EventId {
+    let text = properties.message_id().as_ref().map(ShortString::as_str);
+    let id = text.filter(|text| !text.is_empty());
+    id.map(EventId::from_foreign)
+        .filter(|id| !matches!(id.as_u128(), 0 | u128::MAX))
+        .unwrap_or_else(EventId::new)
+}
+
 /// The routing key, which is the name of most events.
 fn key(routing_key: &str, name: &Key) -> Result<Key, Error> {
     if name == routing_key {

@@ -16,7 +16,7 @@ use super::{
     cloudevents::{self, Attributes},
     cut,
     headers::{self, integer_of, text_of},
-    key, key_of, malformed, media_type,
+    id, key, key_of, malformed, media_type,
     moment::{at, since_epoch},
     short, trace,
 };
@@ -101,10 +101,9 @@ pub(super) fn read(
         (None, Some(name)) => key_of("CloudEvents type", name)?,
         (None, None) => return Err(nameless(content_type)),
     };
-    let id = event.and_then(Attributes::id).unwrap_or_else(|| {
-        let id = properties.message_id().as_ref();
-        id.map_or_else(EventId::new, |id| EventId::from_foreign(id.as_str()))
-    });
+    let id = event
+        .and_then(Attributes::id)
+        .unwrap_or_else(|| id(properties));
     let time = integer_of(headers, TIME)
         .and_then(|micros| at(micros, Duration::from_micros))
         .or_else(|| event?.time("time"))

@@ -1,6 +1,12 @@
 //! Dead letters: the reason, the order, and what happens when they cannot be published.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use algedonic_amqp::{Amqp, QueueType};
 use algedonic_test_broker::shared_url;
@@ -265,6 +271,77 @@ async fn attempts_are_counted_on_a_quorum_queue_and_have_an_end() {
 #[tokio::test]
 async fn attempts_are_counted_on_a_classic_queue_and_have_an_end() {
     attempts_on(QueueType::Classic).await;
+}
+
+/// What is there at once is read at once, but no other task waits for the last of it.
+#[tokio::test]
+async fn a_reader_with_much_to_read_lets_other_tasks_go_on() {
+    let config = config().await.queue("q").prefetch(1000);
+    let prefix = prefix_of(&config);
+    let url = blocking(shared_url).await;
+    let amqp = Amqp::new(config).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    for _ in 0..10 {
+        let outcomes = join_all((0..100).map(|_| amqp.send(message("a"))));
+        for outcome in soon("outcomes", outcomes).await {
+            outcome.expect("sent");
+        }
+    }
+    let (_connection, channel) = operator(&url).await;
+    eventually("all are with us", async || {
+        waiting(&channel, &format!("{prefix}.q.events")).await == 0
+    })
+    .await;
+    // On the same thread as the reader.
+    let turns = Arc::new(AtomicU32::new(0));
+    let counting = turns.clone();
+    let other = tokio::spawn(async move {
+        loop {
+            counting.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let before = turns.load(Ordering::Relaxed);
+    for _ in 0..1000 {
+        // Without a deadline: its timer would take turns of its own.
+        match arrivals.next().await {
+            Some(Arrival::Message(delivery)) => delivery.ack(),
+            other => panic!("expected a message, not {other:?}"),
+        }
+    }
+    let turns = turns.load(Ordering::Relaxed) - before;
+    assert!(turns >= 5, "{turns} turns");
+    other.abort();
+}
+
+/// An application settles wherever it likes.
+#[tokio::test]
+async fn a_delivery_is_settled_from_a_thread_without_a_runtime() {
+    let config = config().await.queue("q").prefetch(4);
+    let prefix = prefix_of(&config);
+    let url = blocking(shared_url).await;
+    let amqp = Amqp::new(config).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    for _ in 0..20 {
+        confirmed(&amqp, message("a")).await;
+    }
+    for number in 0..20 {
+        let delivery = next(&mut arrivals).await;
+        let settled = std::thread::spawn(move || match number % 4 {
+            0 => delivery.dead_letter_because("no use"),
+            _ => delivery.ack(),
+        });
+        settled.join().expect("no panic");
+    }
+    soon("close", amqp.close(Duration::from_secs(5))).await;
+    let (_connection, channel) = operator(&url).await;
+    eventually("everything is settled", async || {
+        waiting(&channel, &format!("{prefix}.q.events")).await == 0
+            && waiting(&channel, &format!("{prefix}.q.events.dlq")).await == 5
+    })
+    .await;
 }
 
 /// Publishes for another client: without an id, or with one that others have too.

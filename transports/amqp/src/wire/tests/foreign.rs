@@ -323,3 +323,18 @@ fn what_cannot_be_read_says_why() {
         assert!(!error.to_string().contains('\u{1b}'));
     }
 }
+
+/// Some clients write an id that says nothing: it must not make one message of two.
+#[test]
+fn an_id_that_is_none_is_a_new_one() {
+    for text in [
+        "",
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    ] {
+        let properties = BasicProperties::default()
+            .with_type("thing".into())
+            .with_message_id(text.into());
+        assert_ne!(metadata(&properties).id, metadata(&properties).id, "{text}");
+    }
+}

@@ -23,8 +23,8 @@ use tokio::time::Instant;
 use crate::{
     proxy::{behind_a_proxy, cut},
     support::{
-        blocking, config, config_of, ctl, everything, link, message, next, node, operator,
-        prefix_of, receive, soon, up,
+        blocking, config, config_of, confirmed, ctl, everything, link, message, next, node,
+        operator, prefix_of, receive, soon, up,
     },
 };
 
@@ -301,6 +301,36 @@ async fn a_queue_deleted_under_its_consumer_is_declared_again() {
         next(&mut arrivals).await.message().metadata.id,
         sent.metadata.id
     );
+}
+
+/// The application reads nothing meanwhile, and what it has not read is gone with the queue.
+#[tokio::test]
+async fn a_queue_deleted_with_unread_messages_before_a_busy_reader_is_declared_again() {
+    let config = config().await.queue("q");
+    let prefix = prefix_of(&config);
+    let amqp = Amqp::new(config).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    for _ in 0..20 {
+        confirmed(&amqp, message("a")).await;
+    }
+    // It has waited, and is busy with the first.
+    let busy = next(&mut arrivals).await;
+    let (_connection, channel) = operator(&shared_url()).await;
+    let queue = format!("{prefix}.q.events");
+    let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default());
+    soon("deleted", deleted).await.expect("it was there");
+    link(&amqp, "the second time", |link| {
+        link.connects == 2 && link.is_up()
+    })
+    .await;
+    // For a delivery of a channel that is gone.
+    busy.ack();
+    let sent = confirmed(&amqp, message("a")).await;
+    let delivery = next(&mut arrivals).await;
+    assert_eq!(delivery.message().metadata.id, sent);
+    delivery.ack();
+    assert_eq!(amqp.link().connects, 2, "{}", amqp.link());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use algedonic::amqp::AmqpConfig;
+use crate::AmqpConfig;
 
 /// The password, or a part of it: a text that no message of ours contains.
 const CANARY: &str = "kanarienvogel";

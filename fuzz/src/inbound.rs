@@ -216,7 +216,7 @@ fn metadata(id: EventId, lane: Lane, name: Key, version: u32) -> Metadata {
     metadata.id = id;
     metadata.version = version;
     metadata.key = Key::from_static(match lane {
-        Lane::Event => "fuzz.some.key",
+        Lane::Event | Lane::Command => "fuzz.some.key",
         Lane::Signal => "algedonic.pain.high",
     });
     metadata

@@ -18,6 +18,23 @@ impl<'a> Input<'a> {
         *first
     }
 
+    pub(crate) fn bit(&mut self) -> bool {
+        self.byte() & 1 == 1
+    }
+
+    /// One of these.
+    pub(crate) fn one_of<'b, T>(&mut self, choices: &'b [T]) -> &'b T {
+        &choices[usize::from(self.byte()) % choices.len()]
+    }
+
+    pub(crate) fn word(&mut self) -> u16 {
+        u16::from_be_bytes([(); 2].map(|()| self.byte()))
+    }
+
+    pub(crate) fn number(&mut self) -> u64 {
+        u64::from_be_bytes([(); 8].map(|()| self.byte()))
+    }
+
     /// As many bytes as the next byte says, or what is left.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte());
@@ -26,8 +43,18 @@ impl<'a> Input<'a> {
 
     /// As many bytes as the next two say, or what is left.
     pub(crate) fn many_bytes(&mut self) -> &'a [u8] {
-        let length = u16::from_be_bytes([self.byte(), self.byte()]);
+        let length = self.word();
         self.take(length.into())
+    }
+
+    /// Text; what is none is replaced, and so takes three bytes.
+    pub(crate) fn text(&mut self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
+    }
+
+    /// What is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        self.take(usize::MAX)
     }
 
     fn take(&mut self, length: usize) -> &'a [u8] {

@@ -7,7 +7,7 @@ use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
-    sync::Once,
+    sync::{Mutex, Once, PoisonError},
 };
 
 use fastrand::Rng;
@@ -15,6 +15,21 @@ use fastrand::Rng;
 #[test]
 fn pattern() {
     replay("pattern", 20_000, algedonic_fuzz::pattern::check);
+}
+
+#[test]
+fn amqp_config() {
+    replay("amqp_config", 5_000, algedonic_fuzz::amqp_config::check);
+}
+
+#[test]
+fn amqp_letter() {
+    replay("amqp_letter", 10_000, algedonic_fuzz::amqp_letter::check);
+}
+
+#[test]
+fn amqp_reply() {
+    replay("amqp_reply", 20_000, algedonic_fuzz::amqp_reply::check);
 }
 
 #[test]
@@ -113,6 +128,9 @@ fn count_panics() {
 }
 
 fn run(check: fn(&[u8]), data: &[u8], name: &str) {
+    // One at a time: what is on the heap is the process's.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = catch_unwind(AssertUnwindSafe(|| {
         check(data);
         assert_eq!(PANICS.get(), 0, "a panic was caught on the way");

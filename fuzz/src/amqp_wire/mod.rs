@@ -1,56 +1,59 @@
-//! Messages as RabbitMQ hands them over: whatever their properties, headers and body hold, reading
-//! one never panics, and what was read is written and read again as the same, in every form.
+//! Messages on their way to RabbitMQ and from it. Whatever the properties, headers and body of one hold,
+//! reading it never panics, and takes no memory that its size does not account for; what was read is
+//! written and read again as the same, in every form. Whatever an application sends is written within the
+//! bounds of the protocol, and read as what it was, or refused.
+
+mod message;
+pub(crate) mod properties;
 
 use std::time::{Duration, SystemTime};
 
-use algedonic::transport::{Lane, Message};
-use amq_protocol::{
-    frame::WriteContext,
-    protocol::basic::{gen_properties, parse_properties},
-};
+use algedonic_transport::{CorrelationId, ErrorKind, Lane, Message};
 use lapin::{
     BasicProperties,
-    types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString},
+    types::{AMQPValue, FieldTable},
 };
 
 use crate::{
+    heap,
     input::Input,
     wire::{Encoded, WireForm, decode, encode},
 };
 
 const MAX_BODY: usize = 1000;
-/// lapin's parser calls itself for each table within a table: what is longer could nest too deep for it.
-const MAX_RAW: usize = 2000;
-const COMPACT: &str = "application/vnd.algedonic";
+pub(crate) const COMPACT: &str = "application/vnd.algedonic";
+const FORMS: [WireForm; 3] = [WireForm::Open, WireForm::CloudEvents, WireForm::Compact];
 
-/// The input is properties, a routing key and a body.
+/// The input is properties, a routing key and a body; or a message.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     let choices = input.byte();
-    let properties = if choices & 1 == 0 {
-        chosen(&mut input)
+    let chosen = |bit: u8| choices >> bit & 1 == 1;
+    if chosen(4) {
+        return sent(&message::any(&mut input));
+    }
+    let Some(properties) = properties::any(&mut input, chosen(0)) else {
+        return;
+    };
+    let key = if chosen(1) {
+        input.text()
     } else {
-        let raw = input.many_bytes();
-        let Ok((_, properties)) = parse_properties(&raw[..raw.len().min(MAX_RAW)]) else {
-            return;
-        };
-        properties
+        "fuzz.key".to_owned()
     };
-    let key = match choices >> 1 & 1 {
-        0 => "fuzz.key".into(),
-        _ => String::from_utf8_lossy(input.bytes()),
+    let body = if chosen(2) {
+        envelope(&mut input)
+    } else {
+        input.many_bytes().to_vec()
     };
-    let body = match choices >> 2 & 1 {
-        0 => input.many_bytes().to_vec(),
-        _ => envelope(&mut input),
-    };
-    let lane = [Lane::Event, Lane::Signal][usize::from(choices >> 3 & 1)];
-    let Some(message) = read(lane, &key, &properties, &body) else {
+    let lane = [Lane::Event, Lane::Signal][usize::from(chosen(3))];
+    let read = read(lane, &key, &properties, &body);
+    spelled_otherwise(read.as_ref(), lane, &key, &properties, &body);
+    let Some(message) = read else {
         return;
     };
     assert!(body.ends_with(&message.body) && message.body.len() <= MAX_BODY);
     assert_eq!((message.lane, &*message.metadata.key), (lane, &*key));
-    for form in [WireForm::Open, WireForm::CloudEvents, WireForm::Compact] {
+    for form in FORMS {
         let Some(first) = again(&message, form) else {
             continue;
         };
@@ -62,12 +65,27 @@ pub fn check(data: &[u8]) {
     }
 }
 
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
 fn read(lane: Lane, key: &str, properties: &BasicProperties, body: &[u8]) -> Option<Message> {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    match decode(lane, key, properties, &mut body.to_vec(), MAX_BODY, now) {
+    let mut body = body.to_vec();
+    // The body is taken and not copied; texts are copied once, and quoted in an error in part.
+    let most = 16 * 1024 + body.len() + 2 * properties::bytes(properties).len();
+    match heap::within(most, || {
+        decode(lane, key, properties, &mut body, MAX_BODY, now())
+    }) {
         Ok(message) => Some(message),
         Err(error) => {
             assert!(!error.is_transient(), "{error}");
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Malformed | ErrorKind::TooLarge | ErrorKind::Unsupported
+                ),
+                "{error:?}"
+            );
             assert!(error.to_string().len() < 1000, "{error}");
             None
         }
@@ -83,11 +101,15 @@ fn again(message: &Message, form: WireForm) -> Option<Message> {
         body,
     } = encode(message, form).ok()?;
     assert_eq!(id, message.metadata.id);
-    let bytes = gen_properties(&properties)(WriteContext::from(Vec::new()));
-    let (bytes, _) = bytes.expect("memory").into_inner();
-    assert!(form != WireForm::Compact || bytes.len() <= 64);
-    let (rest, properties) = parse_properties(&*bytes).expect("our own");
-    assert!(rest.is_empty());
+    // All in one frame, of the smallest that a broker of today agrees on.
+    let bytes = properties::bytes(&properties);
+    let most = if form == WireForm::Compact {
+        63
+    } else {
+        8192 - 20
+    };
+    assert!(bytes.len() <= most, "{} bytes of properties", bytes.len());
+    let properties = properties::over_the_wire(&properties);
     let message = read(message.lane, routing_key.as_str(), &properties, &body);
     Some(message.expect("our own"))
 }
@@ -108,119 +130,153 @@ fn same(was: &Message, is: &Message) {
     assert!(was.metadata.source.starts_with(&*is.metadata.source));
 }
 
-/// Properties of which each is there or not.
-fn chosen(input: &mut Input<'_>) -> BasicProperties {
-    let there = u16::from_be_bytes([input.byte(), input.byte()]);
-    let has = |bit: u16| there >> bit & 1 == 1;
-    let mut properties = BasicProperties::default();
-    if has(0) {
-        properties = properties.with_type(short(input));
+/// A message of an application: taken by all forms or by none, and then read as what it was; but for a
+/// trace that breaks its own rules, which is left out.
+fn sent(message: &Message) {
+    let refusal = |form| encode(&message, form).err();
+    let refusals = FORMS.map(refusal);
+    if let [Some(error), ..] = &refusals {
+        assert!(
+            !error.is_transient() && error.to_string().len() < 1000,
+            "{error}"
+        );
     }
-    if has(1) {
-        properties = properties.with_message_id(short(input));
+    let kinds = refusals.map(|error| error.map(|error| error.kind()));
+    assert!(
+        kinds.iter().all(|kind| *kind == kinds[0]),
+        "{kinds:?}: {message:?}"
+    );
+    if kinds[0].is_some() {
+        let long = |text: &str| text.len() > 255;
+        let correlation = message.metadata.correlation.to_string();
+        assert!(
+            long(&correlation) || long(&message.content_type) || is_compact(&message.content_type),
+            "{message:?}"
+        );
+        return;
     }
-    if has(2) {
-        properties = properties.with_content_type(short(input));
-    }
-    if has(3) {
-        properties = properties.with_content_type(COMPACT.into());
-    }
-    if has(4) {
-        properties = properties.with_timestamp(long(input));
-    }
-    if has(5) {
-        properties = properties.with_app_id(short(input));
-    }
-    if has(6) {
-        properties = properties.with_correlation_id(short(input));
-    }
-    if has(7) {
-        properties = properties.with_priority(input.byte());
-    }
-    if has(8) {
-        properties = properties.with_delivery_mode(input.byte());
-    }
-    if has(9) {
-        properties = properties.with_expiration(short(input));
-    }
-    if has(10) {
-        properties = properties.with_type("fuzz.name".into());
-    }
-    if has(11) {
-        let mut headers = FieldTable::default();
-        for _ in 0..input.byte() {
-            let name = name(input);
-            headers.insert(name, value(input, 20));
+    for form in FORMS {
+        let Encoded {
+            routing_key,
+            properties,
+            body,
+            ..
+        } = encode(&message, form).expect("once more");
+        let bytes = properties::bytes(&properties);
+        assert!(
+            bytes.len() <= 8192 - 20,
+            "{} bytes of properties",
+            bytes.len()
+        );
+        let properties = properties::over_the_wire(&properties);
+        let back = read_any(message.lane, routing_key.as_str(), &properties, &body);
+        let mut expected = message.clone();
+        if back.metadata.trace != expected.metadata.trace {
+            let kept = back.metadata.trace.as_ref().map(|trace| &trace.parent);
+            let had = expected.metadata.trace.as_ref().map(|trace| &trace.parent);
+            assert!(kept.is_none() || kept == had);
+            expected.metadata.trace.clone_from(&back.metadata.trace);
         }
-        properties = properties.with_headers(headers);
-    }
-    properties
-}
-
-fn short(input: &mut Input<'_>) -> ShortString {
-    let text = String::from_utf8_lossy(input.bytes()).into_owned();
-    // What stands for a byte that is no text takes three.
-    ShortString::try_new(text).unwrap_or_default()
-}
-
-fn long(input: &mut Input<'_>) -> u64 {
-    u64::from_be_bytes([(); 8].map(|()| input.byte()))
-}
-
-/// A header that means something, or any other.
-fn name(input: &mut Input<'_>) -> ShortString {
-    const KNOWN: [&str; 19] = [
-        "algedonic-version",
-        "algedonic-origin",
-        "algedonic-causation",
-        "algedonic-time",
-        "algedonic-expires",
-        "traceparent",
-        "tracestate",
-        "cloudEvents_specversion",
-        "cloudEvents_type",
-        "cloudEvents_id",
-        "cloudEvents_source",
-        "cloudEvents_time",
-        "cloudEvents_datacontenttype",
-        "cloudEvents_correlationid",
-        "cloudEvents_expirytime",
-        "cloudEvents_traceparent",
-        "cloudEvents:type",
-        "cloudEvents:id",
-        "cloudEvents:time",
-    ];
-    match KNOWN.get(usize::from(input.byte() % 20)) {
-        Some(known) => (*known).into(),
-        None => short(input),
-    }
-}
-
-fn value(input: &mut Input<'_>, deep: usize) -> AMQPValue {
-    match (input.byte() % 14, deep) {
-        (0, _) => AMQPValue::ShortShortInt(input.byte().cast_signed()),
-        (1, _) => AMQPValue::ShortShortUInt(input.byte()),
-        (2, _) => AMQPValue::LongUInt(input.byte().into()),
-        (3, _) => AMQPValue::LongLongInt(long(input).cast_signed()),
-        (4, _) => AMQPValue::Timestamp(long(input)),
-        (5, _) => AMQPValue::Double(f64::from_bits(long(input))),
-        (6, _) => AMQPValue::ShortString(short(input)),
-        (7, _) => AMQPValue::ByteArray(input.bytes().into()),
-        (8, _) => AMQPValue::Boolean(true),
-        (9, 1..) => {
-            let values = (0..input.byte() % 8).map(|_| value(input, deep - 1));
-            AMQPValue::FieldArray(FieldArray::from(values.collect::<Vec<_>>()))
+        same(&expected, &back);
+        time_is_near(message.metadata.time, back.metadata.time, 1);
+        match (message.metadata.expires, back.metadata.expires) {
+            (Some(was), Some(is)) => time_is_near(was, is, 1000),
+            (was, is) => assert_eq!(was, is),
         }
-        (10, 1..) => {
-            let mut table = FieldTable::default();
-            for _ in 0..input.byte() % 8 {
-                let name = name(input);
-                table.insert(name, value(input, deep - 1));
+    }
+}
+
+fn is_compact(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(COMPACT)
+}
+
+/// As [`read`], of what is ours, and may be large.
+fn read_any(lane: Lane, key: &str, properties: &BasicProperties, body: &[u8]) -> Message {
+    let message = decode(lane, key, properties, &mut body.to_vec(), 1 << 20, now());
+    message.expect("our own")
+}
+
+/// Exact to so many microseconds, as far as 64 bits hold it.
+fn time_is_near(was: SystemTime, is: SystemTime, micros: u64) {
+    let most = Duration::from_micros(i64::MAX.unsigned_abs());
+    let within = |time: SystemTime| {
+        let distance = time
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_else(|before| before.duration());
+        distance < most
+    };
+    if within(was) {
+        let apart = was
+            .duration_since(is)
+            .unwrap_or_else(|later| later.duration());
+        assert!(
+            apart < Duration::from_micros(micros),
+            "{was:?} became {is:?}"
+        );
+    }
+}
+
+/// `CloudEvents` say the same with an underline as with a colon; and other headers mean nothing.
+fn spelled_otherwise(
+    read_as: Option<&Message>,
+    lane: Lane,
+    key: &str,
+    properties: &BasicProperties,
+    body: &[u8],
+) {
+    const UNDERLINED: &str = "cloudEvents_";
+    const OLD: &str = "cloudEvents:";
+    let Some(headers) = properties.headers() else {
+        return;
+    };
+    let names = || {
+        headers
+            .inner()
+            .keys()
+            .map(lapin::types::ShortString::as_str)
+    };
+    let (underlined, old) = (
+        names().any(|name| name.starts_with(UNDERLINED)),
+        names().any(|name| name.starts_with(OLD)),
+    );
+    // Both at once are another case.
+    if underlined == old {
+        return;
+    }
+    let mut other = FieldTable::default();
+    for (name, value) in headers.inner() {
+        let name = match (
+            name.as_str().strip_prefix(UNDERLINED),
+            name.as_str().strip_prefix(OLD),
+        ) {
+            (Some(attribute), _) => format!("{OLD}{attribute}"),
+            (_, Some(attribute)) => format!("{UNDERLINED}{attribute}"),
+            _ => name.to_string(),
+        };
+        other.insert(name.as_str().into(), value.clone());
+    }
+    // One more than there may be would be another case, too.
+    if headers.inner().len() < 128 {
+        other.insert("not-in-the-contract".into(), AMQPValue::Boolean(true));
+    }
+    let other = properties.clone().with_headers(other);
+    let read_other = read(lane, key, &other, body);
+    match (read_as, read_other) {
+        (None, None) => {}
+        (Some(was), Some(mut is)) => {
+            // Without an id each gets one of its own, and is the beginning of a conversation.
+            if was.metadata.id != is.metadata.id {
+                assert!(properties.message_id().is_none(), "{was:?} {is:?}");
+                if is.metadata.correlation == CorrelationId::from(is.metadata.id) {
+                    is.metadata.correlation = was.metadata.id.into();
+                }
+                is.metadata.id = was.metadata.id;
             }
-            AMQPValue::FieldTable(table)
+            assert_eq!(was.metadata, is.metadata);
+            assert_eq!(was.content_type, is.content_type);
         }
-        (11, _) => AMQPValue::Void,
-        _ => AMQPValue::LongString(LongString::from(input.bytes().to_vec())),
+        (was, is) => panic!("{was:?} {is:?}"),
     }
 }
 

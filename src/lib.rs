@@ -9,6 +9,7 @@ mod local;
 mod mirror;
 mod observe;
 mod request;
+pub mod resilience;
 mod signal;
 mod task;
 #[cfg(feature = "testing")]

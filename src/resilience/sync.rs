@@ -1,0 +1,35 @@
+//! The primitives of the cores: std's, or loom's in the tests when their models are checked
+//! (`RUSTFLAGS="--cfg algedonic_loom"`; see `models`).
+
+#[cfg(all(test, algedonic_loom))]
+pub(super) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+use std::sync::PoisonError;
+#[cfg(not(all(test, algedonic_loom)))]
+pub(super) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Takes the lock. Nothing of a user's runs under the locks of a core, so what they guard is whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What others write stays off the cache lines of this.
+///
+/// 128 bytes: two lines of 64, which are fetched in pairs (Intel 64 and IA-32 Architectures
+/// Optimization Reference Manual, the spatial prefetcher), or one of those that have 128.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(pub(super) T);
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

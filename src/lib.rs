@@ -7,6 +7,8 @@ mod event;
 mod handler;
 mod local;
 mod mirror;
+#[cfg(all(test, algedonic_loom))]
+mod models;
 mod observe;
 mod request;
 pub mod resilience;

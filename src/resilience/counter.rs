@@ -49,10 +49,13 @@ pub(super) struct Coalesced {
 }
 
 impl Coalesced {
-    /// Counts one; how many are to be told of, if it is time.
     #[inline]
-    pub(super) fn add(&self, now: u64, interval: u64) -> Option<u64> {
+    pub(super) fn add_one(&self) {
         self.all.add(1);
+    }
+
+    /// How many are to be told of, if it is time.
+    pub(super) fn due(&self, now: u64, interval: u64) -> Option<u64> {
         let next = self.next.load(Ordering::Relaxed);
         if now < next {
             return None;
@@ -96,7 +99,8 @@ mod tests {
             let (mut now, mut told, mut notices) = (0, 0, 0);
             for step in &steps {
                 now += step;
-                if let Some(count) = coalesced.add(now, interval) {
+                coalesced.add_one();
+                if let Some(count) = coalesced.due(now, interval) {
                     told += count;
                     notices += 1;
                 }

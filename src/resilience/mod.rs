@@ -48,6 +48,8 @@ mod classify;
 mod clock;
 mod config;
 mod counter;
+#[cfg(all(test, algedonic_loom))]
+mod models;
 mod name;
 mod observer;
 mod random;

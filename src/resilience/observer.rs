@@ -103,6 +103,6 @@ impl fmt::Debug for Reporter {
         f.debug_struct("Reporter")
             .field("name", &self.name)
             .field("heard", &self.is_heard())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! Durations as people write them: `"60s"`, `"1m 30s"`, `"250ms"`; a whole number is milliseconds.
 //!
-//! For `#[serde(with = "…")]`. Formats that are not for people hold seconds and nanoseconds, as serde does.
+//! For `#[serde(with = "…")]`, in formats that describe themselves, such as TOML, YAML, JSON and CBOR.
 
 use std::{fmt, time::Duration};
 
@@ -10,21 +10,13 @@ pub(in crate::resilience) fn serialize<S: Serializer>(
     duration: &Duration,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    if serializer.is_human_readable() {
-        serializer.collect_str(&humantime::format_duration(*duration))
-    } else {
-        duration.serialize(serializer)
-    }
+    serializer.collect_str(&humantime::format_duration(*duration))
 }
 
 pub(in crate::resilience) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Duration, D::Error> {
-    if deserializer.is_human_readable() {
-        deserializer.deserialize_any(Written)
-    } else {
-        Duration::deserialize(deserializer)
-    }
+    deserializer.deserialize_any(Written)
 }
 
 struct Written;
@@ -59,6 +51,7 @@ pub(in crate::resilience) mod option {
     #[derive(Serialize, Deserialize)]
     struct Some_(#[serde(with = "super")] Duration);
 
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(in crate::resilience) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
         serializer: S,

@@ -1,0 +1,5 @@
+//! Models of the cores, checked by loom. How to run them: `tests/README.md`.
+
+mod breaker;
+mod buckets;
+mod counter;

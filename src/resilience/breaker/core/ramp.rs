@@ -17,7 +17,7 @@ const BITS: u32 = 32;
 const WHOLE: u64 = 1 << BITS;
 
 impl Ramp {
-    pub(super) const fn new(length: u64) -> Self {
+    pub(super) fn new(length: u64) -> Self {
         Self {
             length,
             since: AtomicU64::new(0),

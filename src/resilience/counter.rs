@@ -4,7 +4,11 @@ use super::sync::{Apart, AtomicU64, Ordering};
 
 /// How many parts a count has; threads that share one share its cache line. One where loom has to try what
 /// happens in all of them.
-pub(super) const STRIPES: usize = if cfg!(all(test, algedonic_loom)) { 1 } else { 8 };
+pub(super) const STRIPES: usize = if cfg!(all(test, algedonic_loom)) {
+    1
+} else {
+    8
+};
 
 /// A count that threads add to without waiting for one another: each has a part of its own.
 #[derive(Debug, Default)]

@@ -43,6 +43,7 @@
 // threads are in `models`.
 
 pub mod breaker;
+pub mod bulkhead;
 
 mod classify;
 mod clock;
@@ -52,8 +53,12 @@ mod counter;
 mod models;
 mod name;
 mod observer;
+#[cfg(test)]
+mod probe;
 mod random;
 mod rejection;
+#[cfg(test)]
+mod rig;
 mod sync;
 
 pub use self::{

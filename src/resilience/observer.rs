@@ -6,7 +6,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Name, Reason, breaker};
+use super::{Name, Reason, breaker, clock::Clock, counter::Coalesced};
+
+/// What comes in storms is told at most so often, in nanoseconds.
+const TELL_EVERY: u64 = 1_000_000_000;
 
 /// Something that happened to a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum What {
         /// The state from now on.
         to: breaker::State,
     },
+    /// A bulkhead admitted calls beyond its size: its overflow is in use.
+    Overflow,
     /// Calls were refused.
     Rejected(Reason),
 }
@@ -43,7 +48,7 @@ pub enum What {
 /// Is told what happens to components.
 ///
 /// Called by whoever made it happen, with no lock held, and not for every call: on transitions, and for
-/// rejections at most once in a second and component. It has to be quick all the same, since a call waits
+/// the rest at most once in a second, component and kind. It has to be quick all the same, since a call waits
 /// for it. What panics in it is caught.
 ///
 /// Any function of a [`Notice`] is one.
@@ -94,6 +99,25 @@ impl Reporter {
                 at,
             };
             let _ = catch_unwind(AssertUnwindSafe(|| observer.notice(notice)));
+        }
+    }
+}
+
+impl Reporter {
+    /// Counts what may come in a storm, and tells of it if it is time.
+    #[inline]
+    pub(super) fn count(&self, storm: &Coalesced, what: What, generation: u64, clock: &Clock) {
+        storm.add_one();
+        if self.is_heard() {
+            self.tell_of_storm(storm, what, generation, clock);
+        }
+    }
+
+    #[cold]
+    fn tell_of_storm(&self, storm: &Coalesced, what: What, generation: u64, clock: &Clock) {
+        let now = clock.now();
+        if let Some(count) = storm.due(now, TELL_EVERY) {
+            self.tell(what, generation, count, clock.instant(now));
         }
     }
 }

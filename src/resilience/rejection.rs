@@ -18,6 +18,10 @@ pub struct Rejection {
 pub enum Reason {
     /// A breaker is open, or half-open with all of its probes under way, or comes back slowly.
     BreakerOpen,
+    /// A bulkhead has no slot free, and no place left to wait for one.
+    BulkheadFull,
+    /// A bulkhead had no slot free for as long as a call waits for one.
+    BulkheadTimeout,
 }
 
 impl Rejection {
@@ -71,6 +75,8 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BreakerOpen => "the circuit breaker lets no call through",
+            Self::BulkheadFull => "the bulkhead and its queue are full",
+            Self::BulkheadTimeout => "no slot of the bulkhead became free in time",
         })
     }
 }

@@ -6,16 +6,30 @@ pub(super) use loom::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
-use std::sync::PoisonError;
 #[cfg(not(all(test, algedonic_loom)))]
 pub(super) use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::PoisonError,
+    task::Waker,
+};
 
 /// Takes the lock. Nothing of a user's runs under the locks of a core, so what they guard is whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes somebody, with no lock held. What panics there stays there: it may be called while something is dropped.
+pub(super) fn wake(waker: Waker) {
+    // Loom's panics are for loom.
+    if cfg!(all(test, algedonic_loom)) {
+        waker.wake();
+    } else {
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
 }
 
 /// What others write stays off the cache lines of this.

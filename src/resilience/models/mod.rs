@@ -2,4 +2,5 @@
 
 mod breaker;
 mod buckets;
+mod bulkhead;
 mod counter;

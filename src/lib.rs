@@ -7,8 +7,11 @@ mod event;
 mod handler;
 mod local;
 mod mirror;
+#[cfg(all(test, algedonic_loom))]
+mod models;
 mod observe;
 mod request;
+pub mod resilience;
 mod signal;
 mod task;
 #[cfg(feature = "testing")]

@@ -1,6 +1,4 @@
-//! Models of the engine's protocols: loom runs each with every order of its threads' steps, up to a
-//! number of preemptions, and with every value that a load may see by the memory model. A thread that waits
-//! for ever fails its model. How to run them: `tests/README.md`.
+//! Models of the engine's protocols, checked by loom. How to run them: `tests/README.md`.
 
 mod books;
 mod end;
@@ -13,10 +11,7 @@ mod room;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -24,27 +19,10 @@ use algedonic_transport::{BusId, Key};
 use loom::sync::Notify;
 
 use super::{Buffer, Draft, Lag, Lane, Publication, Refused, Subscription, patterns::Patterns};
-use crate::event::{Event, Origin};
-
-/// Checks a model with at most so many preemptions, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    let bound = *builder.preemption_bound.get_or_insert(preemptions);
-    builder.max_branches = 10_000;
-    let turns = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&turns);
-    let start = std::time::Instant::now();
-    builder.check(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        model();
-    });
-    println!(
-        "{}: {} runs, at most {bound} preemptions, {:.1} s",
-        std::thread::current().name().unwrap_or_default(),
-        turns.load(Ordering::Relaxed),
-        start.elapsed().as_secs_f64()
-    );
-}
+use crate::{
+    event::{Event, Origin},
+    models::check,
+};
 
 /// Runs a future on this thread. It may be polled once for no reason.
 fn block_on<F: Future>(future: F) -> F::Output {

@@ -1,0 +1,40 @@
+//! Resilience layers around a service that does nothing, beside those of others: what a call costs.
+//!
+//! Run by `benches/compare resilience`, which says how.
+
+mod breaker;
+mod call;
+mod case;
+mod inner;
+mod options;
+mod rounds;
+
+use self::{
+    call::Setting,
+    case::{Case, Contender},
+    inner::Nothing,
+    options::Options,
+};
+
+/// A bare service, then ours, then those of others.
+fn everyone(case: Case) -> Vec<Contender> {
+    let mut everyone = vec![Contender::new("bare", || Nothing)];
+    everyone.extend(case.contenders);
+    everyone
+}
+
+fn main() {
+    let Some(options) = Options::from_args() else {
+        return;
+    };
+    for (setting, name) in Setting::ALL {
+        for case in breaker::cases() {
+            let name = format!("{name}/{}", case.name);
+            if name.contains(&options.filter) {
+                let targets = case.targets(setting);
+                let outcomes = rounds::play(setting, &everyone(case), &options);
+                case::print(&name, &outcomes, targets, &options);
+            }
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! When to let calls through: the state of a breaker, without a service and without a clock.
+//!
+//! What callers read is one [`Word`], written only under the lock of [`Changes`]. In the closed state a call is
+//! admitted by one load of it, and a success of most rules is done with another.
+
+pub(in crate::resilience) mod buckets;
+mod calls;
+mod failures;
+mod period;
+mod ramp;
+mod settings;
+mod word;
+
+use std::time::Duration;
+
+use self::{
+    buckets::Buckets,
+    period::Period,
+    ramp::Ramp,
+    word::{Phase, Word},
+};
+pub(super) use self::{buckets::PARTS as BUCKETS, settings::Settings, word::MOST};
+use super::{Outcome, State, Trip};
+use crate::resilience::sync::{Apart, AtomicU64, Mutex, Ordering, lock};
+
+/// The state of one breaker. Times are nanoseconds since some moment before its making.
+#[derive(Debug)]
+pub(in crate::resilience) struct Core {
+    word: Apart<AtomicU64>,
+    /// Open: when the period is over.
+    open_until: AtomicU64,
+    /// Half-open: when the youngest probe is given up.
+    probes_until: AtomicU64,
+    ramp: Ramp,
+    /// For rates over time.
+    buckets: Option<Buckets>,
+    settings: Settings,
+    changes: Mutex<Changes>,
+}
+
+/// What is needed to change the state.
+#[derive(Debug)]
+struct Changes {
+    failures: failures::Failures,
+    calls: calls::Calls,
+    period: Period,
+}
+
+/// An admitted call, to be [recorded](Core::record) once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::resilience) struct Ticket {
+    generation: u64,
+    phase: Phase,
+}
+
+/// A call that is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::resilience) struct Refusal {
+    /// When one may be, if that is known.
+    pub(in crate::resilience) retry_after: Option<Duration>,
+}
+
+/// A transition; to be told when no lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "somebody may want to know"]
+pub(in crate::resilience) struct Change {
+    pub(in crate::resilience) from: State,
+    pub(in crate::resilience) to: State,
+    pub(in crate::resilience) generation: u64,
+    pub(in crate::resilience) at: u64,
+}
+
+/// How a breaker is, at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::resilience) struct Snapshot {
+    pub(in crate::resilience) state: State,
+    pub(in crate::resilience) generation: u64,
+    /// Failures that count towards opening.
+    pub(in crate::resilience) failures: u64,
+    /// Successful probes.
+    pub(in crate::resilience) successes: u64,
+    /// Probes under way.
+    pub(in crate::resilience) probes: u64,
+    /// Until a probe is admitted.
+    pub(in crate::resilience) retry_after: Option<Duration>,
+}
+
+impl Core {
+    pub(in crate::resilience) fn new(settings: Settings, seed: Option<u64>) -> Self {
+        let trip = &settings.trip;
+        Self {
+            word: Apart(AtomicU64::new(Word::new(Phase::Closed, 0).into())),
+            open_until: AtomicU64::new(0),
+            probes_until: AtomicU64::new(0),
+            ramp: Ramp::new(settings.ramp),
+            buckets: Buckets::of(trip),
+            changes: Mutex::new(Changes {
+                failures: failures::Failures::of(trip),
+                calls: calls::Calls::of(trip),
+                period: Period::new(settings.reset, seed),
+            }),
+            settings,
+        }
+    }
+
+    #[inline]
+    fn word(&self) -> Word {
+        // Acquire: the times that belong to this word were written before it.
+        self.word.load(Ordering::Acquire).into()
+    }
+
+    /// Admits a call, or not. The clock is read only if the answer hangs on it.
+    #[inline]
+    pub(in crate::resilience) fn admit(
+        &self,
+        now: impl Fn() -> u64,
+    ) -> (Result<Ticket, Refusal>, Option<Change>) {
+        let word = self.word();
+        match word.phase() {
+            Phase::Closed | Phase::Disabled => (Ok(Ticket::of(word)), None),
+            _ => self.admit_some(word, now()),
+        }
+    }
+
+    #[cold]
+    fn admit_some(&self, word: Word, now: u64) -> (Result<Ticket, Refusal>, Option<Change>) {
+        if word.phase() == Phase::Ramp {
+            return (self.admit_on_the_ramp(word, now), None);
+        }
+        match self.refusal(word, now) {
+            Some(refusal) if !self.is_stuck(word, now) => (Err(refusal), None),
+            _ => self.admit_probe(now),
+        }
+    }
+
+    fn admit_on_the_ramp(&self, word: Word, now: u64) -> Result<Ticket, Refusal> {
+        if self.ramp.is_over(now) {
+            let _changes = lock(&self.changes);
+            if self.word() == word {
+                self.publish(word.with_phase(Phase::Closed));
+            }
+        } else if !self.ramp.admits(now) {
+            return Err(Refusal { retry_after: None });
+        }
+        Ok(Ticket::of(word))
+    }
+
+    /// Takes the place of a probe, unless others were faster.
+    fn admit_probe(&self, now: u64) -> (Result<Ticket, Refusal>, Option<Change>) {
+        let mut changes = lock(&self.changes);
+        let change = self.go_if_due(&mut changes, now);
+        let word = self.word();
+        if let Some(refusal) = self.refusal(word, now) {
+            return (Err(refusal), change);
+        }
+        if word.phase() == Phase::HalfOpen {
+            let until = now.saturating_add(self.settings.half_open_timeout);
+            self.probes_until.fetch_max(until, Ordering::Relaxed);
+            self.publish(word.with_probes(word.probes() + 1));
+        }
+        (Ok(Ticket::of(word)), change)
+    }
+
+    /// Whether calls are refused now, as far as that is known before one is made.
+    #[inline]
+    pub(in crate::resilience) fn refuses(
+        &self,
+        now: impl Fn() -> u64,
+    ) -> (Option<Refusal>, Option<Change>) {
+        let word = self.word();
+        match word.phase() {
+            Phase::Closed | Phase::Disabled | Phase::Ramp => (None, None),
+            _ => self.refuses_some(word, now()),
+        }
+    }
+
+    #[cold]
+    fn refuses_some(&self, word: Word, now: u64) -> (Option<Refusal>, Option<Change>) {
+        if !self.is_stuck(word, now) {
+            return (self.refusal(word, now), None);
+        }
+        let mut changes = lock(&self.changes);
+        let change = self.go_if_due(&mut changes, now);
+        (self.refusal(self.word(), now), change)
+    }
+
+    /// What time alone does: the open period ends, and probes are given up.
+    fn go_if_due(&self, changes: &mut Changes, now: u64) -> Option<Change> {
+        let word = self.word();
+        if self.is_stuck(word, now) {
+            return Some(self.go(changes, Phase::Open, now));
+        }
+        let over = word.phase() == Phase::Open && self.refusal(word, now).is_none();
+        over.then(|| self.go(changes, Phase::HalfOpen, now))
+    }
+
+    /// Why no call can be admitted; none if one can be.
+    fn refusal(&self, word: Word, now: u64) -> Option<Refusal> {
+        match word.phase() {
+            Phase::Closed | Phase::Disabled | Phase::Ramp => None,
+            Phase::ForcedOpen => Some(Refusal { retry_after: None }),
+            Phase::HalfOpen => {
+                (word.probes() >= self.settings.permits).then_some(Refusal { retry_after: None })
+            }
+            Phase::Open => {
+                let left = self.open_until.load(Ordering::Relaxed).saturating_sub(now);
+                (left > 0).then_some(Refusal {
+                    retry_after: Some(Duration::from_nanos(left)),
+                })
+            }
+        }
+    }
+
+    /// Half-open, and none of its probes is expected to end any more.
+    fn is_stuck(&self, word: Word, now: u64) -> bool {
+        word.phase() == Phase::HalfOpen
+            && word.probes() >= self.settings.permits
+            && now >= self.probes_until.load(Ordering::Relaxed)
+    }
+
+    /// Records the outcome of an admitted call. One that was admitted before the last transition changes nothing.
+    #[inline]
+    pub(in crate::resilience) fn record(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        slow: bool,
+        now: impl Fn() -> u64,
+    ) -> Option<Change> {
+        let slow = slow && self.settings.counts_slow;
+        match ticket.phase {
+            Phase::HalfOpen => self.record_probe(ticket, outcome, slow, now()),
+            Phase::Disabled => None,
+            _ if outcome == Outcome::Success && !slow => self.record_success(ticket, now),
+            _ if outcome == Outcome::Ignore => None,
+            _ => self.record_failure(ticket, outcome == Outcome::Failure, slow, now()),
+        }
+    }
+
+    #[inline]
+    fn record_success(&self, ticket: Ticket, now: impl Fn() -> u64) -> Option<Change> {
+        match &self.settings.trip {
+            // Nothing that a success could change.
+            Trip::Failures { .. } => {}
+            Trip::Consecutive { .. } => {
+                if self.word().count() > 0 {
+                    self.end_the_row(ticket);
+                }
+            }
+            Trip::RateOfCalls { .. } => {
+                let mut changes = lock(&self.changes);
+                if self.word().generation() == ticket.generation {
+                    changes.calls.push(false, false);
+                }
+            }
+            Trip::RateInWindow { .. } => {
+                if let Some(buckets) = &self.buckets {
+                    buckets.record(ticket.generation, now(), false, false);
+                }
+            }
+        }
+        None
+    }
+
+    /// A success among failures: they are no longer consecutive.
+    #[cold]
+    fn end_the_row(&self, ticket: Ticket) {
+        let _changes = lock(&self.changes);
+        let word = self.word();
+        if word.generation() == ticket.generation {
+            self.publish(word.with_count(0));
+        }
+    }
+
+    /// A failure, or a success that was slow. Only these open a breaker.
+    #[cold]
+    fn record_failure(&self, ticket: Ticket, failed: bool, slow: bool, now: u64) -> Option<Change> {
+        if let Some(buckets) = &self.buckets {
+            buckets.record(ticket.generation, now, failed, slow);
+        }
+        let mut changes = lock(&self.changes);
+        let word = self.word();
+        if word.generation() != ticket.generation {
+            return None;
+        }
+        let trips = match &self.settings.trip {
+            Trip::Consecutive { failure_threshold } => {
+                let count = word.count() + 1;
+                self.publish(word.with_count(count));
+                count >= u64::from(*failure_threshold)
+            }
+            Trip::Failures { .. } => changes.failures.push(now),
+            Trip::RateOfCalls { .. } => {
+                changes.calls.push(failed, slow);
+                self.settings.trip.is_met_by(changes.calls.tally())
+            }
+            Trip::RateInWindow { .. } => self.buckets.as_ref().is_some_and(|buckets| {
+                self.settings
+                    .trip
+                    .is_met_by(buckets.tally(ticket.generation, now))
+            }),
+        };
+        trips.then(|| self.go(&mut changes, Phase::Open, now))
+    }
+
+    #[cold]
+    fn record_probe(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        slow: bool,
+        now: u64,
+    ) -> Option<Change> {
+        let mut changes = lock(&self.changes);
+        let word = self.word();
+        if word.generation() != ticket.generation {
+            return None;
+        }
+        let word = word.with_probes(word.probes() - 1);
+        match outcome {
+            Outcome::Ignore => self.publish(word),
+            Outcome::Success if !slow => {
+                let count = word.count() + 1;
+                if count >= self.settings.success_threshold {
+                    let phase = self.ramp.start(now);
+                    return Some(self.go(&mut changes, phase, now));
+                }
+                self.publish(word.with_count(count));
+            }
+            Outcome::Success | Outcome::Failure => {
+                return Some(self.go(&mut changes, Phase::Open, now));
+            }
+        }
+        None
+    }
+
+    /// Rejects every call from now on.
+    pub(in crate::resilience) fn force_open(&self, now: u64) -> Option<Change> {
+        self.go_unless_there(Phase::ForcedOpen, now)
+    }
+
+    /// Admits every call from now on, and counts nothing.
+    pub(in crate::resilience) fn disable(&self, now: u64) -> Option<Change> {
+        self.go_unless_there(Phase::Disabled, now)
+    }
+
+    fn go_unless_there(&self, phase: Phase, now: u64) -> Option<Change> {
+        let mut changes = lock(&self.changes);
+        (self.word().phase() != phase).then(|| self.go(&mut changes, phase, now))
+    }
+
+    /// Closed, as if it were new.
+    pub(in crate::resilience) fn reset(&self, now: u64) -> Change {
+        let mut changes = lock(&self.changes);
+        self.go(&mut changes, Phase::Closed, now)
+    }
+
+    /// The one way from a state to another: a generation begins, and results of older ones are void.
+    fn go(&self, changes: &mut Changes, phase: Phase, now: u64) -> Change {
+        let word = self.word();
+        match phase {
+            Phase::Closed | Phase::Ramp => {
+                changes.failures.clear();
+                changes.calls.clear();
+                changes.period.restart();
+            }
+            Phase::HalfOpen => self.probes_until.store(0, Ordering::Relaxed),
+            Phase::Open => {
+                let until = now.saturating_add(changes.period.next());
+                self.open_until.store(until, Ordering::Relaxed);
+            }
+            Phase::Disabled | Phase::ForcedOpen => {}
+        }
+        let next = Word::new(phase, word.generation() + 1);
+        self.publish(next);
+        Change {
+            from: word.phase().into(),
+            to: phase.into(),
+            generation: next.generation(),
+            at: now,
+        }
+    }
+
+    /// To be called with the lock of [`Changes`].
+    fn publish(&self, word: Word) {
+        self.word.store(word.into(), Ordering::Release);
+    }
+
+    /// The state in which a call would find it.
+    pub(in crate::resilience) fn state(&self, now: u64) -> State {
+        let word = self.word();
+        match word.phase() {
+            Phase::Open if self.refusal(word, now).is_none() => State::HalfOpen,
+            Phase::HalfOpen if self.is_stuck(word, now) => State::Open,
+            phase => phase.into(),
+        }
+    }
+
+    pub(in crate::resilience) fn generation(&self) -> u64 {
+        self.word().generation()
+    }
+
+    /// Whether the last call left it so.
+    #[cfg(test)]
+    pub(in crate::resilience) fn is_half_open(&self) -> bool {
+        self.word().phase() == Phase::HalfOpen
+    }
+
+    pub(in crate::resilience) fn snapshot(&self, now: u64) -> Snapshot {
+        let changes = lock(&self.changes);
+        let word = self.word();
+        let closed = matches!(word.phase(), Phase::Closed | Phase::Ramp);
+        let failures = match &self.settings.trip {
+            _ if !closed => 0,
+            Trip::Consecutive { .. } => word.count(),
+            Trip::Failures { .. } => changes.failures.count(now),
+            Trip::RateOfCalls { .. } => changes.calls.tally().failures,
+            Trip::RateInWindow { .. } => self
+                .buckets
+                .as_ref()
+                .map_or(0, |buckets| buckets.tally(word.generation(), now).failures),
+        };
+        let half_open = word.phase() == Phase::HalfOpen;
+        Snapshot {
+            state: self.state(now),
+            generation: word.generation(),
+            failures,
+            successes: if half_open { word.count() } else { 0 },
+            probes: word.probes(),
+            retry_after: self
+                .refusal(word, now)
+                .and_then(|refusal| refusal.retry_after),
+        }
+    }
+}
+
+impl Ticket {
+    #[cfg(test)]
+    pub(in crate::resilience) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    #[inline]
+    fn of(word: Word) -> Self {
+        Self {
+            generation: word.generation(),
+            phase: word.phase(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    BreakerConfig, OnCancel, Outcome,
+    core::{Change, Core, Refusal, Ticket},
+};
+use crate::resilience::{
+    Reason, Rejection, What,
+    clock::{Clock, nanos},
+    counter::{Coalesced, Counter},
+    observer::Reporter,
+};
+
+/// Rejections are told at most so often, in nanoseconds.
+const TELL_EVERY: u64 = 1_000_000_000;
+
+/// One breaker: shared by all services of a layer, their calls, and handles.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) core: Core,
+    pub(super) clock: Clock,
+    pub(super) config: BreakerConfig,
+    pub(super) reporter: Reporter,
+    pub(super) failed: Counter,
+    pub(super) rejected: Coalesced,
+    /// How long a call may take before it counts as slow.
+    slow_from: Option<u64>,
+}
+
+/// What a service and its calls hold.
+///
+/// Each clone of a service has one of its own. A call counts the references to this one, and so touches no memory
+/// that other clones touch; counting those of [`Shared`] would cost more than all the rest where threads share it.
+#[derive(Debug)]
+pub(super) struct Local<C> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) classifier: C,
+}
+
+impl Shared {
+    /// Of a valid configuration.
+    pub(super) fn new(config: BreakerConfig, reporter: Reporter, seed: Option<u64>) -> Self {
+        Self {
+            core: Core::new((&config).into(), seed),
+            clock: Clock::new(),
+            slow_from: config.slow_from().map(nanos),
+            config,
+            reporter,
+            failed: Counter::default(),
+            rejected: Coalesced::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn admit(&self) -> Result<Ticket, Rejection> {
+        let (admitted, change) = self.core.admit(|| self.clock.now());
+        self.tell(change);
+        admitted.map_err(|refusal| self.rejection(refusal))
+    }
+
+    /// Whether calls are refused now.
+    #[inline]
+    pub(super) fn refuses(&self) -> Option<Rejection> {
+        let (refusal, change) = self.core.refuses(|| self.clock.now());
+        self.tell(change);
+        refusal.map(|refusal| self.rejection(refusal))
+    }
+
+    /// When a call began, if its length will be asked for whatever it does.
+    #[inline]
+    pub(super) fn start(&self) -> Option<u64> {
+        self.slow_from.map(|_| self.clock.now())
+    }
+
+    /// When a call began to wait, if that will be asked for.
+    #[inline]
+    pub(super) fn wait(&self) -> Option<u64> {
+        match self.config.on_cancel {
+            OnCancel::FailureIfOlderThan(_) => Some(self.clock.now()),
+            OnCancel::Failure | OnCancel::Ignore => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn record(&self, ticket: Ticket, outcome: Outcome, started: Option<u64>) {
+        let mut slow = false;
+        let mut read = None;
+        if let (Some(slow_from), Some(started)) = (self.slow_from, started) {
+            let now = self.clock.now();
+            slow = now.saturating_sub(started) >= slow_from;
+            read = Some(now);
+        }
+        if outcome == Outcome::Failure {
+            self.failed.add(1);
+        }
+        let now = || read.unwrap_or_else(|| self.clock.now());
+        self.tell(self.core.record(ticket, outcome, slow, now));
+    }
+
+    /// What a call says that was dropped.
+    #[cold]
+    pub(super) fn cancelled(&self, ticket: Ticket, started: Option<u64>) {
+        let is_old = |age: Duration| {
+            started.is_some_and(|at| self.clock.now().saturating_sub(at) >= nanos(age))
+        };
+        let outcome = match self.config.on_cancel {
+            OnCancel::Failure => Outcome::Failure,
+            OnCancel::FailureIfOlderThan(age) if is_old(age) => Outcome::Failure,
+            OnCancel::FailureIfOlderThan(_) | OnCancel::Ignore => Outcome::Ignore,
+        };
+        // It was not slow to answer: it did not answer.
+        self.record(ticket, outcome, None);
+    }
+
+    /// Counts a call that was not let through.
+    #[inline]
+    pub(super) fn reject(&self) {
+        self.rejected.add_one();
+        if self.reporter.is_heard() {
+            self.tell_rejections();
+        }
+    }
+
+    #[cold]
+    fn tell_rejections(&self) {
+        let now = self.clock.now();
+        if let Some(count) = self.rejected.due(now, TELL_EVERY) {
+            let generation = self.core.generation();
+            let what = What::Rejected(Reason::BreakerOpen);
+            self.reporter
+                .tell(what, generation, count, self.clock.instant(now));
+        }
+    }
+
+    #[inline]
+    pub(super) fn tell(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.tell_change(change);
+        }
+    }
+
+    #[cold]
+    fn tell_change(&self, change: Change) {
+        let Change {
+            from,
+            to,
+            generation,
+            at,
+        } = change;
+        let what = What::Breaker { from, to };
+        self.reporter
+            .tell(what, generation, 1, self.clock.instant(at));
+    }
+
+    fn rejection(&self, refusal: Refusal) -> Rejection {
+        Rejection::new(self.reporter.name, Reason::BreakerOpen, refusal.retry_after)
+    }
+}

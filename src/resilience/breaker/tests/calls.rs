@@ -1,0 +1,553 @@
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use proptest::prelude::*;
+use tokio::{sync::oneshot, time::advance};
+use tower::{Layer, Service};
+
+use super::{
+    model::Model,
+    steps::{CASES, configs, outcome, tick},
+};
+use crate::resilience::{
+    Class, Classify, Kind, Notice, Reason, What,
+    breaker::{
+        Breaker, BreakerConfig, BreakerHandle, BreakerLayer, Error, OnCancel, Outcome,
+        ResponseFuture, State, Trip,
+    },
+};
+
+/// An error of a kind, as a dependency gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Failed(Kind);
+
+impl Classify for Failed {
+    fn class(&self) -> Class {
+        Class::of(self.0)
+    }
+}
+
+/// Answers when the test says so, panics when it says so, or answers at once.
+#[derive(Clone, Default)]
+struct Dependency(Rc<Cell<u32>>);
+
+enum Request {
+    At(oneshot::Receiver<Answer>),
+    Now(Answer),
+    PanicInCall,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Is(Outcome),
+    Panic,
+}
+
+impl Answer {
+    fn result(self) -> Result<(), Failed> {
+        match self {
+            Self::Is(Outcome::Success) => Ok(()),
+            Self::Is(Outcome::Failure) => Err(Failed(Kind::Timeout)),
+            Self::Is(Outcome::Ignore) => Err(Failed(Kind::LocalRejection)),
+            Self::Panic => panic!("planted"),
+        }
+    }
+}
+
+impl Service<Request> for Dependency {
+    type Response = ();
+    type Error = Failed;
+    type Future = LocalBoxFuture<'static, Result<(), Failed>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.0.set(self.0.get() + 1);
+        match request {
+            Request::At(answer) => {
+                async move { answer.await.expect("said").result() }.boxed_local()
+            }
+            Request::Now(answer) => async move { answer.result() }.boxed_local(),
+            Request::PanicInCall => panic!("planted"),
+        }
+    }
+}
+
+type Response = ResponseFuture<LocalBoxFuture<'static, Result<(), Failed>>>;
+
+/// A layer, a service that is called, and calls that wait.
+struct Subject {
+    service: Breaker<Dependency>,
+    handle: BreakerHandle,
+    calls: Rc<Cell<u32>>,
+    notices: Arc<Mutex<Vec<Notice>>>,
+}
+
+impl Subject {
+    fn new(config: &BreakerConfig) -> Self {
+        let notices = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&notices);
+        let layer = BreakerLayer::builder(config.clone())
+            .name("subject")
+            .observer(move |notice| told.lock().expect("no panic").push(notice))
+            .build()
+            .expect("good");
+        let dependency = Dependency::default();
+        Self {
+            calls: Rc::clone(&dependency.0),
+            handle: layer.handle(),
+            service: layer.layer(dependency),
+            notices,
+        }
+    }
+
+    fn call(&mut self, request: Request) -> Response {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let ready = Service::<Request>::poll_ready(&mut self.service, &mut context);
+        assert_eq!(ready, Poll::Ready(Ok(())));
+        self.service.call(request)
+    }
+
+    fn now(&mut self, outcome: Outcome) -> Result<(), Error<Failed>> {
+        let response = self.call(Request::Now(Answer::Is(outcome)));
+        response.now_or_never().expect("at once")
+    }
+
+    fn transitions(&self) -> Vec<(State, State, u64)> {
+        let notices = self.notices.lock().expect("no panic");
+        let changes = notices.iter().filter_map(|notice| match notice.what {
+            What::Breaker { from, to } => Some((from, to, notice.generation)),
+            What::Overflow | What::Rejected(_) => None,
+        });
+        changes.collect()
+    }
+
+    fn rejections(&self) -> u64 {
+        let notices = self.notices.lock().expect("no panic");
+        let rejected = notices
+            .iter()
+            .filter(|notice| notice.what == What::Rejected(Reason::BreakerOpen));
+        rejected.map(|notice| notice.count).sum()
+    }
+}
+
+/// What a caller may do, and what a service.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// Calls, and looks whether it is ready.
+    Call,
+    /// Calls what answers at once.
+    CallNow(Outcome),
+    /// Calls, and lets go of the response before it asks for it.
+    CallAndForget,
+    CallWhatPanics,
+    Finish(usize, Outcome),
+    Panic(usize),
+    Drop(usize),
+    Tick(u64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => Just(Act::Call),
+        4 => outcome().prop_map(Act::CallNow),
+        1 => Just(Act::CallAndForget),
+        1 => Just(Act::CallWhatPanics),
+        6 => (any::<usize>(), outcome()).prop_map(|(call, outcome)| Act::Finish(call, outcome)),
+        1 => any::<usize>().prop_map(Act::Panic),
+        3 => any::<usize>().prop_map(Act::Drop),
+        4 => tick().prop_map(Act::Tick),
+    ]
+}
+
+fn paused() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build();
+    runtime.expect("a runtime")
+}
+
+/// A call under way: the future, how to end it, its number in the model, and when it began to wait.
+type Waiting = (Response, oneshot::Sender<Answer>, usize, u64);
+
+/// The layer and the model go through the same.
+struct Pair {
+    subject: Subject,
+    model: Model,
+    config: BreakerConfig,
+    waiting: VecDeque<Waiting>,
+    now: u64,
+    calls: u32,
+    rejected: u64,
+}
+
+impl Pair {
+    /// Those that were admitted, by the layer and by the model.
+    fn call(&mut self, request: Request) -> Option<(Response, usize)> {
+        let mut response = self.subject.call(request);
+        self.model.poll_ready(self.now);
+        match self.model.admit(self.now) {
+            Ok(number) => {
+                self.calls += 1;
+                Some((response, number))
+            }
+            Err(wait) => {
+                self.rejected += 1;
+                let rejected = (&mut response).now_or_never().expect("at once");
+                let Err(Error::Open(rejection)) = rejected else {
+                    panic!("the model rejects it: {rejected:?}");
+                };
+                assert_eq!(rejection.retry_after(), wait);
+                assert_eq!(rejection.name().as_str(), "subject");
+                None
+            }
+        }
+    }
+
+    fn end(&mut self, number: usize, outcome: Outcome) {
+        self.model.finish(number, outcome, false, self.now);
+    }
+
+    fn take_one(&mut self, call: usize) -> Option<Waiting> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.waiting.remove(call % self.waiting.len())
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Call => {
+                let (sender, receiver) = oneshot::channel();
+                if let Some((mut response, number)) = self.call(Request::At(receiver)) {
+                    assert!((&mut response).now_or_never().is_none());
+                    self.waiting.push_back((response, sender, number, self.now));
+                }
+            }
+            Act::CallNow(outcome) => {
+                if let Some((response, number)) = self.call(Request::Now(Answer::Is(outcome))) {
+                    let result = response.now_or_never().expect("at once");
+                    assert_eq!(result, Answer::Is(outcome).result().map_err(Error::Inner));
+                    self.end(number, outcome);
+                }
+            }
+            Act::CallAndForget => {
+                if let Some((response, number)) = self.call(Request::Now(Answer::Panic)) {
+                    drop(response);
+                    let is_failure = self.config.on_cancel == OnCancel::Failure;
+                    self.end(
+                        number,
+                        if is_failure {
+                            Outcome::Failure
+                        } else {
+                            Outcome::Ignore
+                        },
+                    );
+                }
+            }
+            Act::CallWhatPanics => {
+                // A panic takes the answer with it, so the model is asked first what it would be.
+                if self.subject.handle.state() != State::Closed {
+                    return;
+                }
+                let caught = catch_unwind(AssertUnwindSafe(|| {
+                    drop(self.subject.call(Request::PanicInCall));
+                }));
+                assert!(caught.is_err());
+                let number = self.model.admit(self.now).expect("closed");
+                self.calls += 1;
+                self.end(number, Outcome::Failure);
+            }
+            Act::Finish(call, outcome) => {
+                if let Some((response, sender, number, _)) = self.take_one(call) {
+                    sender.send(Answer::Is(outcome)).expect("awaited");
+                    let result = response.now_or_never().expect("at once");
+                    assert_eq!(result, Answer::Is(outcome).result().map_err(Error::Inner));
+                    self.end(number, outcome);
+                }
+            }
+            Act::Panic(call) => {
+                if let Some((mut response, sender, number, _)) = self.take_one(call) {
+                    sender.send(Answer::Panic).expect("awaited");
+                    let caught = catch_unwind(AssertUnwindSafe(|| (&mut response).now_or_never()));
+                    assert!(caught.is_err());
+                    // Nothing unwinds any more when it is dropped, and it is a panic all the same.
+                    drop(response);
+                    self.end(number, Outcome::Failure);
+                }
+            }
+            Act::Drop(call) => {
+                if let Some((response, _, number, since)) = self.take_one(call) {
+                    drop(response);
+                    let age = Duration::from_nanos(self.now - since);
+                    let outcome = match self.config.on_cancel {
+                        OnCancel::Failure => Outcome::Failure,
+                        OnCancel::FailureIfOlderThan(least) if age >= least => Outcome::Failure,
+                        _ => Outcome::Ignore,
+                    };
+                    self.end(number, outcome);
+                }
+            }
+            Act::Tick(time) => {
+                advance(Duration::from_nanos(time)).await;
+                self.now += time;
+            }
+        }
+    }
+
+    fn compare(&self, act: Act) {
+        let status = self.subject.handle.status();
+        assert_eq!(status.state, self.model.state(self.now), "after {act:?}");
+        assert_eq!(status.generation, self.model.generation);
+        assert_eq!(status.failure_count, self.model.failures(self.now) as u64);
+        assert_eq!(status.success_count, u64::from(self.model.successes()));
+        assert_eq!(status.probes, self.model.probes() as u64);
+        assert_eq!(status.rejected, self.rejected);
+        assert_eq!(
+            self.subject.calls.get(),
+            self.calls,
+            "only admitted calls arrive"
+        );
+        assert_eq!(self.subject.transitions(), self.model.changes);
+    }
+}
+
+/// Panics are planted; that they are reported is of no use.
+fn quietly<T>(run: impl FnOnce() -> T) -> T {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let planted = info.payload().downcast_ref::<&str>() == Some(&"planted");
+        if !planted {
+            report(info);
+        }
+    }));
+    let result = run();
+    drop(std::panic::take_hook());
+    result
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    /// BR-8 besides: calls that are dropped, that panic and that are never polled count as the model has it, once each.
+    #[test]
+    fn br_1_the_layer_and_the_model_agree(config in configs(), acts in prop::collection::vec(act(), 1..60)) {
+        let trip_is_slow = config.slow_from().is_some();
+        prop_assume!(!trip_is_slow);
+        quietly(|| paused().block_on(async {
+            let mut pair = Pair {
+                subject: Subject::new(&config),
+                model: Model::new(config.clone()),
+                config,
+                waiting: VecDeque::new(),
+                now: 0,
+                calls: 0,
+                rejected: 0,
+            };
+            for act in acts {
+                pair.act(act).await;
+                pair.compare(act);
+            }
+        }));
+    }
+
+    /// BR-8, by itself: n calls that hang and are dropped.
+    #[test]
+    fn br_8_a_dropped_call_counts_by_its_age(age in 0_u64..100, least in 1_u64..100, threshold in 1_u32..5) {
+        paused().block_on(async {
+            let config = BreakerConfig::default()
+                .trip(Trip::Consecutive { failure_threshold: threshold })
+                .on_cancel(OnCancel::FailureIfOlderThan(Duration::from_millis(least)));
+            let mut subject = Subject::new(&config);
+            let mut calls = Vec::new();
+            for _ in 0..threshold {
+                let (sender, receiver) = oneshot::channel();
+                let mut response = subject.call(Request::At(receiver));
+                prop_assert!((&mut response).now_or_never().is_none());
+                calls.push((response, sender));
+            }
+            advance(Duration::from_millis(age)).await;
+            drop(calls);
+            let opened = subject.handle.state() == State::Open;
+            prop_assert_eq!(opened, age >= least);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn br_9_paused_time_is_exact(nanos in 1_u64..1 << 50) {
+        paused().block_on(async {
+            let reset = Duration::from_nanos(nanos);
+            let config = BreakerConfig::default()
+                .trip(Trip::Consecutive { failure_threshold: 1 })
+                .reset_timeout(reset)
+                .reset_jitter(0.0);
+            let mut subject = Subject::new(&config);
+            prop_assert!(subject.now(Outcome::Failure).is_err());
+            advance(Duration::from_nanos(nanos - 1)).await;
+            prop_assert!(subject.now(Outcome::Success).is_err_and(|error| error.is_open()));
+            advance(Duration::from_nanos(1)).await;
+            prop_assert_eq!(subject.now(Outcome::Success), Ok(()));
+            Ok(())
+        })?;
+    }
+
+    /// HE-4, in place.
+    #[test]
+    fn he_4_rejections_are_told_once_a_second_and_none_is_forgotten(times in prop::collection::vec(0_u64..700, 1..50)) {
+        paused().block_on(async {
+            let mut subject = Subject::new(&BreakerConfig::default());
+            subject.handle.force_open();
+            for millis in &times {
+                advance(Duration::from_millis(*millis)).await;
+                prop_assert!(subject.now(Outcome::Success).is_err());
+            }
+            let told = subject.notices.lock().expect("no panic").len() as u64 - 1;
+            prop_assert!(told <= times.iter().sum::<u64>() / 1_000 + 1);
+            // Another one, a second later, tells of those that were left.
+            advance(Duration::from_secs(1)).await;
+            prop_assert!(subject.now(Outcome::Success).is_err());
+            prop_assert_eq!(subject.rejections(), times.len() as u64 + 1);
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_call_counts_where_slow_calls_do() {
+    let slow = crate::resilience::breaker::Slow {
+        duration: Duration::from_millis(100),
+        rate: 0.5,
+    };
+    let config = BreakerConfig::default().trip(Trip::RateInWindow {
+        window: Duration::from_secs(60),
+        failure_rate: 1.0,
+        minimum_calls: 4,
+        minimum_failures: 1,
+        slow: Some(slow),
+    });
+    for (millis, opens) in [(99, false), (100, true)] {
+        let mut subject = Subject::new(&config);
+        for _ in 0..2 {
+            assert_eq!(subject.now(Outcome::Success), Ok(()));
+        }
+        for _ in 0..2 {
+            let (sender, receiver) = oneshot::channel();
+            let response = subject.call(Request::At(receiver));
+            advance(Duration::from_millis(millis)).await;
+            sender.send(Answer::Is(Outcome::Success)).expect("awaited");
+            assert_eq!(response.await, Ok(()));
+        }
+        assert_eq!(subject.handle.state() == State::Open, opens);
+    }
+}
+
+/// HE-5: what an observer does stays with it.
+#[tokio::test(start_paused = true)]
+async fn he_5_an_observer_that_panics_is_no_failure_of_the_call() {
+    let config = BreakerConfig::default().trip(Trip::Consecutive {
+        failure_threshold: 1,
+    });
+    let layer = BreakerLayer::builder(config)
+        .observer(|_| panic!("planted"))
+        .build()
+        .expect("good");
+    let handle = layer.handle();
+    let failed = handle.call_blocking(|| Err::<(), _>("lost"));
+    assert_eq!(failed, Err(Error::Inner("lost")));
+    assert_eq!(handle.state(), State::Open);
+}
+
+/// It may look at the breaker, and change it: no lock is held.
+#[tokio::test(start_paused = true)]
+async fn an_observer_may_use_the_breaker() {
+    let handle = Arc::new(Mutex::new(None::<BreakerHandle>));
+    let own = Arc::clone(&handle);
+    let done = Arc::new(AtomicBool::new(false));
+    let ran = Arc::clone(&done);
+    let config = BreakerConfig::default().trip(Trip::Consecutive {
+        failure_threshold: 1,
+    });
+    let layer = BreakerLayer::builder(config)
+        .observer(move |notice: Notice| {
+            // The first notice is of the opening; that of the rejection finds nothing left to do.
+            let handle = own.lock().expect("no panic").take();
+            if let Some(handle) = handle {
+                assert_eq!(handle.status().generation, notice.generation);
+                let rejected = handle.call_blocking(|| Ok::<_, Infallible>(()));
+                assert!(rejected.is_err_and(|error| error.is_open()));
+                ran.store(true, Ordering::Relaxed);
+            }
+        })
+        .build()
+        .expect("good");
+    *handle.lock().expect("no panic") = Some(layer.handle());
+    let failed = layer.handle().call_blocking(|| Err::<(), _>("lost"));
+    assert_eq!(failed, Err(Error::Inner("lost")));
+    assert!(
+        handle.lock().expect("no panic").is_none(),
+        "it ran to its end"
+    );
+}
+
+/// Requirements 1.04 and 1.05: an open breaker rejects without calling; three results are kept apart.
+#[tokio::test(start_paused = true)]
+async fn a_function_runs_through_a_breaker() {
+    let config = BreakerConfig::default().trip(Trip::Consecutive {
+        failure_threshold: 2,
+    });
+    let breaker = BreakerLayer::named("files", config).expect("good").handle();
+    let answered = breaker.call(|| async { Ok::<_, std::io::Error>(7) }).await;
+    assert_eq!(answered.expect("well"), 7);
+    for _ in 0..2 {
+        let failed = breaker
+            .call(|| async { Err::<(), _>(std::io::Error::other("lost")) })
+            .await;
+        assert!(matches!(failed, Err(Error::Inner(error)) if error.to_string() == "lost"));
+    }
+    let called = Cell::new(false);
+    let rejected = breaker
+        .call(|| {
+            called.set(true);
+            async { Ok::<_, std::io::Error>(()) }
+        })
+        .await;
+    let Err(Error::Open(rejection)) = rejected else {
+        panic!("{rejected:?}");
+    };
+    assert!(!called.get());
+    assert!(rejection.retry_after().expect("known") >= Duration::from_secs(60));
+    assert!(
+        rejection
+            .to_string()
+            .starts_with("files: the circuit breaker"),
+        "{rejection}"
+    );
+    // Requirement 1.06.
+    let status = breaker.status();
+    assert_eq!(
+        (status.state, status.failed, status.rejected),
+        (State::Open, 2, 1)
+    );
+    breaker.reset();
+    assert_eq!(breaker.status().state, State::Closed);
+    assert!(
+        breaker
+            .call(|| async { Ok::<_, std::io::Error>(()) })
+            .await
+            .is_ok()
+    );
+}

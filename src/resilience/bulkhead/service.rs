@@ -1,0 +1,123 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tower::Service;
+
+use super::{
+    BulkheadHandle, Error, ResponseFuture,
+    shared::{Entry, Local, Shared},
+};
+
+/// A service behind a bulkhead; from a [`BulkheadLayer`](super::BulkheadLayer).
+///
+/// **Readiness.** While no slot is free it is ready at once, and does not ask the service inside; else it is
+/// ready when that is. The slot is taken by the call, never by readiness, so that who is ready and does not call keeps
+/// nobody out.
+///
+/// **Calls that wait** hold a clone of the service inside, which is asked for readiness when they have
+/// their slot. They and rejected calls leave nothing behind in the service that was ready: it is replaced
+/// by a clone of itself, and what it had reserved is free. Therefore it has to be [`Clone`].
+#[derive(Debug)]
+pub struct Bulkhead<S> {
+    inner: S,
+    local: Arc<Local>,
+    readiness: Readiness,
+}
+
+/// What was asked of the service inside since its last call.
+#[derive(Debug)]
+enum Readiness {
+    /// Nothing.
+    Unasked,
+    /// Whether it is ready; it may have reserved something.
+    Asked,
+    /// And it is.
+    Ready,
+}
+
+impl<S> Bulkhead<S> {
+    pub(super) fn new(inner: S, shared: &Arc<Shared>) -> Self {
+        Self {
+            inner,
+            local: Local::new(shared),
+            readiness: Readiness::Unasked,
+        }
+    }
+
+    /// To see and to control it.
+    pub fn handle(&self) -> BulkheadHandle {
+        BulkheadHandle::new(&self.local.shared)
+    }
+
+    /// The service inside.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service inside, without the bulkhead.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: Clone> Bulkhead<S> {
+    /// Nothing is reserved in the service inside any more.
+    fn let_go(&mut self) {
+        if !matches!(self.readiness, Readiness::Unasked) {
+            let fresh = self.inner.clone();
+            self.inner = fresh;
+            self.readiness = Readiness::Unasked;
+        }
+    }
+}
+
+impl<S, Request> Service<Request> for Bulkhead<S>
+where
+    S: Service<Request> + Clone,
+{
+    type Response = S::Response;
+    type Error = Error<S::Error>;
+    type Future = ResponseFuture<S, Request>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.local.shared.core.is_full() {
+            self.let_go();
+            return Poll::Ready(Ok(()));
+        }
+        self.readiness = Readiness::Asked;
+        ready!(self.inner.poll_ready(cx)).map_err(Error::Inner)?;
+        self.readiness = Readiness::Ready;
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.local.enter() {
+            Entry::Held(held) if matches!(self.readiness, Readiness::Ready) => {
+                self.readiness = Readiness::Unasked;
+                ResponseFuture::called(self.inner.call(request), held)
+            }
+            Entry::Held(held) => {
+                self.let_go();
+                ResponseFuture::late(self.inner.clone(), request, held)
+            }
+            Entry::Queued(queued) => {
+                self.let_go();
+                ResponseFuture::queued(self.inner.clone(), request, queued)
+            }
+            Entry::Rejected(rejection) => {
+                self.let_go();
+                ResponseFuture::rejected(rejection)
+            }
+        }
+    }
+}
+
+impl<S: Clone> Clone for Bulkhead<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), &self.local.shared)
+    }
+}

@@ -1,0 +1,70 @@
+//! Circuit breaker, bulkhead, retry, rate limit, timeout, fallback and load shed, as layers around any
+//! [`tower::Service`]: a call to a database, to an HTTP server, to a broker.
+//!
+//! Each layer is a module with the same names in it, so that who knows one knows all:
+//!
+//! | name | what it is |
+//! |---|---|
+//! | `XConfig` | the settings, with serde; what cannot work is a [`ConfigError`] that names the field and the rule |
+//! | `XLayer` | the layer. It holds the state: every service that it makes, and every clone of one, shares it. Cheap to clone |
+//! | `X<S>` | the service around `S` |
+//! | `ResponseFuture` | its future; never boxed |
+//! | `Error<E>` | what the layer itself refuses, in variants of its own, or the error of the service, as it was |
+//! | `XHandle` | state, counts and control from outside; outlives the services |
+//!
+//! What all of them share:
+//!
+//! - **Classification.** [`Classify`] says of an error what went wrong. A breaker counts what the
+//!   dependency did, never what another layer refused; a retry does not repeat what a layer refused.
+//! - **Rejections.** A layer that refuses a call says by a [`Rejection`] which one it is, why, and when to
+//!   come back.
+//! - **Observers.** An [`Observer`] is told what happens to a component: transitions at once, rejections at
+//!   most once in a second, with their number. It runs after every lock is released, and what
+//!   panics in it stays there. Who sets none pays nothing.
+//! - **Time** is tokio's: tests pause and advance it.
+//! - **Cost.** An admitted call and a rejected one allocate nothing.
+
+// How a layer is written here. A folder for each, with the same files:
+//
+//   mod.rs       what the layer is, when to use it, an example; the names it gives out
+//   config.rs    XConfig, its defaults with their sources, `validate` by `config::Check`
+//   layer.rs     XLayer: from a config to shared state, and the names and observers given to it
+//   service.rs   X<S>: readiness and call. Takes slots and tickets in `call`, none in `poll_ready`
+//   future.rs    ResponseFuture, by pin-project
+//   error.rs     Error<E>, its `Classify`, its `Display`: a rejection, or what the service said
+//   handle.rs    XHandle
+//   shared.rs    what services, futures and handles hold: core, clock, counts, reporter
+//   core/        the algorithm: no tokio, no service, time given in nanoseconds. Atomics and locks
+//                from `sync`, or loom does not see them
+//   tests/       model.rs, a plain model of the core; properties.rs, one proptest for each property,
+//                named by its id; contract.rs, the layer among other services, on paused time
+//
+// Shared by all: `classify`, `clock`, `config`, `counter`, `name`, `observer`, `random`, `rejection`. Models of
+// threads are in `models`.
+
+pub mod breaker;
+pub mod bulkhead;
+
+mod classify;
+mod clock;
+mod config;
+mod counter;
+#[cfg(all(test, algedonic_loom))]
+mod models;
+mod name;
+mod observer;
+#[cfg(test)]
+mod probe;
+mod random;
+mod rejection;
+#[cfg(test)]
+mod rig;
+mod sync;
+
+pub use self::{
+    classify::{Class, Classify, Kind},
+    config::ConfigError,
+    name::Name,
+    observer::{Notice, Observer, What},
+    rejection::{Reason, Rejection},
+};

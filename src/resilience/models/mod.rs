@@ -1,0 +1,6 @@
+//! Models of the cores, checked by loom. How to run them: `tests/README.md`.
+
+mod breaker;
+mod buckets;
+mod bulkhead;
+mod counter;

@@ -1,0 +1,132 @@
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+
+use super::{Name, Reason, breaker, clock::Clock, counter::Coalesced};
+
+/// What comes in storms is told at most so often, in nanoseconds.
+const TELL_EVERY: u64 = 1_000_000_000;
+
+/// Something that happened to a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Notice {
+    /// The component.
+    pub name: Name,
+    /// What happened.
+    pub what: What,
+    /// How often the component has changed its state; one more with each change. Threads may tell their notices
+    /// in another order than that of what happened: of two, the one with the higher number is the later.
+    pub generation: u64,
+    /// How often it happened: more than once where notices are coalesced.
+    pub count: u64,
+    /// When, on tokio's clock.
+    pub at: Instant,
+}
+
+/// What can happen to a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum What {
+    /// A breaker went from one state to another; from closed to closed when it was reset.
+    Breaker {
+        /// The state before.
+        from: breaker::State,
+        /// The state from now on.
+        to: breaker::State,
+    },
+    /// A bulkhead admitted calls beyond its size: its overflow is in use.
+    Overflow,
+    /// Calls were refused.
+    Rejected(Reason),
+}
+
+/// Is told what happens to components.
+///
+/// Called by whoever made it happen, with no lock held, and not for every call: on transitions, and for
+/// the rest at most once in a second, component and kind. It has to be quick all the same, since a call waits
+/// for it. What panics in it is caught.
+///
+/// Any function of a [`Notice`] is one.
+pub trait Observer: Send + Sync + 'static {
+    /// Is told.
+    fn notice(&self, notice: Notice);
+}
+
+impl<F: Fn(Notice) + Send + Sync + 'static> Observer for F {
+    fn notice(&self, notice: Notice) {
+        self(notice);
+    }
+}
+
+/// Tells the observer of a component, if it has one.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    pub(super) name: Name,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl Reporter {
+    pub(super) const fn new(name: Name) -> Self {
+        Self {
+            name,
+            observer: None,
+        }
+    }
+
+    pub(super) fn observe(&mut self, observer: impl Observer) {
+        self.observer = Some(Arc::new(observer));
+    }
+
+    /// Whether anybody listens.
+    #[inline]
+    pub(super) const fn is_heard(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    /// To be called with no lock held.
+    pub(super) fn tell(&self, what: What, generation: u64, count: u64, at: Instant) {
+        if let Some(observer) = &self.observer {
+            let notice = Notice {
+                name: self.name,
+                what,
+                generation,
+                count,
+                at,
+            };
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.notice(notice)));
+        }
+    }
+}
+
+impl Reporter {
+    /// Counts what may come in a storm, and tells of it if it is time.
+    #[inline]
+    pub(super) fn count(&self, storm: &Coalesced, what: What, generation: u64, clock: &Clock) {
+        storm.add_one();
+        if self.is_heard() {
+            self.tell_of_storm(storm, what, generation, clock);
+        }
+    }
+
+    #[cold]
+    fn tell_of_storm(&self, storm: &Coalesced, what: What, generation: u64, clock: &Clock) {
+        let now = clock.now();
+        if let Some(count) = storm.due(now, TELL_EVERY) {
+            self.tell(what, generation, count, clock.instant(now));
+        }
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter")
+            .field("name", &self.name)
+            .field("heard", &self.is_heard())
+            .finish_non_exhaustive()
+    }
+}

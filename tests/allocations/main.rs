@@ -1,0 +1,54 @@
+//! What must not allocate: a call through a resilience layer, whatever becomes of it.
+//!
+//! Seen by a global allocator that keeps the highest number of bytes; therefore a binary of its own, with one test.
+
+/// Calls through a circuit breaker.
+mod breaker;
+/// A service that answers at once, and one that never does.
+mod inner;
+
+use std::hint::black_box;
+
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Something that is done again and again.
+pub(crate) struct Case {
+    name: String,
+    call: Box<dyn FnMut()>,
+}
+
+impl Case {
+    pub(crate) fn new(name: impl Into<String>, call: impl FnMut() + 'static) -> Self {
+        Self {
+            name: name.into(),
+            call: Box::new(call),
+        }
+    }
+
+    /// How many bytes it takes at the most, of a thousand times, once it is warm; also those that it gives back at once.
+    fn bytes(&mut self) -> usize {
+        (0..100).for_each(|_| (self.call)());
+        ALLOCATOR.reset_peak_usage();
+        let before = ALLOCATOR.current_usage();
+        (0..1_000).for_each(|_| (self.call)());
+        ALLOCATOR.peak_usage() - before
+    }
+}
+
+#[test]
+fn br_12_no_call_allocates() {
+    let mut boxes = Case::new("a box", || drop(black_box(Box::new(7_u64))));
+    assert_eq!(boxes.bytes(), 8, "what allocates is seen");
+    let mut allocate = Vec::new();
+    for mut case in breaker::cases() {
+        let bytes = case.bytes();
+        println!("{}: {bytes} bytes", case.name);
+        if bytes > 0 {
+            allocate.push(case.name);
+        }
+    }
+    assert!(allocate.is_empty(), "these allocate: {allocate:?}");
+}

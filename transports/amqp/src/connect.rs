@@ -107,6 +107,9 @@ impl Deadline {
     }
 }
 
+/// How long it may take after a connection has ended until its event says why.
+const TELLING: Duration = Duration::from_millis(100);
+
 /// A change on a connection that lives.
 pub(crate) enum Change {
     Blocked(String),
@@ -139,6 +142,29 @@ impl Changes {
                 None => return Change::Lost(lost(self.during, "the connection has ended")),
             }
         }
+    }
+
+    /// What has ended the connection, if something has: that says more than what `failed` because of it.
+    pub(crate) async fn cause(&mut self, failed: Error) -> Error {
+        if self.status.connected() {
+            return failed;
+        }
+        let told = async {
+            while let Some(event) = poll_fn(|context| self.events.as_mut().poll_next(context)).await
+            {
+                if let Event::Error(error) = event
+                    && !error.is_amqp_soft_error()
+                {
+                    return Some(classify(self.during, &self.subject, &error));
+                }
+            }
+            None
+        };
+        timeout(TELLING, told)
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or(failed)
     }
 }
 

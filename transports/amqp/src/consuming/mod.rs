@@ -110,7 +110,7 @@ async fn consume(
     };
     let ended = match opened {
         None => None,
-        Some(Err(error)) => Some((error, Duration::ZERO)),
+        Some(Err(error)) => Some((changes.cause(error).await, Duration::ZERO)),
         Some(Ok(attached)) => {
             shared.board.up(Part::consume(lane));
             let since = Instant::now();

@@ -143,7 +143,7 @@ impl Publishing {
             let opening = open(&shared, &session, self.part);
             let channel = match self.meanwhile(opening).await {
                 None => break End::Left,
-                Some(Err(error)) => break End::Lost(error),
+                Some(Err(error)) => break End::Lost(changes.cause(error).await),
                 Some(Ok(channel)) => channel,
             };
             self.waits = None;

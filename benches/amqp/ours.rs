@@ -71,7 +71,7 @@ pub(crate) fn message(body: &Bytes) -> Message {
 /// One of sixteen.
 pub(crate) fn key(number: u32) -> Key {
     static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-        let key = |number| Key::new(&format!("{NAME}.{number}")).expect("a key");
+        let key = |number| Key::new(format!("{NAME}.{number}")).expect("a key");
         (0..16).map(key).collect()
     });
     KEYS[number as usize % KEYS.len()].clone()

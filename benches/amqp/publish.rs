@@ -104,7 +104,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 ("publish-four-connections", 2, 1),
             ],
             contenders: |setting| {
-                let by = |connections| Form {
+                let by = |connections| Manner {
                     form: WireForm::Open,
                     connections,
                     many_keys: true,
@@ -122,29 +122,29 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// How we publish.
 #[derive(Clone, Copy)]
-struct Form {
+struct Manner {
     form: WireForm,
     connections: usize,
     many_keys: bool,
 }
 
-const COMPACT: Form = Form {
+const COMPACT: Manner = Manner {
     form: WireForm::Compact,
     connections: 1,
     many_keys: false,
 };
 
-const OPEN: Form = Form {
+const OPEN: Manner = Manner {
     form: WireForm::Open,
     ..COMPACT
 };
 
-fn transport(name: &'static str, setting: &Setting, callers: Callers, form: Form) -> Contender {
+fn transport(name: &'static str, setting: &Setting, callers: Callers, manner: Manner) -> Contender {
     contender(
         name,
         callers.messages(),
         setting,
-        move |setting, messages| publish_ours(setting, form, callers, messages),
+        move |setting, messages| publish_ours(setting, manner, callers, messages),
     )
 }
 
@@ -192,14 +192,14 @@ fn amqplib(setting: &Setting, callers: Callers) -> Contender {
     )
 }
 
-async fn publish_ours(setting: Setting, form: Form, callers: Callers, messages: u32) -> Took {
-    let config = ours::config(&setting, form.form).publish_connections(form.connections);
+async fn publish_ours(setting: Setting, manner: Manner, callers: Callers, messages: u32) -> Took {
+    let config = ours::config(&setting, manner.form).publish_connections(manner.connections);
     let (amqp, place) = ours::publisher(&setting, config).await;
     let body = Bytes::from(vec![7; setting.bytes]);
     let sender = amqp.clone();
     let send = move |number: u32| -> Pin<Box<dyn Future<Output = _> + Send>> {
         let mut message = ours::message(&body);
-        if form.many_keys {
+        if manner.many_keys {
             message.metadata.key = ours::key(number);
         }
         sender.send(message)

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use algedonic::{Buffer, Bus, LinkState, LocalOnly, Mirror, Remote, memory::Broker};
+use algedonic::{Buffer, Bus, LinkState, LocalOnly, Mirror, Receipt, Remote, memory::Broker};
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
@@ -30,7 +30,7 @@ async fn what_does_not_fit_is_told_and_the_newest_are_sent() {
     let publisher = here.publisher::<Tick>();
     let publish = |number| publisher.try_publish(Tick::new(number)).expect("open");
     let receipts: Vec<_> = (0..EVENTS).map(publish).collect();
-    let remotes = receipts.into_iter().map(|receipt| receipt.remote());
+    let remotes = receipts.into_iter().map(Receipt::remote);
     let remotes = within("all outcomes", join_all(remotes)).await;
     let full = remotes.iter().filter(|remote| is_full(remote)).count();
     assert!(remotes[..full].iter().all(is_full), "the oldest");
@@ -143,7 +143,7 @@ async fn a_lane_with_both_kinds_keeps_its_bound() {
     let waiting = here.health().mirror.expect("a mirror").queued;
     assert!(waiting <= 3 * 128, "{waiting}");
     open.send_replace(true);
-    let remotes = receipts.into_iter().map(|receipt| receipt.remote());
+    let remotes = receipts.into_iter().map(Receipt::remote);
     let remotes = within("all outcomes", join_all(remotes)).await;
     let full = remotes.iter().filter(|remote| is_full(remote)).count();
     let confirmed = remotes

@@ -158,7 +158,7 @@ async fn large_events_have_their_outcomes_too() {
     link_is(&here, LinkState::Up).await;
     let mut receipts = publish::<64>(&here).await;
     receipts.extend(publish::<512>(&here).await);
-    receipts.extend(publish::<2048>(&here).await);
+    receipts.extend(Box::pin(publish::<2048>(&here)).await);
     for receipt in receipts {
         let remote = within("the outcome", receipt.remote()).await;
         assert!(matches!(remote, algedonic::Remote::Unroutable), "{remote}");

@@ -87,7 +87,9 @@ impl Inlet {
         });
         let waiting = state.waiting.take();
         drop(state);
-        waiting.map(Waker::wake);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
     }
 
     /// Nothing comes from the present consumer any more, and what was not read yet comes again.
@@ -104,7 +106,9 @@ impl Inlet {
         let waiting = state.waiting.take();
         drop(state);
         drop(source);
-        waiting.map(Waker::wake);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
     }
 
     /// Reads in advance, at most what the prefetch allows, so that the end of a consumer is noticed while
@@ -133,7 +137,9 @@ impl Inlet {
         }
         if news {
             drop(state);
-            waiting.map(Waker::wake);
+            if let Some(waiting) = waiting {
+                waiting.wake();
+            }
         } else {
             state.waiting = waiting;
         }

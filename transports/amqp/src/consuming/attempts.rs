@@ -177,8 +177,9 @@ mod tests {
         for round in 2..6 {
             let out: Vec<_> = (0..100).map(|_| attempts.again(identity("a"))).collect();
             assert!(out.iter().all(|attempt| attempt.number == round));
-            out.into_iter()
-                .for_each(|attempt| attempts.give_back(attempt));
+            for attempt in out {
+                attempts.give_back(attempt);
+            }
         }
     }
 

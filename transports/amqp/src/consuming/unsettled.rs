@@ -40,6 +40,9 @@ pub(crate) struct Unsettled {
     call: Notify,
 }
 
+/// The end of a consumer, by an error or in order.
+struct Ended(Option<lapin::Error>);
+
 /// What is not settled, and what the consumer's task needs to know of it.
 struct Book {
     acks: Acks<Original>,
@@ -48,7 +51,7 @@ struct Book {
     /// The task looks after gathered acks, again and again.
     attended: bool,
     /// Why the consumer has ended; no error when the broker ended it in order.
-    end: Option<Option<lapin::Error>>,
+    end: Option<Ended>,
     over: bool,
 }
 
@@ -219,14 +222,14 @@ impl Unsettled {
 
     fn check(&self, book: &mut Book, done: lapin::Result<()>) {
         if let Err(error) = done {
-            book.end.get_or_insert(Some(error));
+            book.end.get_or_insert(Ended(Some(error)));
             self.call.notify_one();
         }
     }
 
     /// The consumer has ended, by this error if there is one.
     pub(crate) fn ended(&self, error: Option<lapin::Error>) {
-        self.book().end.get_or_insert(error);
+        self.book().end.get_or_insert(Ended(error));
         self.call.notify_one();
     }
 
@@ -235,7 +238,7 @@ impl Unsettled {
         loop {
             self.call.notified().await;
             let mut book = self.book();
-            if let Some(error) = book.end.take() {
+            if let Some(Ended(error)) = book.end.take() {
                 return Task::End(error);
             }
             if book.attended {

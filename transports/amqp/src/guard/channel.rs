@@ -95,7 +95,7 @@ impl Channel {
             }
             // What lapin was not to see it does not miss.
             Content::None | Content::Coming(0) | Content::LeftOut(_) => {
-                self.content = Content::None
+                self.content = Content::None;
             }
         }
         match number {

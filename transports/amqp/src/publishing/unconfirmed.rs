@@ -31,6 +31,10 @@ impl Unconfirmed {
 
     /// Puts back what was taken, and was not confirmed: `parcels`, in the order of their publishing.
     /// `suspect`: one of them is to blame for the end of the channel.
+    #[expect(
+        clippy::vec_box,
+        reason = "a parcel is large, and moved from queue to queue"
+    )]
     pub(super) fn put_back(&mut self, parcels: Vec<Box<Parcel>>, suspect: bool) {
         if let Some(careful) = &mut self.careful {
             careful.handed = 0;
@@ -111,6 +115,7 @@ mod tests {
         (Box::new(parcel), answer)
     }
 
+    #[expect(clippy::borrowed_box, reason = "as it is kept")]
     fn number(parcel: &Box<Parcel>) -> usize {
         usize::try_from(parcel.message.metadata.id.as_u128()).expect("small")
     }

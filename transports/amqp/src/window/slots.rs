@@ -29,7 +29,7 @@ const SPARE: usize = 64;
 
 /// Publishes in flight, each with its `H`, and those that are answered.
 pub(super) struct Slots<C, H> {
-    slots: Vec<Option<Slot<C, H>>>,
+    all: Vec<Option<Slot<C, H>>>,
     /// One for each slot.
     wakers: Vec<Waker>,
     free: Vec<usize>,
@@ -56,7 +56,7 @@ enum Publish<C> {
 impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
     pub(super) fn new() -> Self {
         Self {
-            slots: Vec::new(),
+            all: Vec::new(),
             wakers: Vec::new(),
             free: Vec::new(),
             unwritten: VecDeque::new(),
@@ -69,7 +69,7 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
 
     /// How many are not answered.
     pub(super) fn in_flight(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.all.len() - self.free.len()
     }
 
     /// Polls `write` once, and keeps it; gives its slot. Numbers must differ.
@@ -87,15 +87,15 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
             None => ReusableBoxFuture::new(write),
         };
         let index = self.free.pop().unwrap_or_else(|| {
-            let index = self.slots.len();
-            self.slots.push(None);
+            let index = self.all.len();
+            self.all.push(None);
             self.wakers.push(Waker::from(Arc::new(SlotWaker {
                 index,
                 woken: self.woken.clone(),
             })));
             index
         });
-        self.slots[index] = Some(Slot {
+        self.all[index] = Some(Slot {
             number,
             publish: Publish::Unwritten(write),
             held,
@@ -135,7 +135,7 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
     /// Looks at each, whether it has asked or not.
     pub(super) fn look_at_all(&mut self) -> &mut Vec<(H, Answer)> {
         self.watch_the_written();
-        for index in 0..self.slots.len() {
+        for index in 0..self.all.len() {
             self.poll(index, false);
         }
         self.look()
@@ -143,20 +143,20 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
 
     /// What is held for this publish, if it is in flight.
     pub(super) fn held(&self, (number, index): (u64, usize)) -> Option<&H> {
-        let slot = self.slots[index].as_ref();
+        let slot = self.all[index].as_ref();
         slot.filter(|slot| slot.number == number)
             .map(|slot| &slot.held)
     }
 
     pub(super) fn held_mut(&mut self, (number, index): (u64, usize)) -> Option<&mut H> {
-        let slot = self.slots[index].as_mut();
+        let slot = self.all[index].as_mut();
         slot.filter(|slot| slot.number == number)
             .map(|slot| &mut slot.held)
     }
 
     /// Gives it up.
     pub(super) fn take(&mut self, (number, index): (u64, usize)) -> Option<H> {
-        let slot = self.slots[index].take_if(|slot| slot.number == number)?;
+        let slot = self.all[index].take_if(|slot| slot.number == number)?;
         self.unwritten.retain(|unwritten| *unwritten != index);
         self.free.push(index);
         Some(slot.held)
@@ -174,7 +174,7 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
 
     fn is_unwritten(&self, index: usize) -> bool {
         matches!(
-            &self.slots[index],
+            &self.all[index],
             Some(Slot {
                 publish: Publish::Unwritten(_),
                 ..
@@ -184,7 +184,7 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
 
     /// `unwatched`: another one will say when to look at it again.
     fn poll(&mut self, index: usize, unwatched: bool) {
-        let Some(slot) = &mut self.slots[index] else {
+        let Some(slot) = &mut self.all[index] else {
             return;
         };
         let waker = &self.wakers[index];
@@ -216,7 +216,7 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
     }
 
     fn answer(&mut self, index: usize, answer: Answer) {
-        if let Some(slot) = self.slots[index].take() {
+        if let Some(slot) = self.all[index].take() {
             self.free.push(index);
             self.answered.push((slot.held, answer));
         }

@@ -163,7 +163,7 @@ proptest! {
                 _ => {}
             }
         }
-        let more = (1..).find(|more| deliver(&mut channel, last + more).is_err());
+        let more = (1..=u64::from(u32::MAX)).find(|more| deliver(&mut channel, last + more).is_err());
         prop_assert_eq!(more, Some(2 * u64::from(prefetch) - open.len() as u64 + 1));
     }
 }

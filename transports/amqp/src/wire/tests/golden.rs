@@ -109,7 +109,7 @@ fn the_documented_sizes_are_right() {
     least.metadata.origin = example().metadata.origin;
     for (form, name) in FORMS.into_iter().zip(["open", "CloudEvents", "compact"]) {
         let sizes = [&least, &example()].map(|message| {
-            let encoded = encode(&message, form).expect("fits");
+            let encoded = encode(message, form).expect("fits");
             let envelope = encoded.body.len() - message.body.len();
             (bytes_of(&encoded.properties).len(), envelope)
         });

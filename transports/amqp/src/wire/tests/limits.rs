@@ -83,7 +83,7 @@ fn the_longest_properties_are_far_from_a_frame() {
         state: Some(vec![format!("k={}", "v".repeat(61)); 32].join(",").into()),
     });
     let read = |message: &Message| {
-        let encoded = encode(&message, WireForm::CloudEvents).expect("fits");
+        let encoded = encode(message, WireForm::CloudEvents).expect("fits");
         let back = read(Lane::Event, "a", &encoded.properties, b"").expect("own");
         (bytes_of(&encoded.properties).len(), back.metadata.trace)
     };

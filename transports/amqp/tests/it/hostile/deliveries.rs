@@ -19,6 +19,7 @@ fn consuming(channel: u16, parts: &[Vec<u8>]) -> Lie {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list, one case after another")]
 fn a_broker_that_lies_about_deliveries() {
     each("deliveries::a_broker_that_lies_about_deliveries", || {
         vec![

@@ -7,6 +7,7 @@ use super::{
 use crate::raw::short;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list, one case after another")]
 fn a_broker_that_talks_nonsense() {
     each("nonsense::a_broker_that_talks_nonsense", || {
         vec![

@@ -33,7 +33,7 @@
 //! wrong:  bulkhead(retry(service))       a slot is held through all attempts and the waits between them
 //! ```
 //!
-//! [`tower::limit::ConcurrencyLimit`] is for another purpose: it makes its callers wait in `poll_ready`, without a
+//! `tower::limit::ConcurrencyLimit` is for another purpose: it makes its callers wait in `poll_ready`, without a
 //! bound, and holds the place of who is ready and does not call.
 
 mod config;

@@ -72,6 +72,8 @@ pub(super) struct Scanner {
     /// Those that we have opened.
     channels: BTreeMap<u16, Channel>,
     alarms: u32,
+    /// The broker has closed the connection.
+    over: bool,
     outgoing: Outgoing,
 }
 
@@ -84,6 +86,7 @@ impl Scanner {
             skipping: 0,
             channels: BTreeMap::new(),
             alarms: 0,
+            over: false,
             outgoing: Outgoing::new(),
         }
     }
@@ -91,6 +94,11 @@ impl Scanner {
     /// How many bytes must fit into the buffer that the input comes from.
     pub(super) fn needs(&self) -> usize {
         self.frame_max
+    }
+
+    /// Whether the broker has closed the connection: what it says after that, lapin is not to see.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 
     /// So many bytes need not come by here at all.
@@ -157,6 +165,9 @@ impl Scanner {
         let Some(length) = size.checked_add(HEAD + 1) else {
             return Err(Broken("a frame of impossible size"));
         };
+        if self.over {
+            return Ok(self.after_the_end(input, kind, length));
+        }
         match kind {
             HEADER => self.header(input, channel, length),
             METHOD | BODY | HEARTBEAT if length > self.frame_max => {
@@ -181,6 +192,24 @@ impl Scanner {
             }
             _ => Err(Broken("a frame of unknown type")),
         }
+    }
+
+    /// After its close a broker has nothing to say but that it has seen ours. lapin would take anything else
+    /// for the reason of the end.
+    fn after_the_end(&mut self, input: &[u8], kind: u8, length: usize) -> Step {
+        const CLOSE_OK: [u8; 4] = [0, 10, 0, 51];
+        const LENGTH: usize = HEAD + CLOSE_OK.len() + 1;
+        if kind == METHOD && length == LENGTH {
+            if input.len() < LENGTH {
+                return Step::Wait;
+            }
+            if input[HEAD..LENGTH - 1] == CLOSE_OK {
+                return Step::Pass(LENGTH);
+            }
+        }
+        let count = length.min(input.len());
+        self.skipping = length - count;
+        Step::Replace(count, Vec::new())
     }
 
     fn channel(&mut self, number: u16) -> Result<&mut Channel, Broken> {
@@ -288,7 +317,10 @@ impl Scanner {
                 }
             }
             // Close: after the code.
-            50 => drop(make_readable(arguments.get_mut(2..).unwrap_or_default(), 1)),
+            50 => {
+                make_readable(arguments.get_mut(2..).unwrap_or_default(), 1);
+                self.over = true;
+            }
             // Blocked, unblocked.
             60 | 61 => {
                 self.alarms += 1;

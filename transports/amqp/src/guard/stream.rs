@@ -143,6 +143,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             if !ready!(this.fill(context))? {
                 return Poll::Ready(Ok(0));
             }
+            // lapin has better things to do now than to wait for the end of what it is not to see.
+            if this.scanner.is_over() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 

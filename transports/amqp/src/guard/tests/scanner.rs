@@ -46,6 +46,22 @@ fn mark(frames: &[u8]) -> (Mark, &[u8]) {
 }
 
 #[test]
+fn after_its_close_a_broker_has_nothing_more_to_say() {
+    let close = method(0, 10, 50, &[vec![1, 64], short(b"so"), vec![0; 4]]);
+    let close_ok = method(0, 10, 51, &[]);
+    let more = [
+        method(1, 40, 11, &[]),
+        frame(3, 1, b"bytes"),
+        frame(99, 7, b"what"),
+        close_ok.clone(),
+        method(1, 20, 41, &[]),
+    ]
+    .concat();
+    let all = [close.clone(), more].concat();
+    assert_eq!(scan(&all).expect("sound"), [close, close_ok].concat());
+}
+
+#[test]
 fn sound_frames_pass() {
     let frames = [
         frame(8, 0, b""),

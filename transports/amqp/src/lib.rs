@@ -85,7 +85,13 @@
 //! connection of its own, made when there is one and kept for 30 seconds; the original is acked when
 //! the broker has confirmed it. Where that does not work, or the letter would not hold all that the
 //! message held, the original is rejected: then RabbitMQ moves it, and `x-death` says no more than
-//! `rejected`. A connection lost in between can leave a letter twice.
+//! `rejected`.
+//!
+//! A letter can come twice: when the process or the connection ends after the letter was confirmed and
+//! before the broker has read the ack of the original. Nothing in AMQP 0-9-1 does both at once;
+//! RabbitMQ's transactions are atomic within one queue only. Both letters have the message id that the
+//! message came with, and the same `algedonic-letter`, whichever instance wrote them: who reads them
+//! leaves out the second by that.
 //!
 //! | header | type | holds |
 //! |---|---|---|
@@ -94,6 +100,7 @@
 //! | `algedonic-dead-at` | integer | when, in milliseconds since 1970 |
 //! | `algedonic-exchange`, `algedonic-key` | text | what it was published to, and under which routing key |
 //! | `algedonic-attempts` | integer | how often it was delivered |
+//! | `algedonic-letter` | text | a UUID of what the message holds: the same in a second letter for it, and in the letter of a message that is equal; absent with `algedonic-unreadable` |
 //! | `algedonic-user-id`, `algedonic-expiration` | text | these properties: with them it could not be published again |
 //! | `algedonic-unreadable` | text | what is wrong with the properties |
 //! | `algedonic-unreadable-properties` | bytes | all properties as they were on the wire, from their flags on |

@@ -238,7 +238,9 @@ impl AmqpConfig {
     ///
     /// A lost connection counts as well: the default, half of what a quorum queue allows before the
     /// broker itself gives a message up, is more than a bad day has. On a classic queue nobody
-    /// counts but this process, by message id, for the 10,000 messages that were redelivered last.
+    /// counts but this process, for the 10,000 messages that were given back last: a message is known
+    /// again by all that it holds, with an id or without. Another instance counts for itself, and a
+    /// process that is started again begins at 2.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
         self

@@ -77,7 +77,7 @@ fn definitions(config: &AmqpConfig) {
     let [events, signals] = [Purpose::Events, Purpose::Signals];
     assert_eq!(
         names("exchanges"),
-        [config.exchange_name(events), config.exchange_name(signals)]
+        [events, signals, Purpose::Commands].map(|purpose| config.exchange_name(purpose))
     );
     assert_eq!(
         names("queues"),

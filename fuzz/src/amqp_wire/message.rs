@@ -17,7 +17,8 @@ pub(super) fn any(input: &mut Input<'_>) -> Message {
     let has = |bit: u16| there >> bit & 1 == 1;
     let name = key(input);
     let mut metadata = Metadata::of(
-        EventId::from_u128(wide(input)),
+        // One of nothing but zeros or ones is read as none.
+        EventId::from_u128(wide(input).clamp(1, u128::MAX - 1)),
         moment(input),
         name,
         long_text(input),

@@ -8,7 +8,7 @@ pub(crate) mod properties;
 
 use std::time::{Duration, SystemTime};
 
-use algedonic_transport::{CorrelationId, ErrorKind, Lane, Message};
+use algedonic_transport::{CorrelationId, ErrorKind, EventId, Lane, Message};
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
@@ -267,7 +267,11 @@ fn spelled_otherwise(
         (Some(was), Some(mut is)) => {
             // Without an id each gets one of its own, and is the beginning of a conversation.
             if was.metadata.id != is.metadata.id {
-                assert!(properties.message_id().is_none(), "{was:?} {is:?}");
+                let id = properties.message_id().as_ref();
+                let is_none = |id: &str| {
+                    id.is_empty() || matches!(EventId::from_foreign(id).as_u128(), 0 | u128::MAX)
+                };
+                assert!(id.is_none_or(|id| is_none(id.as_str())), "{was:?} {is:?}");
                 if is.metadata.correlation == CorrelationId::from(is.metadata.id) {
                     is.metadata.correlation = was.metadata.id.into();
                 }

@@ -1,24 +1,15 @@
 //! Dead letters: the reason, the order, and what happens when they cannot be published.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use algedonic_amqp::{Amqp, QueueType};
+use algedonic_amqp::Amqp;
 use algedonic_test_broker::shared_url;
-use algedonic_transport::{Arrival, Delivery as Delivered, ErrorKind, Lane, Transport};
-use futures_util::{StreamExt, future::join_all};
+use algedonic_transport::{Lane, Transport};
+use futures_util::future::join_all;
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    Channel,
     message::Delivery,
-    options::{
-        BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
-        QueueDeleteOptions,
-    },
+    options::{BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
 
@@ -67,7 +58,7 @@ pub(crate) fn header_of(letter: &Delivery, name: &str) -> String {
     }
 }
 
-fn id_of(letter: &Delivery) -> String {
+pub(crate) fn id_of(letter: &Delivery) -> String {
     let id = letter.properties.message_id().as_ref();
     id.map(ShortString::to_string).expect("an id")
 }
@@ -225,236 +216,6 @@ async fn a_dead_letter_during_a_memory_alarm_keeps_no_ack_from_the_broker() {
     soon("close", amqp.close(Duration::from_secs(5))).await;
     eventually("everything is settled", async || {
         waiting(&channel, &format!("{prefix}.q.events")).await == 0
-    })
-    .await;
-}
-
-async fn attempts_on(kind: QueueType) {
-    let config = config().await.queue("q").queue_type(kind).max_attempts(4);
-    let prefix = prefix_of(&config);
-    let url = blocking(shared_url).await;
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    let poison = confirmed(&amqp, message("a")).await;
-    for attempt in 1..=4 {
-        let delivery = next(&mut arrivals).await;
-        assert_eq!(delivery.attempt(), attempt);
-        assert_eq!(delivery.is_redelivered(), attempt > 1);
-        delivery.requeue();
-    }
-    match soon("an arrival", arrivals.next()).await {
-        Some(Arrival::Malformed(error)) => {
-            assert_eq!(error.kind(), ErrorKind::Unexpected);
-            assert!(error.to_string().contains("4 times"), "{error}");
-        }
-        other => panic!("expected the end of it, not {other:?}"),
-    }
-    let (_connection, channel) = operator(&url).await;
-    let letter = letter(&channel, &format!("{prefix}.q.events.dlq")).await;
-    assert_eq!(id_of(&letter), poison.to_string());
-    assert_eq!(header_of(&letter, "algedonic-reason"), "attempts");
-    let attempts = headers_of(&letter).inner().get("algedonic-attempts");
-    assert_eq!(attempts, Some(&AMQPValue::LongLongInt(5)));
-    // The next message is at its first attempt.
-    confirmed(&amqp, message("a")).await;
-    let delivery = next(&mut arrivals).await;
-    assert_eq!(delivery.attempt(), 1);
-    delivery.ack();
-}
-
-#[tokio::test]
-async fn attempts_are_counted_on_a_quorum_queue_and_have_an_end() {
-    attempts_on(QueueType::Quorum).await;
-}
-
-#[tokio::test]
-async fn attempts_are_counted_on_a_classic_queue_and_have_an_end() {
-    attempts_on(QueueType::Classic).await;
-}
-
-/// What is there at once is read at once, but no other task waits for the last of it.
-#[tokio::test]
-async fn a_reader_with_much_to_read_lets_other_tasks_go_on() {
-    let config = config().await.queue("q").prefetch(1000);
-    let prefix = prefix_of(&config);
-    let url = blocking(shared_url).await;
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    for _ in 0..10 {
-        let outcomes = join_all((0..100).map(|_| amqp.send(message("a"))));
-        for outcome in soon("outcomes", outcomes).await {
-            outcome.expect("sent");
-        }
-    }
-    let (_connection, channel) = operator(&url).await;
-    eventually("all are with us", async || {
-        waiting(&channel, &format!("{prefix}.q.events")).await == 0
-    })
-    .await;
-    // On the same thread as the reader.
-    let turns = Arc::new(AtomicU32::new(0));
-    let counting = turns.clone();
-    let other = tokio::spawn(async move {
-        loop {
-            counting.fetch_add(1, Ordering::Relaxed);
-            tokio::task::yield_now().await;
-        }
-    });
-    let before = turns.load(Ordering::Relaxed);
-    for _ in 0..1000 {
-        // Without a deadline: its timer would take turns of its own.
-        match arrivals.next().await {
-            Some(Arrival::Message(delivery)) => delivery.ack(),
-            other => panic!("expected a message, not {other:?}"),
-        }
-    }
-    let turns = turns.load(Ordering::Relaxed) - before;
-    assert!(turns >= 5, "{turns} turns");
-    other.abort();
-}
-
-/// An application settles wherever it likes.
-#[tokio::test]
-async fn a_delivery_is_settled_from_a_thread_without_a_runtime() {
-    let config = config().await.queue("q").prefetch(4);
-    let prefix = prefix_of(&config);
-    let url = blocking(shared_url).await;
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    for _ in 0..20 {
-        confirmed(&amqp, message("a")).await;
-    }
-    for number in 0..20 {
-        let delivery = next(&mut arrivals).await;
-        let settled = std::thread::spawn(move || match number % 4 {
-            0 => delivery.dead_letter_because("no use"),
-            _ => delivery.ack(),
-        });
-        settled.join().expect("no panic");
-    }
-    soon("close", amqp.close(Duration::from_secs(5))).await;
-    let (_connection, channel) = operator(&url).await;
-    eventually("everything is settled", async || {
-        waiting(&channel, &format!("{prefix}.q.events")).await == 0
-            && waiting(&channel, &format!("{prefix}.q.events.dlq")).await == 5
-    })
-    .await;
-}
-
-/// Publishes for another client: without an id, or with one that others have too.
-async fn foreign(channel: &Channel, prefix: &str, id: Option<&str>) {
-    let mut properties = BasicProperties::default().with_type("foreign".into());
-    if let Some(id) = id {
-        properties = properties.with_message_id(id.into());
-    }
-    let options = BasicPublishOptions::default();
-    let exchange = format!("{prefix}.events");
-    let sent = channel.basic_publish(
-        exchange.as_str().into(),
-        "a".into(),
-        options,
-        b"x",
-        properties,
-    );
-    let confirm = soon("sent", sent).await.expect("sent").await;
-    assert_eq!(confirm.expect("confirmed"), Confirmation::Ack(None));
-}
-
-async fn attempts_without_an_id_on(kind: QueueType) {
-    let config = config().await.queue("q").queue_type(kind).max_attempts(4);
-    let prefix = prefix_of(&config);
-    let url = blocking(shared_url).await;
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    let (_connection, channel) = operator(&url).await;
-    let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-    soon("confirms", confirms).await.expect("selected");
-    foreign(&channel, &prefix, None).await;
-    for attempt in 1..=4 {
-        let delivery = next(&mut arrivals).await;
-        assert_eq!(delivery.attempt(), attempt);
-        delivery.requeue();
-    }
-    let end = soon("an arrival", arrivals.next()).await;
-    assert!(matches!(end, Some(Arrival::Malformed(_))), "{end:?}");
-    let letter = letter(&channel, &format!("{prefix}.q.events.dlq")).await;
-    assert_eq!(header_of(&letter, "algedonic-reason"), "attempts");
-    assert!(!header_of(&letter, "algedonic-letter").is_empty());
-}
-
-#[tokio::test]
-async fn attempts_at_a_message_without_an_id_have_an_end_on_a_quorum_queue() {
-    attempts_without_an_id_on(QueueType::Quorum).await;
-}
-
-#[tokio::test]
-async fn attempts_at_a_message_without_an_id_have_an_end_on_a_classic_queue() {
-    attempts_without_an_id_on(QueueType::Classic).await;
-}
-
-/// Ids that are not unique: what came once each is not taken for one that came many times.
-#[tokio::test]
-async fn messages_that_share_an_id_do_not_share_their_attempts() {
-    let config = config()
-        .await
-        .queue("q")
-        .queue_type(QueueType::Classic)
-        .max_attempts(3);
-    let prefix = prefix_of(&config);
-    let url = blocking(shared_url).await;
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    let (_connection, channel) = operator(&url).await;
-    let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-    soon("confirms", confirms).await.expect("selected");
-    for _ in 0..10 {
-        foreign(&channel, &prefix, Some("1")).await;
-    }
-    for attempt in 1..=3 {
-        let mut held = Vec::new();
-        for _ in 0..10 {
-            held.push(next(&mut arrivals).await);
-        }
-        let attempts: Vec<_> = held.iter().map(Delivered::attempt).collect();
-        assert_eq!(attempts, [attempt; 10]);
-        drop(held);
-    }
-}
-
-/// The broker has no more with us than the prefetch allows, however slow we are.
-#[tokio::test]
-async fn a_slow_reader_holds_no_more_than_its_prefetch() {
-    let config = config().await.queue("q").prefetch(7);
-    let prefix = prefix_of(&config);
-    let url = blocking(shared_url).await;
-    let amqp = Amqp::new(config).expect("started");
-    let mut arrivals = receive(&amqp);
-    up(&amqp).await;
-    for _ in 0..50 {
-        confirmed(&amqp, message("a")).await;
-    }
-    let (_connection, channel) = operator(&url).await;
-    let queue = format!("{prefix}.q.events");
-    eventually("seven are out", async || {
-        waiting(&channel, &queue).await == 43
-    })
-    .await;
-    let mut held = Vec::new();
-    for _ in 0..7 {
-        held.push(next(&mut arrivals).await);
-    }
-    assert!(futures_util::FutureExt::now_or_never(arrivals.next()).is_none());
-    assert_eq!(waiting(&channel, &queue).await, 43);
-    for delivery in held.drain(..2) {
-        delivery.ack();
-    }
-    eventually("two more are out", async || {
-        waiting(&channel, &queue).await == 41
     })
     .await;
 }

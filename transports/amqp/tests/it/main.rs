@@ -1,6 +1,7 @@
 //! The AMQP transport on a real RabbitMQ.
 
 mod addresses;
+mod attempts;
 mod attribution;
 #[cfg(feature = "tls")]
 mod certificates;
@@ -15,6 +16,7 @@ mod faults;
 mod hostile;
 mod proxy;
 mod raw;
+mod reading;
 mod readme;
 mod refusals;
 mod round_trip;

@@ -30,70 +30,98 @@ enum State {
     Told,
 }
 
-/// The deliveries of one channel, from the oldest that the broker waits for; and what is kept of
-/// each until it is settled.
+/// The deliveries of one channel that the broker waits for, and what is kept of each until it is settled.
 ///
-/// Bounded by the prefetch: the broker sends no more until it is told.
+/// The prefetch bounds them: the broker sends no more until it is told. That one of them stays open while
+/// thousands after it come and go changes nothing.
 #[derive(Debug)]
 pub(crate) struct Acks<T> {
-    /// Every tag below this is told.
-    first: u64,
-    states: VecDeque<(State, Option<T>)>,
+    /// The tag that comes next. They begin at 1 on every channel.
+    next: u64,
+    /// By tag, in order. The broker was told of some among them.
+    entries: VecDeque<Entry<T>>,
+    told: usize,
     gathered: usize,
 }
 
+#[derive(Debug)]
+struct Entry<T> {
+    tag: u64,
+    state: State,
+    kept: Option<T>,
+}
+
+/// So many that the broker was told of stay where they are: moving the others costs more.
+const FEW: usize = 32;
+
 impl<T> Acks<T> {
     pub(crate) fn new() -> Self {
-        // Tags begin at 1 on every channel.
         Self {
-            first: 1,
-            states: VecDeque::new(),
+            next: 1,
+            entries: VecDeque::new(),
+            told: 0,
             gathered: 0,
         }
     }
 
     /// A delivery arrived; tags of one channel arrive in order, without gaps.
     pub(crate) fn delivered(&mut self, tag: u64, kept: T) {
-        let expected = self.first + self.states.len() as u64;
-        debug_assert_eq!(tag, expected, "tags come in order");
-        // A gap, against the protocol, is treated as told: nothing is ever acked that was not seen.
-        for _ in expected..tag {
-            self.states.push_back((State::Told, None));
+        debug_assert_eq!(tag, self.next, "tags come in order");
+        // Against the protocol. A tag that came before is settled as the first that had it, or not at all.
+        if tag < self.next {
+            return;
         }
-        self.states.push_back((State::Open, Some(kept)));
+        self.next = tag.saturating_add(1);
+        self.entries.push_back(Entry {
+            tag,
+            state: State::Open,
+            kept: Some(kept),
+        });
     }
 
-    fn open(&mut self, tag: u64) -> Option<&mut (State, Option<T>)> {
-        let index = usize::try_from(tag.checked_sub(self.first)?).ok()?;
-        let entry = self.states.get_mut(index)?;
-        (entry.0 == State::Open).then_some(entry)
+    fn open(&mut self, tag: u64) -> Option<&mut Entry<T>> {
+        // Where it is if none between the first and it is gone.
+        let guess = usize::try_from(tag.checked_sub(self.entries.front()?.tag)?).ok();
+        let guess = guess.filter(|at| self.entries.get(*at).is_some_and(|entry| entry.tag == tag));
+        let index = match guess {
+            Some(index) => index,
+            None => self
+                .entries
+                .binary_search_by_key(&tag, |entry| entry.tag)
+                .ok()?,
+        };
+        let entry = &mut self.entries[index];
+        (entry.state == State::Open).then_some(entry)
     }
 
     /// What is kept of a delivery that is not settled.
     pub(crate) fn kept(&mut self, tag: u64) -> Option<&T> {
-        self.open(tag)?.1.as_ref()
+        self.open(tag)?.kept.as_ref()
     }
 
     /// Takes what is kept of a delivery, which stays unsettled. Only once.
     pub(crate) fn take(&mut self, tag: u64) -> Option<T> {
-        self.open(tag)?.1.take()
+        self.open(tag)?.kept.take()
     }
 
     /// Takes what is kept of all deliveries that are not settled: they are not settled any more.
     pub(crate) fn abandon(&mut self) -> impl Iterator<Item = T> {
-        self.states.iter_mut().filter_map(|(_, kept)| kept.take())
+        self.entries
+            .iter_mut()
+            .filter_map(|entry| entry.kept.take())
     }
 
     /// A delivery was settled. What cannot wait comes back as a frame; an ack is gathered.
     pub(crate) fn settle(&mut self, tag: u64, settlement: Settlement) -> Option<Frame> {
-        let (state, kept) = self.open(tag)?;
-        *kept = None;
+        let entry = self.open(tag)?;
+        entry.kept = None;
         if settlement == Settlement::Ack {
-            *state = State::Acked;
+            entry.state = State::Acked;
             self.gathered += 1;
             return None;
         }
-        *state = State::Told;
+        entry.state = State::Told;
+        self.told += 1;
         self.forget_told();
         Some(match settlement {
             Settlement::DeadLetter => Frame::Reject { tag },
@@ -114,31 +142,28 @@ impl<T> Acks<T> {
             return frames;
         }
         self.gathered = 0;
-        let settled = self
-            .states
-            .iter()
-            .position(|(state, _)| *state == State::Open);
-        let settled = settled.unwrap_or(self.states.len());
+        let is = |state| move |entry: &Entry<T>| entry.state == state;
+        let settled = self.entries.iter().position(is(State::Open));
+        let settled = settled.unwrap_or(self.entries.len());
         // Rejected tags among them are told already, and no longer the broker's concern: an ack of
         // many is for those that it still waits for. The named tag must be one of these.
-        let mut acked = self.states.iter().take(settled).enumerate();
-        if let Some((last, _)) = acked.rfind(|(_, (state, _))| *state == State::Acked) {
-            let multiple = self
-                .states
-                .iter()
-                .take(last)
-                .any(|(state, _)| *state == State::Acked);
+        let mut before = self
+            .entries
+            .range(..settled)
+            .filter(|entry| is(State::Acked)(entry));
+        if let Some(last) = before.next_back() {
             frames.push(Frame::Ack {
-                tag: self.first + last as u64,
-                multiple,
+                tag: last.tag,
+                multiple: before.next().is_some(),
             });
         }
-        for (index, (state, _)) in self.states.iter_mut().enumerate() {
-            if *state == State::Acked {
-                *state = State::Told;
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if entry.state == State::Acked {
+                entry.state = State::Told;
+                self.told += 1;
                 if index >= settled {
                     frames.push(Frame::Ack {
-                        tag: self.first + index as u64,
+                        tag: entry.tag,
                         multiple: false,
                     });
                 }
@@ -149,9 +174,16 @@ impl<T> Acks<T> {
     }
 
     fn forget_told(&mut self) {
-        while matches!(self.states.front(), Some((State::Told, _))) {
-            self.states.pop_front();
-            self.first += 1;
+        while let Some(entry) = self.entries.front()
+            && entry.state == State::Told
+        {
+            self.entries.pop_front();
+            self.told -= 1;
+        }
+        // Behind one that stays open. Seldom enough that each entry is moved a few times at most.
+        if self.told > FEW && self.told > self.entries.len() / 2 {
+            self.entries.retain(|entry| entry.state != State::Told);
+            self.told = 0;
         }
     }
 }
@@ -256,6 +288,7 @@ mod tests {
             }
             acks.flush().into_iter().for_each(|frame| broker.take(frame));
             prop_assert_eq!(acks.gathered(), 0);
+            prop_assert!(acks.entries.len() <= 2 * open.len() + FEW + 1);
             prop_assert_eq!(broker.told, settled);
             prop_assert_eq!(broker.waiting.into_iter().collect::<Vec<_>>(), open);
         }
@@ -275,6 +308,22 @@ mod tests {
                 multiple: true
             }]
         );
-        assert!(acks.states.is_empty() && acks.flush().is_empty());
+        assert!(acks.entries.is_empty() && acks.flush().is_empty());
+    }
+
+    /// A handler that hangs, while the rest goes on.
+    #[test]
+    fn what_stays_open_holds_nothing_but_itself() {
+        let mut acks = Acks::new();
+        acks.delivered(1, 1);
+        for tag in 2..100_000 {
+            acks.delivered(tag, tag);
+            assert_eq!(acks.settle(tag, Settlement::Ack), None);
+            if tag % 50 == 0 {
+                assert_eq!(acks.flush().len(), if tag == 50 { 49 } else { 50 });
+            }
+            assert!(acks.entries.len() <= 50 + FEW + 2, "{}", acks.entries.len());
+        }
+        assert_eq!(acks.kept(1), Some(&1));
     }
 }

@@ -23,6 +23,8 @@
 //!   panics in it stays there. Who sets none pays nothing.
 //! - **Time** is tokio's: tests pause and advance it.
 //! - **Cost.** An admitted call and a rejected one allocate nothing.
+//!
+//! A [`registry`] makes and finds breakers and bulkheads by name, and reports how all of them are.
 
 // How a layer is written here. A folder for each, with the same files:
 //
@@ -44,6 +46,7 @@
 
 pub mod breaker;
 pub mod bulkhead;
+pub mod registry;
 
 mod classify;
 mod clock;

@@ -4,6 +4,8 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
+use serde::{Serialize, Serializer};
+
 /// The name of a component, such as `llm_api`: in errors, notices and reports.
 ///
 /// A copy costs nothing. A name made at run time is kept until the process ends, once for each distinct name: name
@@ -47,6 +49,12 @@ impl From<&str> for Name {
 impl From<String> for Name {
     fn from(name: String) -> Self {
         Self::new(&name)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
     }
 }
 

@@ -28,6 +28,7 @@ mod error;
 mod future;
 mod handle;
 mod layer;
+mod named;
 mod service;
 mod shared;
 mod state;

@@ -50,5 +50,5 @@ pub use self::{
         SubscriberBooks, TypeBooks,
     },
     request::{Answer, Asked, Asking, Loss, Request, RequestError, Responder, ResponderBuilder},
-    signal::{Feeling, Level, Signal, SignalSubscription},
+    signal::{AlarmObserver, Alarms, Feeling, Level, Signal, SignalSubscription},
 };

@@ -1,5 +1,6 @@
 //! The bus: ties the other rooms together, and decides nothing itself.
 
+mod alarms;
 mod builder;
 mod delay;
 mod delayed;

@@ -1,6 +1,7 @@
 //! Algedonic signals: pain and pleasure, which pass every level of a system unfiltered
 //! (Stafford Beer, *Brain of the Firm*).
 
+mod alarm;
 mod channel;
 mod lane;
 mod level;
@@ -10,8 +11,9 @@ mod subscriber;
 use algedonic_transport::Key;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{channel::Reached, lane::Signals, receiver::Receiver};
+pub(crate) use self::{alarm::Notices, channel::Reached, lane::Signals, receiver::Receiver};
 pub use self::{
+    alarm::{AlarmObserver, Alarms},
     level::{Feeling, Level},
     receiver::SignalSubscription,
 };

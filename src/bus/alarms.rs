@@ -1,0 +1,55 @@
+//! Who raises the signals of breakers and bulkheads?
+
+use super::Bus;
+use crate::signal::{AlarmObserver, Alarms, Notices};
+
+impl Bus {
+    /// Raises pain when a breaker opens or calls are refused, and pleasure when that is over: for the components that
+    /// have the observer it returns.
+    ///
+    /// ```
+    /// use algedonic::{Alarms, Bus, Feeling, Level, resilience::registry::Registry};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::local();
+    /// let mut signals = bus.signals(Level::Low);
+    /// let registry = Registry::builder()
+    ///     .standard()
+    ///     .observer(bus.alarms(Alarms::new().critical("database")))
+    ///     .build()?;
+    ///
+    /// registry.breaker("database").force_open();
+    /// let pain = signals.recv().await.expect("open")?;
+    /// assert_eq!((pain.feeling, pain.level), (Feeling::Pain, Level::Critical));
+    /// assert_eq!(pain.metric, "breaker.database");
+    ///
+    /// registry.breaker("database").reset();
+    /// let pleasure = signals.recv().await.expect("open")?; // after five seconds
+    /// assert_eq!((pleasure.feeling, pleasure.level), (Feeling::Pleasure, Level::Critical));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A task raises them, in the runtime in which this is called. It keeps the bus alive, and ends with the last clone
+    /// of the observer, or when the bus is shut down. A call that makes something happen waits for none of it: while
+    /// the subscribers of signals are full, what else happens is counted, and the state that a component is left in is
+    /// always told.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime; the task does without timers enabled.
+    pub fn alarms(&self, alarms: Alarms) -> AlarmObserver {
+        let (observer, notices) = Notices::new(alarms);
+        let bus = self.clone();
+        tokio::spawn(async move {
+            while let Some(signal) = notices.next().await {
+                if bus.signal(signal).await.is_err() {
+                    // Closed: nobody is left to be told.
+                    return;
+                }
+            }
+        });
+        observer
+    }
+}

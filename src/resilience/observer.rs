@@ -43,6 +43,8 @@ pub enum What {
     Overflow,
     /// Calls were refused.
     Rejected(Reason),
+    /// Calls took longer than a timeout allows, and were dropped.
+    TimedOut,
 }
 
 /// Is told what happens to components.

@@ -7,6 +7,7 @@ mod call;
 mod case;
 mod inner;
 mod options;
+mod retry;
 mod rounds;
 mod timeout;
 
@@ -29,7 +30,7 @@ fn main() {
         return;
     };
     for (setting, name) in Setting::ALL {
-        let cases = [breaker::cases(), timeout::cases()];
+        let cases = [breaker::cases(), retry::cases(), timeout::cases()];
         for case in cases.into_iter().flatten() {
             let name = format!("{name}/{}", case.name);
             if name.contains(&options.filter) {

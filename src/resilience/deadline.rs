@@ -16,7 +16,7 @@ struct Bounds {
 
 /// When what runs here is given up: the earliest end of the [timeouts](super::timeout) around it; none outside of all.
 ///
-/// A retry does not begin to wait for what would come too late. It serves also to tell a server until
+/// A [retry](super::retry) does not begin to wait for what would come too late. It serves also to tell a server until
 /// when an answer is of use.
 ///
 /// It is known while a future inside of the timeout is polled; not in a task of its own, such as that of a

@@ -45,6 +45,7 @@
 
 pub mod breaker;
 pub mod bulkhead;
+pub mod retry;
 pub mod timeout;
 
 mod builder;

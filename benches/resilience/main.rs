@@ -7,7 +7,9 @@ mod call;
 mod case;
 mod inner;
 mod options;
+mod retry;
 mod rounds;
+mod timeout;
 
 use self::{
     call::Setting,
@@ -28,7 +30,8 @@ fn main() {
         return;
     };
     for (setting, name) in Setting::ALL {
-        for case in breaker::cases() {
+        let cases = [breaker::cases(), retry::cases(), timeout::cases()];
+        for case in cases.into_iter().flatten() {
             let name = format!("{name}/{}", case.name);
             if name.contains(&options.filter) {
                 let targets = case.targets(setting);

@@ -9,6 +9,7 @@
 //! | `XLayer` | the layer. It holds the state: every service that it makes, and every clone of one, shares it. Cheap to clone |
 //! | `X<S>` | the service around `S` |
 //! | `ResponseFuture` | its future; never boxed |
+//! | `XBuilder` | makes the layer, with a name, an observer, and what else is no setting; a [`Builder`] |
 //! | `Error<E>` | what the layer itself refuses, in variants of its own, or the error of the service, as it was |
 //! | `XHandle` | state, counts and control from outside; outlives the services |
 //!
@@ -41,17 +42,21 @@
 //   tests/       model.rs, a plain model of the core; properties.rs, one proptest for each property,
 //                named by its id; contract.rs, the layer among other services, on paused time
 //
-// Shared by all: `classify`, `clock`, `config`, `counter`, `name`, `observer`, `random`, `rejection`. Models of
+// Shared by all: `builder`, `classify`, `clock`, `config`, `counter`, `deadline`, `name`, `observer`, `random`, `rejection`. Models of
 // threads are in `models`.
 
 pub mod breaker;
 pub mod bulkhead;
 pub mod registry;
+pub mod retry;
+pub mod timeout;
 
+mod builder;
 mod classify;
 mod clock;
 mod config;
 mod counter;
+mod deadline;
 #[cfg(all(test, algedonic_loom))]
 mod models;
 mod name;
@@ -65,8 +70,10 @@ mod rig;
 mod sync;
 
 pub use self::{
+    builder::{Builder, Classified},
     classify::{Class, Classify, Kind},
     config::ConfigError,
+    deadline::deadline,
     name::Name,
     observer::{Notice, Observer, What},
     rejection::{Reason, Rejection},

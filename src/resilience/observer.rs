@@ -6,7 +6,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Name, Reason, breaker, clock::Clock, counter::Coalesced};
+use super::{Name, Reason, breaker, clock::Clock, counter::Coalesced, retry};
 
 /// What comes in storms is told at most so often, in nanoseconds.
 const TELL_EVERY: u64 = 1_000_000_000;
@@ -41,8 +41,12 @@ pub enum What {
     },
     /// A bulkhead admitted calls beyond its size: its overflow is in use.
     Overflow,
+    /// Calls failed that could have been tried again, and were not: why.
+    GaveUp(retry::GaveUp),
     /// Calls were refused.
     Rejected(Reason),
+    /// Calls took longer than a timeout allows, and were dropped.
+    TimedOut,
 }
 
 /// Is told what happens to components.

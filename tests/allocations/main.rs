@@ -6,6 +6,10 @@
 mod breaker;
 /// A service that answers at once, and one that never does.
 mod inner;
+/// Calls that are tried again.
+mod retry;
+/// Calls through a timeout.
+mod timeout;
 
 use std::hint::black_box;
 
@@ -43,7 +47,8 @@ fn br_12_no_call_allocates() {
     let mut boxes = Case::new("a box", || drop(black_box(Box::new(7_u64))));
     assert_eq!(boxes.bytes(), 8, "what allocates is seen");
     let mut allocate = Vec::new();
-    for mut case in breaker::cases() {
+    let cases = [breaker::cases(), retry::cases(), timeout::cases()];
+    for mut case in cases.into_iter().flatten() {
         let bytes = case.bytes();
         println!("{}: {bytes} bytes", case.name);
         if bytes > 0 {

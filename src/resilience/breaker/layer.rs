@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use tower::Layer;
 
 use super::{Breaker, BreakerConfig, BreakerHandle, ByKind, EveryError, Outcome, shared::Shared};
-use crate::resilience::{ConfigError, Name, Observer, observer::Reporter};
+use crate::resilience::{Builder, Classified, ConfigError, Name};
 
 /// Puts a breaker around services. All services of one layer and of its clones share one state.
 ///
@@ -32,13 +32,7 @@ pub struct BreakerLayer<C = ByKind> {
 }
 
 /// Makes a [`BreakerLayer`], with all that is not in a configuration.
-#[derive(Clone)]
-pub struct BreakerBuilder<C = ByKind> {
-    config: BreakerConfig,
-    reporter: Reporter,
-    classifier: C,
-    seed: Option<u64>,
-}
+pub type BreakerBuilder<C = ByKind> = Builder<BreakerConfig, Classified<C>>;
 
 impl BreakerLayer {
     /// A breaker by the name of `breaker`.
@@ -53,12 +47,7 @@ impl BreakerLayer {
 
     /// A breaker with a name, an observer or a classifier.
     pub const fn builder(config: BreakerConfig) -> BreakerBuilder {
-        BreakerBuilder {
-            config,
-            reporter: Reporter::new(Name::from_static("breaker")),
-            classifier: ByKind,
-            seed: None,
-        }
+        Builder::new("breaker", config, Classified::by(ByKind))
     }
 }
 
@@ -70,18 +59,6 @@ impl<C> BreakerLayer<C> {
 }
 
 impl<C> BreakerBuilder<C> {
-    /// The name in errors, notices and reports; default `breaker`.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.reporter.name = name.into();
-        self
-    }
-
-    /// Who is told of transitions and rejections.
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.reporter.observe(observer);
-        self
-    }
-
     /// What the outcome of a call means; default [`ByKind`].
     ///
     /// ```
@@ -108,28 +85,12 @@ impl<C> BreakerBuilder<C> {
         self.classifier(EveryError)
     }
 
-    /// The same with a [`Classifier`](super::Classifier) that has a name.
-    pub fn classifier<D>(self, classifier: D) -> BreakerBuilder<D> {
-        BreakerBuilder {
-            config: self.config,
-            reporter: self.reporter,
-            classifier,
-            seed: self.seed,
-        }
-    }
-
-    /// Makes the open periods the same in every run, for tests; else they differ between breakers.
-    pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
     /// The layer, if the configuration can work.
     pub fn build(self) -> Result<BreakerLayer<C>, ConfigError> {
         self.config.validate()?;
         Ok(BreakerLayer {
-            shared: Arc::new(Shared::new(self.config, self.reporter, self.seed)),
-            classifier: self.classifier,
+            shared: Arc::new(Shared::new(self.config, self.reporter, self.extra.seed)),
+            classifier: self.extra.classifier,
         })
     }
 }
@@ -145,14 +106,5 @@ impl<S, C: Clone> Layer<S> for BreakerLayer<C> {
 impl<C> fmt::Debug for BreakerLayer<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BreakerLayer").field(&self.handle()).finish()
-    }
-}
-
-impl<C> fmt::Debug for BreakerBuilder<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerBuilder")
-            .field("config", &self.config)
-            .field("reporter", &self.reporter)
-            .finish_non_exhaustive()
     }
 }

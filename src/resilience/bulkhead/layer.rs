@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use tower::Layer;
 
 use super::{Bulkhead, BulkheadConfig, BulkheadHandle, shared::Shared};
-use crate::resilience::{ConfigError, Name, Observer, observer::Reporter};
+use crate::resilience::{Builder, ConfigError, Name};
 
 /// Puts a bulkhead around services. All services of one layer and of its clones share its slots.
 ///
@@ -33,11 +33,7 @@ pub struct BulkheadLayer {
 }
 
 /// Makes a [`BulkheadLayer`], with all that is not in a configuration.
-#[derive(Clone, Debug)]
-pub struct BulkheadBuilder {
-    config: BulkheadConfig,
-    reporter: Reporter,
-}
+pub type BulkheadBuilder = Builder<BulkheadConfig>;
 
 impl BulkheadLayer {
     /// A bulkhead by the name of `bulkhead`.
@@ -52,10 +48,7 @@ impl BulkheadLayer {
 
     /// A bulkhead with a name or an observer.
     pub const fn builder(config: BulkheadConfig) -> BulkheadBuilder {
-        BulkheadBuilder {
-            config,
-            reporter: Reporter::new(Name::from_static("bulkhead")),
-        }
+        Builder::new("bulkhead", config, ())
     }
 
     /// To see and to control it, and for what is no service.
@@ -65,18 +58,6 @@ impl BulkheadLayer {
 }
 
 impl BulkheadBuilder {
-    /// The name in errors, notices and reports; default `bulkhead`.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.reporter.name = name.into();
-        self
-    }
-
-    /// Who is told of rejections, and of the use of the overflow.
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.reporter.observe(observer);
-        self
-    }
-
     /// The layer, if the configuration can work.
     pub fn build(self) -> Result<BulkheadLayer, ConfigError> {
         self.config.validate()?;

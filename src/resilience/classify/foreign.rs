@@ -5,7 +5,10 @@ use std::{convert::Infallible, error::Error as StdError, io, sync::Arc};
 use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 
 use super::{Class, Classify, Kind};
-use crate::{Error, ErrorKind, resilience::Rejection};
+use crate::{
+    Error, ErrorKind,
+    resilience::{Rejection, timeout},
+};
 
 impl Classify for Infallible {
     fn class(&self) -> Class {
@@ -125,6 +128,7 @@ fn known(error: &(dyn StdError + 'static)) -> Option<Class> {
         error.downcast_ref::<E>().map(Classify::class)
     }
     of::<Rejection>(error)
+        .or_else(|| of::<timeout::Elapsed>(error))
         .or_else(|| of::<Error>(error))
         .or_else(|| of::<io::Error>(error))
         .or_else(|| of::<tokio::time::error::Elapsed>(error))

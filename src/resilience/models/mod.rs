@@ -2,5 +2,6 @@
 
 mod breaker;
 mod buckets;
+mod budget;
 mod bulkhead;
 mod counter;

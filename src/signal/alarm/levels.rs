@@ -15,6 +15,7 @@ use crate::{
 enum Wrong {
     Open,
     Refusing,
+    GivingUp,
     Overflow,
 }
 
@@ -56,8 +57,9 @@ impl Levels {
             What::Rejected(Reason::BreakerOpen) => return,
             What::Rejected(_) => Wrong::Refusing,
             What::Overflow => Wrong::Overflow,
-            #[expect(unreachable_patterns, reason = "other crates would need it")]
-            _ => return,
+            What::GaveUp(_) => Wrong::GivingUp,
+            // A breaker counts it, or a retry gives up.
+            What::TimedOut => return,
         };
         let noticed = self.all.entry((notice.name, wrong)).or_default();
         if let What::Breaker { to, .. } = notice.what {
@@ -128,6 +130,7 @@ impl Wrong {
         let message = match self {
             Self::Open => format!("the breaker {name} has opened"),
             Self::Refusing => format!("{name} refuses calls"),
+            Self::GivingUp => format!("{name} gives up on calls that fail"),
             Self::Overflow => format!("{name} is in its overflow"),
         };
         let signal = Signal::pain(self.level(name, alarms), self.metric(name)).message(message);
@@ -138,6 +141,7 @@ impl Wrong {
         let message = match self {
             Self::Open => format!("the breaker {name} is closed; it had opened {count} times"),
             Self::Refusing => format!("{name} refuses no calls any more; it had refused {count}"),
+            Self::GivingUp => format!("{name} gives up no more; it had {count} times"),
             Self::Overflow => format!("{name} is out of its overflow; {count} calls were in it"),
         };
         let signal = Signal::pleasure(self.level(name, alarms), self.metric(name)).message(message);
@@ -147,7 +151,7 @@ impl Wrong {
     fn level(self, name: Name, alarms: &Alarms) -> Level {
         match self {
             Self::Open => alarms.level_of_open(name),
-            Self::Refusing => Level::Medium,
+            Self::Refusing | Self::GivingUp => Level::Medium,
             Self::Overflow => Level::Low,
         }
     }
@@ -156,6 +160,7 @@ impl Wrong {
         match self {
             Self::Open => format!("breaker.{name}"),
             Self::Refusing => format!("refused.{name}"),
+            Self::GivingUp => format!("gave_up.{name}"),
             Self::Overflow => format!("overflow.{name}"),
         }
     }

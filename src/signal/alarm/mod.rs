@@ -19,11 +19,12 @@ use crate::resilience::Name;
 /// |---|---|---|
 /// | a breaker opens | `High`; `Critical` for a [critical](Self::critical) one | when it has been closed for the [hold](Self::hold) |
 /// | calls are refused, by a bulkhead for example | `Medium` | when none was for the hold |
+/// | a retry gives up | `Medium` | when it has not for the hold |
 /// | a bulkhead uses its overflow | `Low` | when it has not for the hold |
 ///
 /// Pain and pleasure of one component take turns, and pleasure has the level of the pain that it ends: what flaps faster
-/// than the hold, or refuses thousands of calls, is one pain. The metric is `breaker.NAME`, `refused.NAME` or
-/// `overflow.NAME`; the value is how often it has opened, how many calls were refused or went to the overflow: until the
+/// than the hold, or refuses thousands of calls, is one pain. The metric is `breaker.NAME`, `refused.NAME`,
+/// `gave_up.NAME` or `overflow.NAME`; the value is how often it has opened, how many calls were refused or went to the overflow: until the
 /// pain was raised, and in all when it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarms {

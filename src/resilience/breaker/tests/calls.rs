@@ -131,7 +131,7 @@ impl Subject {
         let notices = self.notices.lock().expect("no panic");
         let changes = notices.iter().filter_map(|notice| match notice.what {
             What::Breaker { from, to } => Some((from, to, notice.generation)),
-            What::Overflow | What::Rejected(_) => None,
+            _ => None,
         });
         changes.collect()
     }

@@ -360,7 +360,11 @@ proptest! {
                         }
                     }
                     Act::Forget(call) => drop(pair.rig.forget(call)),
-                    Act::Ready(service) => drop(pair.rig.ready(service)),
+                    Act::Ready(service) => {
+                        // It may let go of a place that another waits for.
+                        let _ = pair.rig.ready(service);
+                        pair.rig.settle();
+                    }
                     Act::ReadyAndForget(service) => pair.rig.ready_and_forget(service),
                     Act::Tick(millis) => pair.rig.advance(millis * MILLI).await,
                     Act::Resize(places, _) => {

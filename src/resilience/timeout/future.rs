@@ -1,0 +1,98 @@
+use std::{
+    fmt,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project::pin_project;
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::{Error, shared::Local};
+use crate::resilience::deadline::Inside;
+
+/// The response of a service behind a timeout. Dropped before it is ready, it drops the call.
+///
+/// # Panics
+///
+/// When it is polled outside of a tokio runtime with time, and has to wait.
+#[pin_project]
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture<F> {
+    /// None once it was dropped because it took too long.
+    #[pin]
+    call: Option<F>,
+    /// Made when the call first has to wait.
+    #[pin]
+    timer: Option<Sleep>,
+    limit: Duration,
+    local: Arc<Local>,
+}
+
+impl<F> ResponseFuture<F> {
+    #[inline]
+    pub(super) const fn new(call: F, limit: Duration, local: Arc<Local>) -> Self {
+        Self {
+            call: Some(call),
+            timer: None,
+            limit,
+            local,
+        }
+    }
+}
+
+impl<F, T, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, Error<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let call = this.call.as_mut().as_pin_mut();
+        let call = call.expect("polled after it was ready");
+        let inside = match this.timer.as_ref().as_pin_ref() {
+            None => Inside::within(*this.limit),
+            Some(timer) => Inside::until(timer.deadline()),
+        };
+        // First: an answer that comes with the end of the time is taken.
+        if let Poll::Ready(result) = call.poll(cx) {
+            return Poll::Ready(result.map_err(Error::Inner));
+        }
+        drop(inside);
+        ready!(wait(this.timer, *this.limit, cx));
+        this.call.set(None);
+        let elapsed = this.local.shared.elapse(*this.limit);
+        Poll::Ready(Err(Error::Elapsed(elapsed)))
+    }
+}
+
+/// Ready when the time is up, which begins now if there is no timer.
+fn wait(mut timer: Pin<&mut Option<Sleep>>, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    if timer.is_none() {
+        if limit.is_zero() {
+            return Poll::Ready(());
+        }
+        let end = Instant::now() + limit;
+        timer.set(Some(sleep_until(end)));
+    }
+    match timer.as_pin_mut() {
+        // Whether the call has used up its turn or not.
+        Some(timer) => pin!(unconstrained(timer)).poll(cx),
+        None => Poll::Pending,
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("limit", &self.limit)
+            .field("waits", &self.timer.is_some())
+            .finish_non_exhaustive()
+    }
+}

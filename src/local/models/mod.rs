@@ -7,6 +7,7 @@ mod inbox;
 mod log;
 mod reading;
 mod room;
+mod tap;
 
 use std::{
     future::{Future, poll_fn},
@@ -58,13 +59,16 @@ fn lane<E: Event>() -> Arc<Lane<E>> {
 }
 
 fn lane_with<E: Event>(patterns: &Arc<Patterns>) -> Arc<Lane<E>> {
-    let origin = Origin {
+    Lane::new(origin::<E>(), patterns, &Arc::default())
+}
+
+fn origin<E: Event>() -> Origin {
+    Origin {
         name: const { Key::from_static(E::NAME) },
         version: E::VERSION,
         source: "model".into(),
         bus: BusId::new(),
-    };
-    Lane::new(origin, patterns, &Arc::default())
+    }
 }
 
 fn subscribe<E: Event>(lane: &Arc<Lane<E>>, lag: Lag, capacity: usize) -> Subscription<E> {

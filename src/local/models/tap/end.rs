@@ -1,10 +1,10 @@
 //! Whatever ends, each outcome is told once, and as it was.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
 use loom::thread;
 
-use super::{Way, check, outcome, sender};
+use super::{Way, block_on, check, confirm_next, outcome, send, sender};
 use crate::{
     local::{lane::AnyLane, log::Cell},
     observe::{LocalOnly, Remote},
@@ -33,7 +33,7 @@ fn the_end_comes_after_everything() {
             move || lane.close()
         });
         let mut left = 0;
-        while let Some(number) = way.confirm_next() {
+        while let Some(number) = confirm_next(&mut way) {
             assert_eq!(number, left);
             left += 1;
         }
@@ -52,14 +52,14 @@ fn what_leaves_the_lane_before_it_is_taken_is_refused() {
         let publisher = thread::spawn({
             let lane = Arc::clone(&way.lanes[0]);
             move || {
-                let cells = (0..5).filter_map(|number| super::send(&lane, number));
+                let cells = (0..5).filter_map(|number| send(&lane, number));
                 let cells: Vec<_> = cells.collect();
                 lane.close();
                 cells
             }
         });
         let mut left = Vec::new();
-        left.extend(std::iter::from_fn(|| way.confirm_next()));
+        left.extend(std::iter::from_fn(|| confirm_next(&mut way)));
         let cells = publisher.join().expect("no panic");
         assert_eq!(cells.len(), 5);
         assert!(left.is_sorted() && left.last() == Some(&4), "{left:?}");
@@ -79,7 +79,8 @@ fn who_leaves_refuses_what_it_has_not_taken() {
     check(3, || {
         let mut way = Way::new(1, u64::MAX);
         let publisher = sender(&way.lanes[0], 0..3);
-        let (number, cell) = way.next().expect("not the end");
+        let next = block_on(poll_fn(|cx| way.merge.poll_next(cx)));
+        let (number, cell) = next.expect("not the end");
         assert_eq!(number, 0);
         // Taken before the end, told after it.
         let Way { merge, ledger, .. } = way;

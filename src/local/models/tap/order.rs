@@ -10,7 +10,10 @@ use loom::{
     thread,
 };
 
-use super::{Way, check, send};
+use super::{
+    super::{Lag, read_one, subscribe},
+    Way, check, confirm_next, send,
+};
 use crate::local::tap::{Number, Taps};
 
 #[test]
@@ -56,7 +59,7 @@ fn what_one_publishes_in_two_lanes_leaves_in_its_order() {
             }
         });
         for number in 0..3 {
-            assert_eq!(way.confirm_next(), Some(number));
+            assert_eq!(confirm_next(&mut way), Some(number));
         }
         publisher.join().expect("no panic");
     });
@@ -82,7 +85,7 @@ fn what_two_publish_leaves_in_the_order_in_which_they_know_of_each_other() {
                 after
             }
         });
-        let left = [way.confirm_next(), way.confirm_next()];
+        let left = [confirm_next(&mut way), confirm_next(&mut way)];
         first.join().expect("no panic");
         if second.join().expect("no panic") {
             assert_eq!(left, [Some(0), Some(1)]);
@@ -104,7 +107,7 @@ fn what_two_publish_in_two_lanes_leaves_in_the_order_of_each() {
                 }
             })
         });
-        let left = [(); 4].map(|()| way.confirm_next().expect("not the end"));
+        let left = [(); 4].map(|()| confirm_next(&mut way).expect("not the end"));
         for first in [0, 10] {
             let its = left.iter().filter(|number| **number / 10 * 10 == first);
             assert!(its.eq([&first, &(first + 1)]), "{left:?}");
@@ -112,5 +115,33 @@ fn what_two_publish_in_two_lanes_leaves_in_the_order_of_each() {
         for publisher in publishers {
             publisher.join().expect("no panic");
         }
+    });
+}
+
+/// Who reads one event and publishes another because of it, of another type: the cause leaves before the effect.
+#[test]
+fn an_effect_leaves_after_its_cause() {
+    check(2, || {
+        let mut way = Way::new(2, u64::MAX);
+        let mut subscription = subscribe(&way.lanes[0], Lag::Block, 8);
+        let lanes = way.lanes.clone();
+        // From here on it has the segment, and reads without a lock.
+        assert!(send(&lanes[0], 0).is_some());
+        assert_eq!(read_one(&mut subscription), 0);
+        assert_eq!(confirm_next(&mut way), Some(0));
+        let publisher = thread::spawn({
+            let lane = Arc::clone(&lanes[0]);
+            move || assert!(send(&lane, 1).is_some())
+        });
+        let handler = thread::spawn(move || {
+            assert_eq!(read_one(&mut subscription), 1);
+            assert!(send(&lanes[1], 2).is_some());
+            subscription
+        });
+        for number in 1..3 {
+            assert_eq!(confirm_next(&mut way), Some(number));
+        }
+        publisher.join().expect("no panic");
+        handler.join().expect("no panic");
     });
 }

@@ -6,7 +6,13 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use loom::{sync::Arc as Tracked, thread};
+use loom::{
+    sync::{
+        Arc as Tracked,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use super::{block_on, check};
 use crate::{
@@ -36,18 +42,24 @@ fn who_waits_is_told() {
     check(3, || {
         let (outcomes, ledger) = outcomes();
         assert!(outcomes.take(0) && outcomes.take(1));
+        let counted = Tracked::new(AtomicBool::new(false));
         let teller = thread::spawn({
-            let outcomes = Tracked::clone(&outcomes);
+            let (outcomes, counted) = (Tracked::clone(&outcomes), Tracked::clone(&counted));
             move || {
+                counted.store(true, Ordering::Relaxed);
                 outcomes.tell(0, Remote::unknown("zero"));
                 outcomes.tell(1, Remote::Confirmed);
             }
         });
         let other = thread::spawn({
-            let outcomes = Tracked::clone(&outcomes);
-            move || assert!(wait(&outcomes, 1).is_confirmed())
+            let (outcomes, counted) = (Tracked::clone(&outcomes), Tracked::clone(&counted));
+            move || {
+                assert!(wait(&outcomes, 1).is_confirmed());
+                assert!(counted.load(Ordering::Relaxed), "what came before is seen");
+            }
         });
         assert_eq!(reason(&wait(&outcomes, 0)), "zero");
+        assert!(counted.load(Ordering::Relaxed), "what came before is seen");
         teller.join().expect("no panic");
         other.join().expect("no panic");
         let counts = ledger.counts();

@@ -53,11 +53,11 @@ impl<E: Event> Lane<E> {
             return None;
         }
         let event = event.take()?;
+        let roused = state.rouse(self.tapped.as_ref());
         let (garbage, cell) = state.log.append(Sealed::new(id, nanos, None, event));
         let overran = garbage.is_some() && state.overran();
         let alarm = state.sleepers.take();
         let pressed = garbage.is_some() && state.press(self.tapped.as_ref());
-        let roused = state.rouse(self.tapped.as_ref());
         state.reclear();
         drop(state);
         // The alarm first, since the drop of an event may panic.

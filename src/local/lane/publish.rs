@@ -169,6 +169,7 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let wanted = E::RETAINED > 0 || !to.is_nobody();
         let (mut garbage, mut skipped, mut cell) = (None, Garbage::default(), None);
         let leaves = state.tap.is_open() && !self.patient;
+        let roused = leaves && state.rouse(lane.tapped.as_ref());
         let mut subscribers = (readers - usize::from(state.tap.is_open())) as u64;
         let envelope = if readers > 0 {
             garbage = state.log.extend();
@@ -194,7 +195,6 @@ impl<'a, E: Event, S: Supply<E>> Publication<'a, E, S> {
         let overran = garbage.is_some() && state.overran();
         let alarm = state.sleepers.take();
         let pressed = garbage.is_some() && state.press(lane.tapped.as_ref());
-        let roused = leaves && state.rouse(lane.tapped.as_ref());
         state.reclear();
         drop(state);
         if let Some(alarm) = alarm {

@@ -194,7 +194,8 @@ impl<E: Event> Drop for Tap<E> {
 }
 
 impl<E: Event> State<E> {
-    /// Rings the tap's bell, if it lies. Says whether who listens is to be woken after the lock.
+    /// Rings the tap's bell, if it lies. Before the event is appended: who reads that needs no lock, and may publish
+    /// another because of it at once. Says whether who listens is to be woken after the lock.
     pub(super) fn rouse(&mut self, tapped: Option<&Tapped>) -> bool {
         let (TapState::Open { lies, .. }, Some(tapped)) = (&mut self.tap, tapped) else {
             return false;

@@ -2,7 +2,7 @@ use std::{fmt, mem::offset_of, ptr::NonNull, sync::Arc};
 
 use super::MOST;
 use crate::local::{
-    sync::{AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, fence},
     tap::{Number, Outcomes, Sequencer, Stamp},
 };
 use crate::observe::Ledger;
@@ -37,6 +37,8 @@ struct Sheet {
     /// Each is its own place, so that a pointer to one says both, which cell and which sheet.
     places: [u8; MOST],
     outcomes: Outcomes,
+    /// Nothing: by it the models see that each use comes before the drop.
+    life: UnsafeCell<()>,
 }
 
 /// An owner of the outcomes of one segment, who has to do with one of them. As small as can be: every receipt holds one.
@@ -80,8 +82,14 @@ impl Sheet {
             owners,
             places: PLACES,
             outcomes,
+            life: UnsafeCell::new(()),
         };
         NonNull::from(Box::leak(Box::new(sheet)))
+    }
+
+    fn outcomes(&self) -> &Outcomes {
+        self.life.with(|_| ());
+        &self.outcomes
     }
 
     /// Removes owners; the last one drops the sheet.
@@ -92,9 +100,11 @@ impl Sheet {
     unsafe fn release(this: NonNull<Self>, owners: usize) {
         // SAFETY: it is there while the caller is an owner.
         let sheet = unsafe { this.as_ref() };
+        sheet.life.with(|_| ());
         // Release: what these owners did comes before the drop by another; the fence is that other's side of it.
         if sheet.owners.fetch_sub(owners, Ordering::Release) == owners {
             fence(Ordering::Acquire);
+            sheet.life.with_mut(|_| ());
             // SAFETY: it came from a box, and its last owner has gone: nobody looks at it any more.
             drop(unsafe { Box::from_raw(this.as_ptr()) });
         }
@@ -130,7 +140,7 @@ impl Margin {
 
     pub(super) fn outcomes(&self) -> &Outcomes {
         // SAFETY: the margin is an owner.
-        &unsafe { self.sheet.as_ref() }.outcomes
+        unsafe { self.sheet.as_ref() }.outcomes()
     }
 
     /// Another owner.
@@ -199,7 +209,7 @@ impl Cell {
 
     pub(crate) fn outcomes(&self) -> &Outcomes {
         // SAFETY: `self` is an owner for as long as the reference.
-        &unsafe { self.sheet().as_ref() }.outcomes
+        unsafe { self.sheet().as_ref() }.outcomes()
     }
 
     pub(crate) fn at(&self) -> usize {

@@ -7,6 +7,7 @@ mod inbox;
 mod log;
 mod reading;
 mod room;
+mod tap;
 
 use std::{
     future::{Future, poll_fn},
@@ -15,14 +16,14 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use algedonic_transport::{BusId, Key};
 use loom::sync::Notify;
 
-use super::{Buffer, Draft, Lag, Lane, Publication, Refused, Subscription, patterns::Patterns};
-use crate::{
-    event::{Event, Origin},
-    models::check,
+use super::{
+    Buffer, Draft, Lag, Lane, Publication, Refused, Subscription,
+    patterns::Patterns,
+    tap::fixture::{Tick, origin},
 };
+use crate::{event::Event, models::check};
 
 /// Runs a future on this thread. It may be polled once for no reason.
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -45,26 +46,12 @@ impl Wake for Bell {
     }
 }
 
-/// An event.
-#[derive(Debug, PartialEq, Eq)]
-struct Tick(u64);
-
-impl Event for Tick {
-    const NAME: &'static str = "tick";
-}
-
 fn lane<E: Event>() -> Arc<Lane<E>> {
     lane_with(&Arc::new(Patterns::new()))
 }
 
 fn lane_with<E: Event>(patterns: &Arc<Patterns>) -> Arc<Lane<E>> {
-    let origin = Origin {
-        name: const { Key::from_static(E::NAME) },
-        version: E::VERSION,
-        source: "model".into(),
-        bus: BusId::new(),
-    };
-    Lane::new(origin, patterns, &Arc::default())
+    Lane::new(origin::<E>(), patterns, &Arc::default())
 }
 
 fn subscribe<E: Event>(lane: &Arc<Lane<E>>, lag: Lag, capacity: usize) -> Subscription<E> {

@@ -2,8 +2,9 @@ use std::task::{Context, Waker};
 
 use crate::local::sync::{AtomicU64, Mutex, Ordering, lock, wake};
 
-/// One for each tap. A lane whose tap has read everything rings it when it publishes the next event: under its lock, so that
-/// whoever has seen a later event, of any lane, finds it rung. Once the lock is free it wakes the one that listens.
+/// One for each tap. A lane whose tap has read everything rings it when it publishes the next event: under its lock, and
+/// before the event is there to be read, so that whoever has seen that one or a later one, of any lane, finds it rung.
+/// Once the lock is free it wakes the one that listens.
 pub(crate) struct Bells {
     rung: Box<[AtomicU64]>,
     listener: Mutex<Option<Waker>>,

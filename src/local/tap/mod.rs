@@ -6,9 +6,13 @@
 //! they cannot keep up with is refused by the publisher who goes on without them; never does one wait.
 
 mod bells;
+#[cfg(test)]
+pub(super) mod fixture;
 mod merge;
 mod outcomes;
 mod sequencer;
+#[cfg(all(test, not(algedonic_loom)))]
+mod tests;
 
 use std::sync::Arc;
 

@@ -71,11 +71,11 @@ pub(crate) enum Refusal {
     ShutDown,
 }
 
-impl Refusal {
-    fn name(self) -> Name {
-        match self {
-            Self::QueueFull => Name::QueueFull,
-            Self::ShutDown => Name::ShutDown,
+impl From<Refusal> for LocalOnly {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::QueueFull => Self::QueueFull,
+            Refusal::ShutDown => Self::ShutDown,
         }
     }
 }
@@ -109,7 +109,7 @@ impl Outcomes {
         before & TAKEN == 0 && !is_told(before)
     }
 
-    /// Tells the outcome of an event that the caller has taken.
+    /// Tells the outcome of an event that the caller has taken. Who learns of it finds it counted.
     pub(crate) fn tell(&self, at: usize, remote: Remote) {
         remote.count(&self.ledger);
         let name = Name::of(&remote);
@@ -121,18 +121,13 @@ impl Outcomes {
         self.wake_awaiting(at, before);
     }
 
-    /// Refuses those of the first `count` events that nobody has taken.
+    /// Refuses those of the first `count` events that nobody has taken: takes them, and tells why they stay.
     pub(crate) fn refuse(&self, count: usize, why: Refusal) {
         for (at, state) in self.states[..count].iter().enumerate() {
-            let open = |state: u8| state & TAKEN == 0 && !is_told(state);
-            let refuse = |state| open(state).then_some(why.name().bits());
+            let state = state.load(Ordering::Relaxed);
             // Most have been taken long ago.
-            if !open(state.load(Ordering::Relaxed)) {
-                continue;
-            }
-            if let Ok(before) = state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, refuse) {
-                self.ledger.local_only.add(1);
-                self.wake_awaiting(at, before);
+            if state & TAKEN == 0 && !is_told(state) && self.take(at) {
+                self.tell(at, Remote::LocalOnly(why.into()));
             }
         }
     }

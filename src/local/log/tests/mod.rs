@@ -1,6 +1,7 @@
 //! The log by itself; small, so that miri can run all of it.
 
 mod drops;
+mod margins;
 mod misuse;
 mod model;
 mod reading;

@@ -37,7 +37,7 @@ pub(super) enum Step {
 }
 
 /// The broker has broken the protocol: nobody knows where the next frame begins.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken(pub(super) &'static str);
 
 impl fmt::Display for Broken {
@@ -153,7 +153,7 @@ impl Scanner {
             return Ok(Step::Wait);
         };
         let [kind, c1, c2, s1, s2, s3, s4] = *head;
-        if kind == PROTOCOL {
+        if kind == PROTOCOL && !self.over {
             return Ok(if input.len() < 8 {
                 Step::Wait
             } else {

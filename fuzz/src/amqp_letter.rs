@@ -72,7 +72,9 @@ pub fn check(data: &[u8]) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let written = properties::bytes(&delivery.properties).len();
     let body = Bytes::from(delivery.data.clone());
-    let letter = heap::within(64 * 1024 + 8 * written, || {
+    // Twice what lapin has made of the properties: it makes much of little.
+    let made = heap::taken(|| delivery.properties.clone());
+    let letter = heap::within(64 * 1024 + 2 * made + 8 * written, || {
         compose(&delivery, body, attempt, &reason, now, frame_max)
     });
     let kept = Mark::of(&delivery.properties).is_none_or(|mark| mark.properties.is_some());

@@ -230,7 +230,7 @@ impl Channel {
             0 => usize::from(u16::MAX),
             prefetch => 2 * prefetch,
         };
-        if tag != self.delivered + 1 || self.unsettled.len() == most {
+        if tag != self.delivered + 1 || self.unsettled.len() >= most {
             return Err("a delivery out of turn");
         }
         self.delivered = tag;

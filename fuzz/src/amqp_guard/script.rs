@@ -188,14 +188,21 @@ fn theirs(
             const CLASSES: [u8; 9] = [10, 20, 30, 40, 50, 60, 85, 90, 0];
             let class = *input.one_of(&CLASSES);
             let number = input.byte();
-            (return (
+            return (
                 method(channel, class, number, &[input.bytes().to_vec()]),
                 Kind::Frame,
-            ));
+            );
         }
         21 => {
             let kind = input.byte();
-            return (frame(kind, channel, input.many_bytes()), Kind::Frame);
+            let bytes = frame(kind, channel, input.many_bytes());
+            // A protocol header has no size.
+            let kind = if kind == b'A' {
+                Kind::Bytes
+            } else {
+                Kind::Frame
+            };
+            return (bytes, kind);
         }
         _ => return (input.many_bytes().to_vec(), Kind::Bytes),
     };

@@ -33,8 +33,8 @@ impl Step {
 }
 
 /// Of all steps together.
-const BYTES: usize = 128 * 1024;
-const STEPS: usize = 2000;
+const BYTES: usize = 48 * 1024;
+const STEPS: usize = 1200;
 
 /// As many steps as the input says, and at most so many bytes.
 pub(super) fn any(input: &mut Input<'_>) -> Vec<Step> {

@@ -18,3 +18,12 @@ pub(crate) fn within<T>(most: usize, work: impl FnOnce() -> T) -> T {
     );
     done
 }
+
+/// How many bytes on the heap the outcome of this holds.
+pub(crate) fn taken<T>(work: impl FnOnce() -> T) -> usize {
+    let before = HEAP.current_usage();
+    let done = work();
+    let taken = HEAP.current_usage().saturating_sub(before);
+    drop(done);
+    taken
+}

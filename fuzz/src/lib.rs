@@ -2,6 +2,7 @@
 //! run by a fuzzer (`fuzz_targets/`), and on stable Rust by an ordinary test (`tests/`).
 
 pub mod amqp_config;
+pub mod amqp_guard;
 pub mod amqp_letter;
 pub mod amqp_reply;
 pub mod amqp_url;

@@ -23,6 +23,11 @@ fn amqp_config() {
 }
 
 #[test]
+fn amqp_guard() {
+    replay("amqp_guard", 5_000, algedonic_fuzz::amqp_guard::check);
+}
+
+#[test]
 fn amqp_letter() {
     replay("amqp_letter", 10_000, algedonic_fuzz::amqp_letter::check);
 }
@@ -74,12 +79,13 @@ fn replay(target: &str, inputs: usize, check: fn(&[u8])) {
     }
 }
 
+/// What was written by hand, and what the fuzzer has found.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("seeds")
-        .join(target);
-    let mut seeds: Vec<_> = fs::read_dir(folder)
-        .expect("the seeds are committed")
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["seeds", "corpus"].map(|folder| here.join(folder).join(target));
+    let mut seeds: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).expect("it is committed"))
         .map(|entry| {
             let path = entry.expect("readable").path();
             let bytes = fs::read(&path).expect("readable");

@@ -217,6 +217,15 @@ fn time_is_near(was: SystemTime, is: SystemTime, micros: u64) {
     }
 }
 
+/// Whether a message with these properties says which it is; else each reading of it is another.
+pub(crate) fn has_id(properties: &BasicProperties) -> bool {
+    let id = properties.message_id().as_ref();
+    id.is_some_and(|id| {
+        let id = id.as_str();
+        !id.is_empty() && !matches!(EventId::from_foreign(id).as_u128(), 0 | u128::MAX)
+    })
+}
+
 /// `CloudEvents` say the same with an underline as with a colon; and other headers mean nothing.
 fn spelled_otherwise(
     read_as: Option<&Message>,
@@ -267,11 +276,7 @@ fn spelled_otherwise(
         (Some(was), Some(mut is)) => {
             // Without an id each gets one of its own, and is the beginning of a conversation.
             if was.metadata.id != is.metadata.id {
-                let id = properties.message_id().as_ref();
-                let is_none = |id: &str| {
-                    id.is_empty() || matches!(EventId::from_foreign(id).as_u128(), 0 | u128::MAX)
-                };
-                assert!(id.is_none_or(|id| is_none(id.as_str())), "{was:?} {is:?}");
+                assert!(!has_id(properties), "{was:?} {is:?}");
                 if is.metadata.correlation == CorrelationId::from(is.metadata.id) {
                     is.metadata.correlation = was.metadata.id.into();
                 }

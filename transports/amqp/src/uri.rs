@@ -86,9 +86,10 @@ impl Uri {
     fn set(&mut self, pair: &str) -> Result<(), Error> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let number = || {
-            value
-                .parse::<u32>()
-                .map_err(|_| refuse(format!("{key} must be a whole number, not {value:?}")))
+            value.parse::<u32>().map_err(|_| {
+                let value = excerpt(value);
+                refuse(format!("{key} must be a whole number, not {value:?}"))
+            })
         };
         match key {
             "heartbeat" => self.heartbeat = Some(Duration::from_secs(number()?.into())),
@@ -113,12 +114,22 @@ impl Uri {
             }
             _ => {
                 return Err(refuse(format!(
-                    "unknown query key {key:?}; known are {}",
+                    "unknown query key {:?}; known are {}",
+                    excerpt(key),
                     Self::KNOWN_KEYS
                 )));
             }
         }
         Ok(())
+    }
+}
+
+/// Enough of a text to recognise it, whatever its length.
+fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 40;
+    match text.char_indices().nth(SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 
@@ -271,6 +282,20 @@ mod tests {
             let error = Uri::parse(text).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Misconfigured);
             assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_text_an_error_quotes_the_beginning() {
+        let long = "é".repeat(10_000);
+        for query in [long.clone(), format!("heartbeat={long}")] {
+            let error = Uri::parse(&format!("amqp://h?{query}")).expect_err("unknown");
+            let text = error.to_string();
+            assert!(
+                text.contains("ééé") && text.len() < 300,
+                "{} bytes",
+                text.len()
+            );
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) enum Step {
 }
 
 /// The broker has broken the protocol: nobody knows where the next frame begins.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken(pub(super) &'static str);
 
 impl fmt::Display for Broken {
@@ -153,7 +153,7 @@ impl Scanner {
             return Ok(Step::Wait);
         };
         let [kind, c1, c2, s1, s2, s3, s4] = *head;
-        if kind == PROTOCOL {
+        if kind == PROTOCOL && !self.over {
             return Ok(if input.len() < 8 {
                 Step::Wait
             } else {
@@ -197,14 +197,13 @@ impl Scanner {
     /// After its close a broker has nothing to say but that it has seen ours. lapin would take anything else
     /// for the reason of the end.
     fn after_the_end(&mut self, input: &[u8], kind: u8, length: usize) -> Step {
-        const CLOSE_OK: [u8; 4] = [0, 10, 0, 51];
-        const LENGTH: usize = HEAD + CLOSE_OK.len() + 1;
-        if kind == METHOD && length == LENGTH {
-            if input.len() < LENGTH {
+        const CLOSE_OK: [u8; 12] = [METHOD, 0, 0, 0, 0, 0, 4, 0, 10, 0, 51, FRAME_END];
+        if kind == METHOD && length == CLOSE_OK.len() {
+            if input.len() < length {
                 return Step::Wait;
             }
-            if input[HEAD..LENGTH - 1] == CLOSE_OK {
-                return Step::Pass(LENGTH);
+            if input[..length] == CLOSE_OK {
+                return Step::Pass(length);
             }
         }
         let count = length.min(input.len());

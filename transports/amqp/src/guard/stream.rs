@@ -8,7 +8,7 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::scanner::{Limits, Scanner, Step};
+use super::scanner::{Broken, Limits, Scanner, Step};
 
 /// A connection whose incoming frames are looked at, and whose outgoing ones are followed.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Guarded<S> {
     /// What goes on before that.
     replaced: Vec<u8>,
     replaced_start: usize,
+    /// What the broker has broken. Said when all before it has gone on, however the bytes came.
+    broken: Option<Broken>,
 }
 
 /// How much is read at once, beyond what a frame needs.
@@ -42,6 +44,7 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
             cleared: 0,
             replaced: Vec::new(),
             replaced_start: 0,
+            broken: None,
         }
     }
 
@@ -59,7 +62,12 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
                 self.start += count;
                 self.cleared -= count;
                 given += count;
-            } else if !self.look()? {
+            } else if let Some(broken) = self.broken {
+                if given == 0 {
+                    return Err(io::Error::other(broken));
+                }
+                break;
+            } else if !self.look() {
                 break;
             }
         }
@@ -67,21 +75,24 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
     }
 
     /// Decides about the next bytes; false if there are too few.
-    fn look(&mut self) -> io::Result<bool> {
+    fn look(&mut self) -> bool {
         // Frames that pass one after the other go on at once.
         loop {
             let from = self.start + self.cleared;
-            let step = self.scanner.step(&mut self.inbox[from..self.end]);
-            match step.map_err(io::Error::other)? {
-                Step::Pass(count) => self.cleared += count,
-                Step::Wait => return Ok(self.cleared > 0),
-                Step::Replace(count, with) if self.cleared == 0 => {
+            match self.scanner.step(&mut self.inbox[from..self.end]) {
+                Err(broken) => {
+                    self.broken = Some(broken);
+                    return true;
+                }
+                Ok(Step::Pass(count)) => self.cleared += count,
+                Ok(Step::Wait) => return self.cleared > 0,
+                Ok(Step::Replace(count, with)) if self.cleared == 0 => {
                     self.start += count;
                     self.replaced = with;
                     self.replaced_start = 0;
-                    return Ok(true);
+                    return true;
                 }
-                Step::Replace(count, with) => {
+                Ok(Step::Replace(count, with)) => {
                     // What is cleared goes first: both go the same way, from one buffer.
                     let mut all = self.inbox[self.start..from].to_vec();
                     all.extend_from_slice(&with);
@@ -89,7 +100,7 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
                     self.cleared = 0;
                     self.replaced = all;
                     self.replaced_start = 0;
-                    return Ok(true);
+                    return true;
                 }
             }
         }

@@ -55,6 +55,8 @@ fn after_its_close_a_broker_has_nothing_more_to_say() {
         frame(99, 7, b"what"),
         close_ok.clone(),
         method(1, 20, 41, &[]),
+        method(1, 10, 51, &[]),
+        frame(b'A', 0, b"nother protocol"),
     ]
     .concat();
     let all = [close.clone(), more].concat();

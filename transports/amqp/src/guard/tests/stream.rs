@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::{
     super::{Limits, stream::Guarded},
-    deliver, frame, header, nested, only_headers, opening, short, sound,
+    deliver, frame, header, nested, only_headers, opening, settle, short, sound,
 };
 
 /// Gives its pieces one by one, and is pending in between.
@@ -62,6 +62,17 @@ impl AsyncWrite for Pieces {
 
 /// All that comes through when the stream comes in pieces, and is read in pieces, of these sizes.
 fn through(bytes: &[u8], cuts: &[usize], reads: &[usize], frame_max: usize) -> io::Result<Vec<u8>> {
+    let (output, end) = until_the_end(bytes, cuts, reads, frame_max);
+    end.map(|()| output)
+}
+
+/// The same, and how it ended.
+fn until_the_end(
+    bytes: &[u8],
+    cuts: &[usize],
+    reads: &[usize],
+    frame_max: usize,
+) -> (Vec<u8>, io::Result<()>) {
     let mut cuts = cuts.iter().cycle();
     let mut rest = bytes;
     let mut left = VecDeque::new();
@@ -88,7 +99,7 @@ fn through(bytes: &[u8], cuts: &[usize], reads: &[usize], frame_max: usize) -> i
         else {
             panic!("pending");
         };
-        said = &said[count?..];
+        said = &said[count.expect("taken")..];
     }
     let mut reads = reads.iter().cycle();
     let mut output = Vec::new();
@@ -96,9 +107,9 @@ fn through(bytes: &[u8], cuts: &[usize], reads: &[usize], frame_max: usize) -> i
         let mut to = vec![0; *reads.next().expect("endless")];
         match Pin::new(&mut guarded).poll_read(&mut context, &mut to) {
             Poll::Pending => {}
-            Poll::Ready(Ok(0)) => return Ok(output),
+            Poll::Ready(Ok(0)) => return (output, Ok(())),
             Poll::Ready(Ok(count)) => output.extend_from_slice(&to[..count]),
-            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Ready(Err(error)) => return (output, Err(error)),
         }
     }
 }
@@ -212,4 +223,18 @@ fn an_unfinished_frame_and_a_broken_one_are_not_given_away() {
     let error = through(&frame(9, 0, b""), &[9], &[100], 4096).expect_err("broken");
     // Invalid data would read as a failure of TLS.
     assert_eq!(error.kind(), io::ErrorKind::Other);
+}
+
+/// A confirm that came just before is one.
+#[test]
+fn what_is_sound_goes_on_before_the_end_however_it_is_cut() {
+    let sound = [settle(1, 80, 10, 1), deliver(1, 1, b"ex", b"a.b")].concat();
+    let all = [&*sound, &frame(9, 0, b"")].concat();
+    for cuts in [1, 9, 1000] {
+        for reads in [1, 30, 1000] {
+            let (output, end) = until_the_end(&all, &[cuts], &[reads], 4096);
+            assert_eq!(output, sound, "in pieces of {cuts} and {reads}");
+            end.expect_err("broken");
+        }
+    }
 }

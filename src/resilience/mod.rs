@@ -45,6 +45,7 @@
 
 pub mod breaker;
 pub mod bulkhead;
+pub mod fallback;
 pub mod retry;
 pub mod timeout;
 
@@ -52,6 +53,8 @@ mod builder;
 mod classify;
 mod clock;
 mod config;
+#[cfg(test)]
+mod contract;
 mod counter;
 mod deadline;
 #[cfg(all(test, algedonic_loom))]

@@ -46,9 +46,11 @@
 pub mod breaker;
 pub mod bulkhead;
 pub mod fallback;
+pub mod load_shed;
 pub mod retry;
 pub mod timeout;
 
+mod asked;
 mod builder;
 mod classify;
 mod clock;

@@ -22,6 +22,8 @@ pub enum Reason {
     BulkheadFull,
     /// A bulkhead had no slot free for as long as a call waits for one.
     BulkheadTimeout,
+    /// A load shed found that the service inside was not ready.
+    Shed,
 }
 
 impl Rejection {
@@ -77,6 +79,7 @@ impl fmt::Display for Reason {
             Self::BreakerOpen => "the circuit breaker lets no call through",
             Self::BulkheadFull => "the bulkhead and its queue are full",
             Self::BulkheadTimeout => "no slot of the bulkhead became free in time",
+            Self::Shed => "the service was not ready",
         })
     }
 }

@@ -10,8 +10,8 @@ use tower::{Service, util::Oneshot};
 /// Answers in place of a service that failed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not answer a `{Request}` with a `{T}` when there is a `{E}`",
-    note = "`respond` wants a function `Fn(&Error) -> Response`, `recover` one of the request and the error, whose future \
-            gives a `Result<Response, _>`, and `service` a service of the same request and response that is `Clone`; \
+    note = "`respond` wants a function `Fn(&Error) -> Response`, `recover` one of the request and the error, whose \
+            future gives a `Result<Response, _>`, and `service` a service of the same request and response that is `Clone`; \
             but for `respond` the request has to be `Clone`"
 )]
 pub trait Backup<Request, T, E> {

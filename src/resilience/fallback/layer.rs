@@ -45,8 +45,9 @@ pub struct FallbackLayer<B = (), W = ByKind> {
     takes: W,
 }
 
-/// Makes a [`FallbackLayer`]: with one of [`respond`](FallbackBuilder::respond), [`recover`](FallbackBuilder::recover)
-/// and [`service`](FallbackBuilder::service), and then what else is not in a configuration.
+/// Makes a [`FallbackLayer`]: with one of [`respond`](FallbackBuilder::respond),
+/// [`recover`](FallbackBuilder::recover) and [`service`](FallbackBuilder::service), and then what else is not in a
+/// configuration.
 pub type FallbackBuilder<E = ()> = Builder<FallbackConfig, E>;
 
 /// What a [`FallbackBuilder`] has that others have not.
@@ -79,7 +80,8 @@ impl FallbackBuilder {
         self.by(Respond(respond))
     }
 
-    /// Answers by a function of the request and the error; it gives a future of a `Result`. Each request is cloned once.
+    /// Answers by a function of the request and the error; it gives a future of a `Result`. Each request is
+    /// cloned once.
     ///
     /// ```
     /// # use std::io;

@@ -13,13 +13,13 @@
 //!   in the service inside, from the call on, in the order that this keeps; a timeout around says for how long.
 //! - **Who is not ready leaves nothing behind** in the service inside: no waker, no place in a queue, no slot that
 //!   comes later to somebody who is gone.
-//! - **It is cheap.** An admitted call costs a few instructions; neither it nor one that is refused allocates.
-//!   While the service is not ready each call clones it.
+//! - **It is cheap.** An admitted call costs a few instructions; neither it nor one that is refused allocates. While
+//!   the service is not ready each call clones it.
 //!
 //! # Order
 //!
-//! Around what makes its callers wait in `poll_ready`, such as a `tower` limit or buffer, and inside of a retry, which by
-//! default does not repeat what is refused. The bulkhead and the rate limit of this module refuse by themselves:
+//! Around what makes its callers wait in `poll_ready`, such as a `tower` limit or buffer, and inside of a retry, which
+//! by default does not repeat what is refused. The bulkhead and the rate limit of this module refuse by themselves:
 //! they need no load shed.
 //!
 //! ```text

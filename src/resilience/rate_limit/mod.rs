@@ -6,14 +6,14 @@
 //! | that it will be within `max_wait` | has its time now, and waits for it in its future |
 //! | neither | is refused at once: [`Error::Limited`], with the time after which it would not be |
 //!
-//! In any time `t`, wherever it begins, calls have at most `burst + t * limit / period` times (rounded down), all services of one
-//! layer together: this is the generic cell rate algorithm. A fixed window, as that of `tower::limit::RateLimit`, lets
-//! twice its limit through around the end of a window.
+//! In any time `t`, wherever it begins, at most `burst + t * limit / period` calls (rounded down) have their times, all
+//! services of one layer together: this is the generic cell rate algorithm. A fixed window, as that of
+//! `tower::limit::RateLimit`, lets twice its limit through around the end of a window.
 //!
 //! What distinguishes it:
 //!
-//! - **Who waits knows until when**: each call has a time of its own, in the order in which they came. Nobody is woken to
-//!   look whether it is his turn; tokio's timers end at most a millisecond after the time. A refusal says
+//! - **Who waits knows until when**: each call has a time of its own, in the order in which they came. Nobody is woken
+//!   to look whether it is his turn; tokio's timers end at most a millisecond after the time. A refusal says
 //!   exactly when a call is admitted again.
 //! - **Who waits holds nothing of the service inside**; it is asked for readiness when the time has come.
 //! - **Who leaves gives his time back**, if nobody has a later one; else it is wasted, and never given twice.

@@ -13,8 +13,8 @@ use crate::resilience::asked::Asked;
 
 /// A service behind a rate limit; from a [`RateLimitLayer`](super::RateLimitLayer).
 ///
-/// **Readiness.** While calls would wait or be refused it is ready at once, and does not ask the service inside; else it
-/// is ready when that is. A call counts when it is made, never when readiness is asked for, so that who is ready and
+/// **Readiness.** While calls would wait or be refused it is ready at once, and does not ask the service inside; else
+/// it is ready when that is. A call counts when it is made, never when readiness is asked for, so that who is ready and
 /// does not call takes nothing.
 ///
 /// **Calls that wait** hold a clone of the service inside, which is asked for readiness when their time has come. They

@@ -6,3 +6,5 @@ mod config;
 mod core;
 /// A rate limit written as plainly as can be.
 mod model;
+/// Services of one layer beside the model.
+mod pair;

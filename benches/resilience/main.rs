@@ -5,8 +5,11 @@
 mod breaker;
 mod call;
 mod case;
+mod fallback;
 mod inner;
+mod load_shed;
 mod options;
+mod rate_limit;
 mod retry;
 mod rounds;
 mod timeout;
@@ -30,7 +33,14 @@ fn main() {
         return;
     };
     for (setting, name) in Setting::ALL {
-        let cases = [breaker::cases(), retry::cases(), timeout::cases()];
+        let cases = [
+            breaker::cases(),
+            fallback::cases(),
+            load_shed::cases(),
+            rate_limit::cases(),
+            retry::cases(),
+            timeout::cases(),
+        ];
         for case in cases.into_iter().flatten() {
             let name = format!("{name}/{}", case.name);
             if name.contains(&options.filter) {

@@ -42,19 +42,25 @@
 //   tests/       model.rs, a plain model of the core; properties.rs, one proptest for each property,
 //                named by its id; contract.rs, the layer among other services, on paused time
 //
-// Shared by all: `builder`, `classify`, `clock`, `config`, `counter`, `deadline`, `name`, `observer`, `random`, `rejection`. Models of
-// threads are in `models`.
+// Shared by all: `asked`, `builder`, `classify`, `clock`, `config`, `counter`, `deadline`, `name`, `observer`, `random`,
+// `rejection`; by tests: `contract`, `probe`, `rig`. Models of threads are in `models`.
 
 pub mod breaker;
 pub mod bulkhead;
+pub mod fallback;
+pub mod load_shed;
+pub mod rate_limit;
 pub mod registry;
 pub mod retry;
 pub mod timeout;
 
+mod asked;
 mod builder;
 mod classify;
 mod clock;
 mod config;
+#[cfg(test)]
+mod contract;
 mod counter;
 mod deadline;
 #[cfg(all(test, algedonic_loom))]

@@ -39,6 +39,8 @@ pub enum What {
         /// The state from now on.
         to: breaker::State,
     },
+    /// A service failed, and its fallback took the error.
+    FellBack,
     /// A bulkhead admitted calls beyond its size: its overflow is in use.
     Overflow,
     /// Calls failed that could have been tried again, and were not: why.

@@ -22,6 +22,10 @@ pub enum Reason {
     BulkheadFull,
     /// A bulkhead had no slot free for as long as a call waits for one.
     BulkheadTimeout,
+    /// A rate limit had too many calls.
+    RateLimited,
+    /// A load shed found that the service inside was not ready.
+    Shed,
 }
 
 impl Rejection {
@@ -77,6 +81,8 @@ impl fmt::Display for Reason {
             Self::BreakerOpen => "the circuit breaker lets no call through",
             Self::BulkheadFull => "the bulkhead and its queue are full",
             Self::BulkheadTimeout => "no slot of the bulkhead became free in time",
+            Self::RateLimited => "there were too many calls",
+            Self::Shed => "the service was not ready",
         })
     }
 }

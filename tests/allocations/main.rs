@@ -4,8 +4,14 @@
 
 /// Calls through a circuit breaker.
 mod breaker;
+/// Calls with a fallback.
+mod fallback;
 /// A service that answers at once, and one that never does.
 mod inner;
+/// Calls through a load shed.
+mod load_shed;
+/// Calls through a rate limit.
+mod rate_limit;
 /// Calls that are tried again.
 mod retry;
 /// Calls through a timeout.
@@ -47,7 +53,14 @@ fn br_12_no_call_allocates() {
     let mut boxes = Case::new("a box", || drop(black_box(Box::new(7_u64))));
     assert_eq!(boxes.bytes(), 8, "what allocates is seen");
     let mut allocate = Vec::new();
-    let cases = [breaker::cases(), retry::cases(), timeout::cases()];
+    let cases = [
+        breaker::cases(),
+        fallback::cases(),
+        load_shed::cases(),
+        rate_limit::cases(),
+        retry::cases(),
+        timeout::cases(),
+    ];
     for mut case in cases.into_iter().flatten() {
         let bytes = case.bytes();
         println!("{}: {bytes} bytes", case.name);

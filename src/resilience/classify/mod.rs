@@ -4,10 +4,13 @@ mod foreign;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Verdict;
 
 /// Whose doing an error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
     /// The caller went away, or the service was closed by its owner.

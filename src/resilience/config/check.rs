@@ -58,6 +58,21 @@ impl Check {
         self.holds(field, value, holds, "above 0 and at most 1")
     }
 
+    /// Whether sums of some such times do not overflow.
+    pub(in crate::resilience) fn is_bounded(time: Duration) -> bool {
+        time < LONGEST
+    }
+
+    /// A time that may be none.
+    pub(in crate::resilience) fn bounded(
+        self,
+        field: &'static str,
+        value: Duration,
+    ) -> Result<Self, ConfigError> {
+        let holds = Self::is_bounded(value);
+        self.holds(field, value, holds, "below 2^40 ms (34 years)")
+    }
+
     /// A time that passes.
     pub(in crate::resilience) fn positive(
         self,

@@ -5,3 +5,4 @@ mod buckets;
 mod budget;
 mod bulkhead;
 mod counter;
+mod rate_limit;

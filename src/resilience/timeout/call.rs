@@ -7,7 +7,7 @@ use std::{
 use pin_project::pin_project;
 use tower::{Service, util::Oneshot};
 
-/// A call of the service inside of a timeout, which may have to become ready first.
+/// A call of the service inside of a layer, which may have to become ready first.
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
 pub struct Call<S: Service<Request>, Request> {
@@ -23,13 +23,13 @@ enum State<S: Service<Request>, Request> {
 
 impl<S: Service<Request>, Request> Call<S, Request> {
     #[inline]
-    pub(super) const fn called(call: S::Future) -> Self {
+    pub(in crate::resilience) const fn called(call: S::Future) -> Self {
         Self {
             state: State::Called(call),
         }
     }
 
-    pub(super) fn waiting(service: S, request: Request) -> Self {
+    pub(in crate::resilience) fn waiting(service: S, request: Request) -> Self {
         Self {
             state: State::Waiting(Oneshot::new(service, request)),
         }

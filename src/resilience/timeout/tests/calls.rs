@@ -325,7 +325,7 @@ proptest! {
             let smallest = Duration::from_millis(smallest);
             let ends = Arc::new(Mutex::new(Vec::new()));
             let seen = Arc::clone(&ends);
-            let service = service_fn(move |_: ()| {
+            let service = service_fn(move |(): ()| {
                 let seen = Arc::clone(&seen);
                 async move {
                     for _ in 0..3 {
@@ -335,7 +335,7 @@ proptest! {
                     std::future::pending::<Result<(), Failed>>().await
                 }
             });
-            let own = move |_: &()| own.map(Duration::from_millis);
+            let own = move |(): &()| own.map(Duration::from_millis);
             let service = TimeoutLayer::builder(inner).limit_by(own).build().expect("good").layer(service);
             let service = TimeoutLayer::new(middle).expect("good").layer(service);
             let service = TimeoutLayer::new(outer).expect("good").layer(service);

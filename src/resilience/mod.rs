@@ -10,7 +10,7 @@
 //! | `X<S>` | the service around `S` |
 //! | `ResponseFuture` | its future; never boxed |
 //! | `XBuilder` | makes the layer, with a name, an observer, and what else is no setting; a [`Builder`] |
-//! | `Error<E>` | what the layer itself refuses, in variants of its own, or the error of the service, as it was |
+//! | `Error<E>` | what the layer itself refuses, in variants of its own, or the error of the service, as it was. A retry has none: it says what the last attempt said |
 //! | `XHandle` | state, counts and control from outside; outlives the services |
 //!
 //! What all of them share:

@@ -15,7 +15,7 @@
 //!   when the call first has to wait.
 //! - **A total timeout has no hole in it**: it runs while a limit, a bulkhead or a buffer inside makes the call wait
 //!   before it has begun.
-//! - **What is inside can know the end**, by [`deadline`](crate::resilience::deadline). A
+//! - **What is inside can know the end**, by [`deadline`](crate::resilience::deadline()). A
 //!   [retry](crate::resilience::retry) inside of a total timeout does not begin to wait for an attempt that would
 //!   come too late: it says at once what the last one said, which tells more than that time is up.
 //! - **What never yields is ended too**: the timer is asked even where the call has used up the turn of its task

@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tower::{Layer, ServiceExt, service_fn};
@@ -80,11 +83,11 @@ proptest! {
             Ok(layer) => paused().block_on(async {
                 let handle = layer.handle();
                 prop_assert_eq!(handle.config(), &config);
-                // Three times, then it works.
-                let mut failures = 0;
-                let service = layer.layer(service_fn(move |id: u64| {
-                    failures += 1;
-                    std::future::ready(if failures <= 3 { Err(Failed::of(Kind::Dependency)) } else { Ok(id) })
+                // Three times, whichever clone is called; then it works.
+                let attempts = AtomicU32::new(0);
+                let service = layer.layer(service_fn(|id: u64| {
+                    let fails = attempts.fetch_add(1, Ordering::Relaxed) < 3;
+                    std::future::ready(if fails { Err(Failed::of(Kind::Dependency)) } else { Ok(id) })
                 }));
                 let said = service.oneshot(7).await;
                 let status = handle.status();

@@ -52,14 +52,12 @@ impl Levels {
 
     pub(super) fn note(&mut self, notice: Notice) {
         let wrong = match notice.what {
+            // The breaker has said so itself; somebody was served all the same; a breaker counts it.
+            What::Rejected(Reason::BreakerOpen) | What::FellBack | What::TimedOut => return,
             What::Breaker { .. } => Wrong::Open,
-            // The breaker has said so itself.
-            What::Rejected(Reason::BreakerOpen) => return,
             What::Rejected(_) => Wrong::Refusing,
             What::Overflow => Wrong::Overflow,
             What::GaveUp(_) => Wrong::GivingUp,
-            // A breaker counts it, or a retry gives up.
-            What::TimedOut => return,
         };
         let noticed = self.all.entry((notice.name, wrong)).or_default();
         if let What::Breaker { to, .. } = notice.what {

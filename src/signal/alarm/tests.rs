@@ -155,7 +155,9 @@ proptest! {
         // The last of them may be noticed before others that are older.
         let last = notices.pop().expect("one");
         notices.insert(order.index(notices.len() + 1), last);
-        notices.into_iter().for_each(|notice| levels.note(notice));
+        for notice in notices {
+            levels.note(notice);
+        }
         let mut feelings = Vec::new();
         for _ in 0..3 {
             feelings.extend(levels.due(start).map(|signal| signal.feeling));

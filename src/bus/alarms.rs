@@ -13,7 +13,7 @@ impl Bus {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bus = Bus::local();
-    /// let mut signals = bus.signals(Level::Low);
+    /// let mut signals = bus.signals();
     /// let registry = Registry::builder()
     ///     .standard()
     ///     .observer(bus.alarms(Alarms::new().critical("database")))

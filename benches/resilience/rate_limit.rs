@@ -71,18 +71,22 @@ fn theirs(limit: usize, period: Duration) -> Contender {
     })
 }
 
-/// It is not `Clone`: each thread and each task has one of its own, and shares nothing with the others.
-struct Alone(RateLimit<Nothing>);
+/// It is not `Clone`: each thread and each task has one of its own, and shares nothing with the others. It can be made
+/// only in a runtime.
+#[derive(Default)]
+struct Alone(Option<RateLimit<Nothing>>);
 
 impl Alone {
-    fn new() -> Self {
-        Self(TowersLayer::new(u64::MAX, SECOND).layer(Nothing))
+    #[inline]
+    fn limit(&mut self) -> &mut RateLimit<Nothing> {
+        self.0
+            .get_or_insert_with(|| TowersLayer::new(u64::MAX, SECOND).layer(Nothing))
     }
 }
 
 impl Clone for Alone {
     fn clone(&self) -> Self {
-        Self::new()
+        Self::default()
     }
 }
 
@@ -93,15 +97,15 @@ impl Service<u64> for Alone {
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
-        self.0.poll_ready(cx)
+        self.limit().poll_ready(cx)
     }
 
     #[inline]
     fn call(&mut self, request: u64) -> Self::Future {
-        self.0.call(request)
+        self.limit().call(request)
     }
 }
 
 fn towers() -> Contender {
-    Contender::new(TOWER, Alone::new)
+    Contender::new(TOWER, Alone::default)
 }

@@ -25,6 +25,49 @@
 //! - **Time** is tokio's: tests pause and advance it.
 //! - **Cost.** An admitted call and a rejected one allocate nothing.
 //!
+//! # The order
+//!
+//! From the outside to the inside:
+//!
+//! ```text
+//! right:  fallback(load_shed(timeout(total, retry(breaker(rate_limit(bulkhead(timeout(attempt, service))))))))
+//! wrong:  bulkhead(retry(service))       a call that only waits for its next attempt takes a slot from others
+//! wrong:  breaker(fallback(service))     nothing fails any more: the breaker never opens
+//! wrong:  retry(timeout(total, service)) each attempt has the time of all
+//! ```
+//!
+//! Which are needed is another matter; often these are:
+//!
+//! ```
+//! # use std::{io, time::Duration};
+//! use algedonic::resilience::{
+//!     breaker::{BreakerConfig, BreakerLayer},
+//!     bulkhead::{BulkheadConfig, BulkheadLayer},
+//!     fallback::{FallbackConfig, FallbackLayer},
+//!     retry::{RetryConfig, RetryLayer},
+//!     timeout::{TimeoutConfig, TimeoutLayer},
+//! };
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let second = Duration::from_secs(1);
+//! let usual_price = FallbackLayer::builder(FallbackConfig::default()).respond(|_: &io::Error| 100);
+//! let mut pricing = ServiceBuilder::new()
+//!     .layer(usual_price.build()?)
+//!     .map_err(io::Error::other) // else the error is of five layers, one in the other
+//!     .layer(TimeoutLayer::named("pricing", TimeoutConfig::total(5 * second))?)
+//!     .layer(RetryLayer::named("pricing", RetryConfig::default())?)
+//!     .layer(BreakerLayer::named("pricing", BreakerConfig::default())?)
+//!     .layer(BulkheadLayer::named("pricing", BulkheadConfig::default())?)
+//!     .layer(TimeoutLayer::named("pricing", TimeoutConfig::attempt(second))?)
+//!     .service(service_fn(|article: u64| async move { Ok::<_, io::Error>(article * 20) }));
+//!
+//! assert_eq!(pricing.ready().await?.call(7).await?, 140);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A [`registry`] makes and finds breakers and bulkheads by name, and reports how all of them are.
 
 // How a layer is written here. A folder for each, with the same files:
@@ -58,6 +101,8 @@ mod asked;
 mod builder;
 mod classify;
 mod clock;
+#[cfg(test)]
+mod composition;
 mod config;
 #[cfg(test)]
 mod contract;

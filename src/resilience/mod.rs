@@ -86,7 +86,7 @@
 //                named by its id; contract.rs, the layer among other services, on paused time
 //
 // Shared by all: `asked`, `builder`, `classify`, `clock`, `config`, `counter`, `deadline`, `name`, `observer`, `random`,
-// `rejection`; by tests: `contract`, `probe`, `rig`. Models of threads are in `models`.
+// `rejection`; by tests: `contract`, `probe`, `rig`, `steps`. Models of threads are in `models`.
 
 pub mod breaker;
 pub mod bulkhead;
@@ -118,6 +118,8 @@ mod random;
 mod rejection;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod steps;
 mod sync;
 
 pub use self::{

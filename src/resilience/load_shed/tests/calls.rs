@@ -11,6 +11,7 @@ use crate::resilience::{
     load_shed::{Error, LoadShed, LoadShedConfig, LoadShedHandle, LoadShedLayer},
     probe::{Answer, Ask, CASES, Dependency, Does, Failed, Probe, paused},
     rig::{End, Rig},
+    steps::{answer, does},
 };
 
 /// What a caller may do, and what a service.
@@ -27,26 +28,10 @@ enum Act {
     ReadyAndForget(usize),
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
-    prop_oneof![
-        16 => Just(Answer::Works),
-        12 => Just(Answer::FAILS),
-        1 => Just(Answer::Panics),
-    ]
-}
-
-fn does() -> impl Strategy<Value = Does> {
-    prop_oneof![
-        20 => Just(Does::Wait),
-        10 => answer().prop_map(Does::Answer),
-        1 => Just(Does::PanicInCall),
-    ]
-}
-
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let number = any::<usize>;
     let act = prop_oneof![
-        10 => (number(), does(), any::<bool>()).prop_map(|(service, does, exempt)| Act::Call(service, does, exempt)),
+        10 => (number(), does(answer()), any::<bool>()).prop_map(|(service, does, exempt)| Act::Call(service, does, exempt)),
         6 => (number(), answer()).prop_map(|(call, answer)| Act::Answer(call, answer)),
         3 => number().prop_map(Act::Forget),
         2 => number().prop_map(Act::Ready),

@@ -13,6 +13,7 @@ use crate::resilience::{
     probe::{Answer, Dependency, Does, MILLI, Probe},
     rate_limit::{Error, RateLimit, RateLimitConfig, RateLimitHandle, RateLimitLayer},
     rig::{End, Rig},
+    steps::{answer, does},
 };
 
 /// What a caller may do, and what a service.
@@ -29,26 +30,10 @@ pub(super) enum Act {
     TryAcquire,
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
-    prop_oneof![
-        16 => Just(Answer::Works),
-        12 => Just(Answer::FAILS),
-        1 => Just(Answer::Panics),
-    ]
-}
-
-fn does() -> impl Strategy<Value = Does> {
-    prop_oneof![
-        20 => Just(Does::Wait),
-        10 => answer().prop_map(Does::Answer),
-        1 => Just(Does::PanicInCall),
-    ]
-}
-
 pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
     let number = any::<usize>;
     let act = prop_oneof![
-        12 => (number(), does()).prop_map(|(service, does)| Act::Call(service, does)),
+        12 => (number(), does(answer())).prop_map(|(service, does)| Act::Call(service, does)),
         4 => (number(), answer()).prop_map(|(call, answer)| Act::Answer(call, answer)),
         3 => number().prop_map(Act::Forget),
         2 => number().prop_map(Act::Ready),

@@ -19,6 +19,7 @@ use crate::resilience::{
         RetryLayer,
     },
     rig::{End, Rig},
+    steps::does,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -43,17 +44,9 @@ fn answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
-fn does() -> impl Strategy<Value = Does> {
-    prop_oneof![
-        20 => Just(Does::Wait),
-        10 => answer().prop_map(Does::Answer),
-        1 => Just(Does::PanicInCall),
-    ]
-}
-
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
-        10 => (any::<usize>(), does()).prop_map(|(service, does)| Act::Call(service, does)),
+        10 => (any::<usize>(), does(answer())).prop_map(|(service, does)| Act::Call(service, does)),
         8 => (any::<usize>(), answer()).prop_map(|(call, answer)| Act::Answer(call, answer)),
         3 => any::<usize>().prop_map(Act::Forget),
         2 => any::<usize>().prop_map(Act::Ready),

@@ -15,6 +15,7 @@ use crate::resilience::{
     Classify, Kind, Notice, What, deadline,
     probe::{Answer, Ask, CASES, Dependency, Does, Failed, MILLI, Probe, call, paused, poll},
     rig::{End, Rig},
+    steps::{answer, does},
     timeout::{Covers, Error, Timeout, TimeoutConfig, TimeoutHandle, TimeoutLayer},
 };
 
@@ -31,25 +32,9 @@ enum Act {
     Tick(u64),
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
-    prop_oneof![
-        16 => Just(Answer::Works),
-        12 => Just(Answer::FAILS),
-        1 => Just(Answer::Panics),
-    ]
-}
-
-fn does() -> impl Strategy<Value = Does> {
-    prop_oneof![
-        20 => Just(Does::Wait),
-        10 => answer().prop_map(Does::Answer),
-        1 => Just(Does::PanicInCall),
-    ]
-}
-
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
-        10 => (any::<usize>(), does()).prop_map(|(service, does)| Act::Call(service, does)),
+        10 => (any::<usize>(), does(answer())).prop_map(|(service, does)| Act::Call(service, does)),
         6 => (any::<usize>(), answer()).prop_map(|(call, answer)| Act::Answer(call, answer)),
         3 => any::<usize>().prop_map(Act::Forget),
         2 => any::<usize>().prop_map(Act::Ready),

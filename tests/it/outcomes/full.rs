@@ -72,11 +72,8 @@ async fn who_awaits_what_does_not_fit_is_woken() {
     assert!(is_full(&remote), "{remote}");
 }
 
-/// Events that others publish pass through the same lane, and take no room from those that wait to be sent.
-#[tokio::test]
-async fn what_comes_from_elsewhere_takes_no_room_of_what_waits_to_be_sent() {
-    let broker = Broker::new();
-    let there = bus(&broker, "there");
+/// A bus with room for 128 events that wait, which sends one at a time, and none before it is opened.
+async fn one_at_a_time(broker: &Broker) -> (Bus, watch::Sender<bool>) {
     let (open, closed) = watch::channel(false);
     let mirror = Mirror::new(broker.transport("here"))
         .event::<Tick>()
@@ -86,6 +83,15 @@ async fn what_comes_from_elsewhere_takes_no_room_of_what_waits_to_be_sent() {
         .layer(tower::limit::ConcurrencyLimitLayer::new(1));
     let here = Bus::builder().mirror(mirror).build().expect("good");
     link_is(&here, LinkState::Up).await;
+    (here, open)
+}
+
+/// Events that others publish pass through the same lane, and take no room from those that wait to be sent.
+#[tokio::test]
+async fn what_comes_from_elsewhere_takes_no_room_of_what_waits_to_be_sent() {
+    let broker = Broker::new();
+    let there = bus(&broker, "there");
+    let (here, open) = one_at_a_time(&broker).await;
     link_is(&there, LinkState::Up).await;
     let mut receipts = Vec::new();
     for number in 0..20 {
@@ -121,15 +127,7 @@ async fn what_comes_from_elsewhere_takes_no_room_of_what_waits_to_be_sent() {
 async fn a_lane_with_both_kinds_keeps_its_bound() {
     let broker = Broker::new();
     let there = bus(&broker, "there");
-    let (open, closed) = watch::channel(false);
-    let mirror = Mirror::new(broker.transport("here"))
-        .event::<Tick>()
-        .outbound_capacity(128)
-        .timeout(Duration::from_secs(60))
-        .layer(held(&closed))
-        .layer(tower::limit::ConcurrencyLimitLayer::new(1));
-    let here = Bus::builder().mirror(mirror).build().expect("good");
-    link_is(&here, LinkState::Up).await;
+    let (here, open) = one_at_a_time(&broker).await;
     link_is(&there, LinkState::Up).await;
     there.publish(Tick::new(0)).await.expect("open");
     until("one to arrive", || here.counts().received == 1).await;

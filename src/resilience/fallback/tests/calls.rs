@@ -15,6 +15,7 @@ use crate::resilience::{
     fallback::{Another, ByKind, Error, Fallback, FallbackConfig, FallbackHandle, FallbackLayer},
     probe::{Answer, Ask, CASES, Dependency, Does, Failed, Probe, call, paused, poll},
     rig::{End, Rig},
+    steps::does,
 };
 
 /// What a caller may do, and what the services.
@@ -50,18 +51,10 @@ fn answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
-fn does() -> impl Strategy<Value = Does> {
-    prop_oneof![
-        20 => Just(Does::Wait),
-        10 => answer().prop_map(Does::Answer),
-        1 => Just(Does::PanicInCall),
-    ]
-}
-
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let number = any::<usize>;
     let act = prop_oneof![
-        10 => (number(), does()).prop_map(|(service, does)| Act::Call(service, does)),
+        10 => (number(), does(answer())).prop_map(|(service, does)| Act::Call(service, does)),
         10 => (number(), any::<bool>(), answer())
             .prop_map(|(call, backup, answer)| Act::Answer(call, backup, answer)),
         3 => number().prop_map(Act::Forget),

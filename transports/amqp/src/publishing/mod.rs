@@ -57,8 +57,8 @@ pub(crate) struct Publishing {
     jobs: mpsc::Receiver<Box<Parcel>>,
     phases: Phases,
     unconfirmed: Unconfirmed,
-    /// Until then messages wait for the first connection; afterwards, and once that has failed, they are
-    /// refused while there is none.
+    /// Until then messages wait for the first connection, or for the channel after one that a single message
+    /// has cost; afterwards, and once that has failed, they are refused while there is none.
     waits: Option<Instant>,
 }
 
@@ -102,12 +102,13 @@ impl Publishing {
                 return;
             };
             let (end, worked) = match opened {
-                Err(error) => (End::Lost(error), Duration::ZERO),
+                Err(error) => {
+                    self.shut();
+                    (End::Lost(error), Duration::ZERO)
+                }
                 Ok((session, changes)) => self.serve(session, changes).await,
             };
             let End::Lost(error) = end else { return };
-            self.waits = None;
-            self.gate.store(false, Ordering::SeqCst);
             let pause = backoff.after(&error, worked);
             tracing::debug!(connection = %self.part, %error, ?pause, "next attempt after a pause");
             self.shared.board.down(self.part, error);
@@ -115,6 +116,12 @@ impl Publishing {
                 return;
             }
         }
+    }
+
+    /// From now on messages are refused.
+    fn shut(&mut self) {
+        self.waits = None;
+        self.gate.store(false, Ordering::SeqCst);
     }
 
     /// Awaits `step` while nothing can be published. None: the transport is closing.
@@ -127,7 +134,7 @@ impl Publishing {
                 biased;
                 done = &mut step => return Some(done),
                 () = self.phases.leaving() => return None,
-                () = waiting.at(self.waits), if self.waits.is_some() => self.waits = None,
+                () = waiting.at(self.waits), if self.waits.is_some() => self.shut(),
                 job = self.jobs.recv(), if self.waits.is_none() => job?.refuse(),
                 () = alarm.at(deadline) => self.unconfirmed.expire(Instant::now()),
             }
@@ -143,7 +150,13 @@ impl Publishing {
             let opening = open(&shared, &session, self.part);
             let channel = match self.meanwhile(opening).await {
                 None => break End::Left,
-                Some(Err(error)) => break End::Lost(changes.cause(error).await),
+                Some(Err(error)) => {
+                    // lapin can lose the connection over the channel before, at any time.
+                    if since.is_none() || session.is_connected() {
+                        self.shut();
+                    }
+                    break End::Lost(changes.cause(error).await);
+                }
                 Some(Ok(channel)) => channel,
             };
             self.waits = None;
@@ -151,7 +164,6 @@ impl Publishing {
             let exchange = topology::exchange(&shared.config, self.part.lane);
             let mut pipeline = Pipeline::new(channel, exchange, shared.clone());
             let end = self.publish(&session, &mut changes, &mut pipeline).await;
-            self.gate.store(false, Ordering::SeqCst);
             let (reason, left) = match end {
                 End::Left => (lost(During::Publish, "the transport was closed"), true),
                 End::Lost(error) => (error, false),
@@ -159,14 +171,20 @@ impl Publishing {
             refusals = if pipeline.answered() > 0 { 0 } else { refusals };
             let Ended { fault, refused } = pipeline.end(reason, &mut self.unconfirmed);
             if left {
+                self.shut();
                 break End::Left;
             }
             refusals += u32::from(refused);
-            if !fault.blames || refusals > REFUSALS || !session.is_connected() {
+            if !fault.blames || refusals > REFUSALS {
+                self.shut();
                 break End::Lost(fault.error);
             }
+            self.waits = Some(Instant::now() + shared.config.confirm_timeout);
+            if !session.is_connected() {
+                let error = lost(During::Publish, "the connection went with a channel");
+                break End::Lost(changes.cause(error).await);
+            }
         };
-        self.gate.store(false, Ordering::SeqCst);
         session
             .close(self.phases.goodbye(matches!(end, End::Left)))
             .await;

@@ -100,7 +100,7 @@ impl<T, C: Future<Output = Answer> + Unpin + 'static> Window<T, C> {
     }
 
     /// Polls `write` once, which takes its place in the order of the channel, and keeps it. What is pushed
-    /// earlier must be written earlier. To be followed by [`drain`](Self::drain).
+    /// earlier must be written earlier.
     pub(crate) fn push(
         &mut self,
         id: EventId,

@@ -109,6 +109,10 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
 
     /// Completes when there may be something to [`look`](Self::look) at.
     pub(super) fn poll_woken(&self, context: &Context<'_>) -> Poll<()> {
+        // Whatever was answered while it was pushed asks for nothing any more.
+        if !self.answered.is_empty() {
+            return Poll::Ready(());
+        }
         self.woken.poll(context)
     }
 

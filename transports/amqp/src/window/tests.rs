@@ -241,6 +241,22 @@ proptest! {
 
 /// All that goes out at once takes one call of the task's waker.
 #[test]
+fn what_is_answered_before_it_is_pushed_calls_for_a_look() {
+    let mut window = Window::<_, Confirm>::new();
+    let context = Context::from_waker(Waker::noop());
+    for answer in [Answer::Ack(None), Answer::Failed("cut".into())] {
+        assert_eq!(window.poll_woken(&context), Poll::Pending);
+        let written = Box::pin(std::future::ready(answer.clone())) as Confirm;
+        window.push(id(1), later(), std::future::ready(Ok(written)), 1);
+        assert_eq!(window.poll_woken(&context), Poll::Ready(()), "{answer:?}");
+        assert_eq!(window.drain().len(), 1);
+        window.push(id(2), later(), std::future::ready(Err(answer)), 2);
+        assert_eq!(window.poll_woken(&context), Poll::Ready(()));
+        assert_eq!(window.drain().len(), 1);
+    }
+}
+
+#[test]
 fn of_those_that_are_not_written_one_is_watched() {
     let mut lapin = Lapin::default();
     let (mut window, mut looker) = (Window::new(), Looker::new());

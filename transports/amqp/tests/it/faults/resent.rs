@@ -131,6 +131,39 @@ async fn a_message_that_the_broker_refuses_costs_its_neighbours_nothing() {
     assert!(amqp.link().is_up(), "{}", amqp.link());
 }
 
+/// Who comes while the channel is opened again waits for it. So it is even if lapin loses the connection over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_after_a_message_that_the_broker_refuses_waits_for_the_next_channel() {
+    let node = node().await;
+    let config = config_of(&node);
+    let exchange = format!("{}.events", prefix_of(&config));
+    let arguments = ["set_topic_permissions", "-p", "/", "guest"];
+    ctl(
+        &node,
+        &[&arguments[..], &[&exchange, "^good", ".*"]].concat(),
+    )
+    .await;
+    let amqp = Amqp::new(config.queue("q")).expect("started");
+    let _arrivals = receive(&amqp);
+    up(&amqp).await;
+    let mut outcomes = FuturesUnordered::new();
+    for number in 0..600 {
+        let bad = number % 40 == 20;
+        let message = message(if bad { "bad" } else { "good" });
+        let outcome = amqp.send(message);
+        outcomes.push(async move { (number, bad, outcome.await) });
+        // Over all of the time that a channel takes to be opened.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    while let Some((number, bad, outcome)) = soon("an outcome", outcomes.next()).await {
+        match outcome {
+            Ok(Outcome::Rejected { .. }) if bad => {}
+            Ok(Outcome::Confirmed) if !bad => {}
+            other => panic!("{number}, bad: {bad}: {other:?}"),
+        }
+    }
+}
+
 /// lapin can lose a whole connection over a channel that the broker closes while it is let go of. Whatever
 /// comes of it stays with the connection that publishes these messages.
 #[tokio::test(flavor = "multi_thread")]

@@ -27,10 +27,18 @@ pub(super) enum Said {
 /// Class and method, after the head of the frame.
 const NUMBER: usize = 4;
 /// The most that has to be known of a frame: the longest is a delivery tag, and a byte of flags.
-const LOOK: usize = HEAD + NUMBER + 9;
+pub(super) const LOOK: usize = HEAD + NUMBER + 9;
+
+/// What to do with the bytes at the front of what is to go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sift {
+    Pass(usize),
+    /// A frame so long, and there may be less of it here.
+    LeaveOut(usize),
+}
 
 /// Follows the frames that go out, in pieces of any size.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     /// The beginning of the present frame.
     begun: [u8; LOOK],
@@ -51,22 +59,61 @@ impl Outgoing {
     /// Tells what is said by these bytes, which have gone out after those before.
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut tell: impl FnMut(u16, Said)) {
         while !bytes.is_empty() {
-            let skipped = self.skipping.min(bytes.len());
-            self.skipping -= skipped;
-            bytes = &bytes[skipped..];
-            let wanted = self.wanted();
-            let taken = (wanted - self.length).min(bytes.len());
-            self.begun[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
-            self.length += taken;
-            bytes = &bytes[taken..];
-            // The head alone may say that more is wanted.
-            if self.length == wanted && wanted == self.wanted() && self.skipping == 0 {
-                let (channel, said) = self.said();
+            let (count, said) = self.advance(bytes);
+            bytes = &bytes[count..];
+            if let Some((channel, said)) = said {
                 tell(channel, said);
-                self.skipping = self.frame() - self.length;
-                self.length = 0;
             }
         }
+    }
+
+    /// How many of these bytes may go out, given which channels are open: a frame on another one does not.
+    /// Stops after what opens or closes one, so that the next call knows of it. Of a frame whose first bytes
+    /// come alone nothing is known; it goes out.
+    pub(super) fn sift(&self, bytes: &[u8], is_open: impl Fn(u16) -> bool) -> Sift {
+        let mut ahead = self.clone();
+        let mut at = 0;
+        while at < bytes.len() {
+            if ahead.length == 0 && ahead.skipping == 0 {
+                let rest = &bytes[at..];
+                if at > 0 && rest.len() < HEAD + NUMBER {
+                    return Sift::Pass(at);
+                }
+                match stray(rest, &is_open) {
+                    Some(length) if at == 0 => return Sift::LeaveOut(length),
+                    Some(_) => return Sift::Pass(at),
+                    None => {}
+                }
+            }
+            let (count, said) = ahead.advance(&bytes[at..]);
+            at += count;
+            if matches!(said, Some((_, Said::Open | Said::CloseOk))) {
+                return Sift::Pass(at);
+            }
+        }
+        Sift::Pass(at)
+    }
+
+    /// Takes in some of these bytes, which are not none, and never of two frames; tells what the frame says once
+    /// that is known.
+    fn advance(&mut self, bytes: &[u8]) -> (usize, Option<(u16, Said)>) {
+        if self.skipping > 0 {
+            let skipped = self.skipping.min(bytes.len());
+            self.skipping -= skipped;
+            return (skipped, None);
+        }
+        let wanted = self.wanted();
+        let taken = (wanted - self.length).min(bytes.len());
+        self.begun[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
+        self.length += taken;
+        // The head alone may say that more is wanted.
+        if self.length < wanted || wanted < self.wanted() {
+            return (taken, None);
+        }
+        let said = self.said();
+        self.skipping = self.frame() - self.length;
+        self.length = 0;
+        (taken, Some(said))
     }
 
     /// The length of the present frame, or of its head if that is not known yet.
@@ -123,4 +170,16 @@ impl Outgoing {
         };
         (channel, said)
     }
+}
+
+/// The length of the frame that begins here, if it is on a channel that is not open, and does not open it.
+fn stray(bytes: &[u8], is_open: impl Fn(u16) -> bool) -> Option<usize> {
+    let [kind, c1, c2, s1, s2, s3, s4] = *bytes.first_chunk::<HEAD>()?;
+    if kind == PROTOCOL || is_open(u16::from_be_bytes([c1, c2])) {
+        return None;
+    }
+    if kind == METHOD && *bytes.get(HEAD..HEAD + NUMBER)? == [0, 20, 0, 10] {
+        return None;
+    }
+    Some((u32::from_be_bytes([s1, s2, s3, s4]) as usize).saturating_add(HEAD + 1))
 }

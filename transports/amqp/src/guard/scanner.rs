@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use super::{
     channel::Channel,
     mark,
-    outgoing::{Outgoing, Said},
+    outgoing::{Outgoing, Said, Sift},
     properties::{self, Flaw, short_string, take_array},
 };
 
@@ -74,6 +74,8 @@ pub(super) struct Scanner {
     alarms: u32,
     /// The broker has closed the connection.
     over: bool,
+    /// It has closed a channel.
+    closed_one: bool,
     outgoing: Outgoing,
 }
 
@@ -87,6 +89,7 @@ impl Scanner {
             channels: BTreeMap::new(),
             alarms: 0,
             over: false,
+            closed_one: false,
             outgoing: Outgoing::new(),
         }
     }
@@ -109,6 +112,22 @@ impl Scanner {
     /// So many of these went on without coming by.
     pub(super) fn went_on(&mut self, count: usize) {
         self.passing -= count.min(self.passing);
+    }
+
+    /// Whether something of what is to go out may have to be left out.
+    pub(super) fn sifts(&self) -> bool {
+        self.closed_one
+    }
+
+    /// What may go out of these bytes. A publish that lapin has begun while the broker closes its channel comes
+    /// after the acknowledgement of that, and the broker would end the connection over it.
+    pub(super) fn sift(&self, bytes: &[u8]) -> Sift {
+        if !self.closed_one {
+            return Sift::Pass(bytes.len());
+        }
+        self.outgoing.sift(bytes, |channel| {
+            channel == 0 || self.channels.contains_key(&channel)
+        })
     }
 
     /// This has gone out to the broker.
@@ -288,8 +307,10 @@ impl Scanner {
             channel.method((class, method), arguments)?;
             channel.keep_key(readable_names(class, method, arguments));
         }
-        if (class, method) == (20, 41) {
-            self.channels.remove(&channel);
+        match (class, method) {
+            (20, 40) => self.closed_one = true,
+            (20, 41) => drop(self.channels.remove(&channel)),
+            _ => {}
         }
         Ok(Step::Pass(length))
     }

@@ -8,7 +8,10 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::scanner::{Broken, Limits, Scanner, Step};
+use super::{
+    outgoing::{LOOK, Sift},
+    scanner::{Broken, Limits, Scanner, Step},
+};
 
 /// A connection whose incoming frames are looked at, and whose outgoing ones are followed.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Guarded<S> {
     replaced_start: usize,
     /// What the broker has broken. Said when all before it has gone on, however the bytes came.
     broken: Option<Broken>,
+    /// So many bytes of what is to go out next are left out.
+    leaving_out: usize,
 }
 
 /// How much is read at once, beyond what a frame needs.
@@ -45,6 +50,7 @@ impl<S: AsyncRead + Unpin> Guarded<S> {
             replaced: Vec::new(),
             replaced_start: 0,
             broken: None,
+            leaving_out: 0,
         }
     }
 
@@ -180,8 +186,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.stream).poll_write(context, from))?;
-        self.scanner.sent(&from[..count]);
+        let this = &mut *self;
+        if this.leaving_out == 0 {
+            match this.scanner.sift(from) {
+                Sift::Pass(most) => {
+                    let from = &from[..most];
+                    let count = ready!(Pin::new(&mut this.stream).poll_write(context, from))?;
+                    this.scanner.sent(&from[..count]);
+                    return Poll::Ready(Ok(count));
+                }
+                Sift::LeaveOut(length) => this.leaving_out = length,
+            }
+        }
+        let count = this.leaving_out.min(from.len());
+        this.leaving_out -= count;
         Poll::Ready(Ok(count))
     }
 
@@ -190,6 +208,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         context: &mut Context<'_>,
         from: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.leaving_out > 0 || self.scanner.sifts() {
+            return match from.iter().find(|slice| !slice.is_empty()) {
+                Some(first) if first.len() >= LOOK => self.poll_write(context, first),
+                // The first bytes of a frame may go on in the next slice.
+                _ => {
+                    let all = from.iter().flat_map(|slice| slice.iter().copied());
+                    self.poll_write(context, &all.collect::<Vec<u8>>())
+                }
+            };
+        }
         let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, from))?;
         let mut left = count;
         for slice in from {

@@ -55,6 +55,8 @@ pub(crate) struct Publishing {
     /// Open while messages can leave.
     gate: Arc<AtomicBool>,
     jobs: mpsc::Receiver<Box<Parcel>>,
+    /// Taken from these, and not published yet.
+    batch: Vec<Box<Parcel>>,
     phases: Phases,
     unconfirmed: Unconfirmed,
     /// Until then messages wait for the first connection, or for the channel after one that a single message
@@ -84,6 +86,7 @@ impl Publishing {
             part,
             gate,
             jobs,
+            batch: Vec::with_capacity(BATCH),
             unconfirmed: Unconfirmed::default(),
             waits,
         }
@@ -122,6 +125,7 @@ impl Publishing {
     fn shut(&mut self) {
         self.waits = None;
         self.gate.store(false, Ordering::SeqCst);
+        self.batch.drain(..).for_each(|job| job.refuse());
     }
 
     /// Awaits `step` while nothing can be published. None: the transport is closing.
@@ -203,7 +207,6 @@ impl Publishing {
         self.gate.store(true, Ordering::SeqCst);
         shared.board.up(self.part);
         let mut blocked = false;
-        let mut batch = Vec::with_capacity(BATCH);
         let mut alarm = Alarm::default();
         let mut phases = self.phases.clone();
         let mut leaving = pin!(phases.leaving());
@@ -213,6 +216,9 @@ impl Publishing {
             // What is to be published again goes first.
             while open && let Some(parcel) = self.unconfirmed.next(pipeline.in_flight()) {
                 pipeline.publish(parcel);
+            }
+            if open && self.unconfirmed.is_empty() {
+                self.batch.drain(..).for_each(|job| pipeline.publish(job));
             }
             let silence = (!blocked).then_some(config.confirm_timeout);
             let deadlines = [pipeline.deadline(silence), self.unconfirmed.deadline()];
@@ -234,7 +240,7 @@ impl Publishing {
                     }
                 },
                 () = pipeline.woken() => {}
-                count = self.jobs.recv_many(&mut batch, BATCH), if next || !open => if count == 0 {
+                count = self.jobs.recv_many(&mut self.batch, BATCH), if next || blocked => if count == 0 {
                     return End::Left;
                 },
                 () = alarm.at(deadlines.into_iter().flatten().min()) => {}
@@ -242,18 +248,14 @@ impl Publishing {
             }
             // Confirms that come without a pause must not keep messages waiting.
             while next
-                && batch.len() < BATCH
+                && self.batch.len() < BATCH
                 && let Ok(job) = self.jobs.try_recv()
             {
-                batch.push(job);
+                self.batch.push(job);
             }
-            for job in batch.drain(..) {
-                // A broker that blocks takes nothing.
-                if blocked || !pipeline.is_open() {
-                    job.refuse();
-                } else {
-                    pipeline.publish(job);
-                }
+            if blocked {
+                // It takes nothing.
+                self.batch.drain(..).for_each(|job| job.refuse());
             }
             let lives = pipeline.settle();
             let now = Instant::now();

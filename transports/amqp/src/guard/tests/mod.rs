@@ -4,6 +4,7 @@ mod channel;
 mod outgoing;
 mod properties;
 mod scanner;
+mod strays;
 mod stream;
 
 use proptest::prelude::*;

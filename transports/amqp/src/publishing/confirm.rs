@@ -34,7 +34,7 @@ pub(super) struct Fault {
 pub(super) struct Outlet {
     pub(super) channel: Channel,
     exchange: ShortString,
-    /// The first error of the channel.
+    /// The first error of the channel, but for those that say no more than that it has ended.
     pub(super) fault: OnceLock<Fault>,
 }
 
@@ -77,6 +77,10 @@ impl Outlet {
     }
 
     fn failed(&self, error: &lapin::Error) -> Answer {
+        // Why it has ended, those that were published before are told; lapin does that a little later.
+        if matches!(error.kind(), lapin::ErrorKind::InvalidChannelState(..)) {
+            return Answer::Failed(error.to_string().into());
+        }
         let fault = self.fault.get_or_init(|| Fault {
             error: classify(
                 During::Publish,

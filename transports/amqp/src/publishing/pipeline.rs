@@ -96,7 +96,8 @@ impl Pipeline {
         poll_fn(|context| window.poll_woken(context)).await;
     }
 
-    /// Tells the outcomes that are known by now. False: the channel has failed.
+    /// Tells the outcomes that are known by now. False: the channel has failed, and it is known why, or will
+    /// not be.
     pub(super) fn settle(&mut self) -> bool {
         let decided = self.window.drain();
         if decided.len() > 0 {
@@ -116,7 +117,7 @@ impl Pipeline {
                 parcel.resolve(fate);
             }
         }
-        self.failed.is_empty()
+        self.failed.is_empty() || (self.outlet.fault.get().is_none() && self.in_flight() > 0)
     }
 
     /// When [`expire`](Self::expire) will next have something to do; `silence` is how long the broker may

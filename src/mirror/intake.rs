@@ -27,6 +27,9 @@ pub(super) trait Intake: Send {
 
     /// Notes what has come since the last call, and when.
     fn look(&mut self);
+
+    /// Whether it may take a few milliseconds to see what nobody awaits.
+    fn set_lingering(&mut self, lingers: bool);
 }
 
 /// One event or signal on its way out.
@@ -53,6 +56,10 @@ impl Intake for Events {
 
     fn look(&mut self) {
         Self::look(self, Instant::now());
+    }
+
+    fn set_lingering(&mut self, lingers: bool) {
+        Self::set_lingering(self, lingers);
     }
 }
 
@@ -94,6 +101,8 @@ impl Intake for Signals {
     }
 
     fn look(&mut self) {}
+
+    fn set_lingering(&mut self, _: bool) {}
 }
 
 /// The message with this body. A panicking `Serialize` costs its own event only.

@@ -66,7 +66,7 @@ impl Pump {
             if outcomes.len() >= self.window.messages {
                 tokio::select! {
                     biased;
-                    Some(done) = outcomes.next() => bytes -= done,
+                    Some(done) = outcomes.next() => bytes -= settled(done, &mut intake),
                     () = rounds.next(&mut intake) => intake.look(),
                 }
                 continue;
@@ -74,7 +74,7 @@ impl Pump {
             let next = tokio::select! {
                 biased;
                 Some(done) = outcomes.next(), if !outcomes.is_empty() => {
-                    bytes -= done;
+                    bytes -= settled(done, &mut intake);
                     continue;
                 }
                 next = poll_fn(|cx| intake.poll_next(cx)) => next,
@@ -98,7 +98,7 @@ impl Pump {
             while bytes.saturating_add(size) > self.window.bytes && !outcomes.is_empty() {
                 tokio::select! {
                     biased;
-                    Some(done) = outcomes.next() => bytes -= done,
+                    Some(done) = outcomes.next() => bytes -= settled(done, &mut intake),
                     () = rounds.next(&mut intake) => intake.look(),
                 }
             }
@@ -107,7 +107,7 @@ impl Pump {
                 loop {
                     tokio::select! {
                         biased;
-                        Some(done) = outcomes.next(), if !outcomes.is_empty() => bytes -= done,
+                        Some(done) = outcomes.next(), if !outcomes.is_empty() => bytes -= settled(done, &mut intake),
                         () = rounds.next(&mut intake) => intake.look(),
                     }
                 }
@@ -130,7 +130,7 @@ impl Pump {
                 Ok(outcome) => {
                     bytes += size;
                     let settled = settle(outcome, id, due, reply, Arc::clone(&self.in_doubt));
-                    outcomes.push(settled.map(move |()| size));
+                    outcomes.push(settled.map(move |away| (size, away)));
                 }
                 Err(_) => reply.send(panicked()),
             }
@@ -178,20 +178,28 @@ async fn is_ready(service: &mut Fallback<Stack>, due: Instant) -> bool {
     timeout_at(due, ready).await.is_ok()
 }
 
-/// Waits for the outcome of one message, and says it.
+/// What a message held, now that its outcome is said. While what is to be sent stays here anyway, publishers are not
+/// to be troubled with it.
+fn settled((bytes, away): (usize, bool), intake: &mut impl Intake) -> usize {
+    intake.set_lingering(away);
+    bytes
+}
+
+/// Waits for the outcome of one message, and says it. Gives whether the transport does not take any.
 async fn settle(
     outcome: impl Future<Output = Result<Remote, Infallible>>,
     id: EventId,
     due: Instant,
     reply: Reply,
     in_doubt: Arc<InDoubt>,
-) {
+) -> bool {
     let outcome = AssertUnwindSafe(outcome).catch_unwind();
     let remote = match timeout_at(due, outcome).await {
         Ok(Ok(Ok(remote))) => remote,
         Ok(Err(_)) => panicked(),
         Err(_) => Remote::unknown("no outcome within the mirror's timeout"),
     };
+    let away = matches!(remote, Remote::LocalOnly(LocalOnly::Away(_)));
     reply.send(match remote {
         // The last attempt did not leave; an earlier one may have.
         Remote::LocalOnly(why) if in_doubt.contains(id) => {
@@ -199,6 +207,7 @@ async fn settle(
         }
         remote => remote,
     });
+    away
 }
 
 fn panicked() -> Remote {

@@ -44,7 +44,7 @@ impl Reply {
     /// To a message by itself, with the other end.
     pub(super) fn new(ledger: &Arc<Ledger>) -> (Self, Pending) {
         ledger.mirrored.add(1);
-        let cell = Cell::new(Outcomes::new(ledger));
+        let cell = Cell::new(Outcomes::new(ledger, None));
         let taken = cell.outcomes().take(cell.at());
         debug_assert!(taken, "nobody else has it");
         let pending = Pending::Awaited(cell.again());

@@ -155,6 +155,7 @@ impl<E: Event> Lane<E> {
             lane: Number::of(index),
             sequencer: Arc::clone(&taps.sequencer),
             ledger: Arc::clone(&taps.ledger),
+            bells: Arc::clone(&taps.bells),
         };
         let tap = Tap::open(&lane, margins, taps.keep);
         (lane, tap)

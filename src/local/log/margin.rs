@@ -3,7 +3,7 @@ use std::{fmt, mem::offset_of, ptr::NonNull, sync::Arc};
 use super::MOST;
 use crate::local::{
     sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, fence},
-    tap::{Number, Outcomes, Sequencer, Stamp},
+    tap::{Bells, Number, Outcomes, Sequencer, Stamp},
 };
 use crate::observe::Ledger;
 
@@ -12,11 +12,12 @@ pub(crate) struct Margins {
     pub(crate) lane: Number,
     pub(crate) sequencer: Arc<Sequencer>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) bells: Arc<Bells>,
 }
 
 impl Margins {
     pub(super) fn make(&self, slots: usize) -> Margin {
-        Margin::new(Outcomes::new(&self.ledger), slots)
+        Margin::new(Outcomes::new(&self.ledger, Some(&self.bells)), slots)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::task::{Context, Waker};
 
-use crate::local::sync::{AtomicU64, Mutex, Ordering, lock, wake};
+use crate::local::sync::{AtomicU8, AtomicU64, Mutex, Ordering, fence, lock, wake};
 
 /// One for each tap. A lane whose tap has read everything rings it when it publishes the next event: under its lock, and
 /// before the event is there to be read, so that whoever has seen that one or a later one, of any lane, finds it rung.
@@ -8,6 +8,8 @@ use crate::local::sync::{AtomicU64, Mutex, Ordering, lock, wake};
 pub(crate) struct Bells {
     rung: Box<[AtomicU64]>,
     listener: Mutex<Option<Waker>>,
+    /// Not 0 while the one that listens looks by itself from time to time, and no lane rings for it.
+    lingers: AtomicU8,
 }
 
 impl Bells {
@@ -15,6 +17,7 @@ impl Bells {
         Self {
             rung: (0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             listener: Mutex::new(None),
+            lingers: AtomicU8::new(0),
         }
     }
 
@@ -26,6 +29,21 @@ impl Bells {
     pub(crate) fn wake(&self) {
         let listener = lock(&self.listener).take();
         listener.into_iter().for_each(wake);
+    }
+
+    /// Says whether the one that listens looks by itself from time to time. Who says so listens, and looks after that.
+    pub(super) fn linger(&self, lingers: bool) {
+        self.lingers.store(lingers.into(), Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Somebody awaits what was published: it is not to wait for the next look.
+    pub(super) fn call(&self) {
+        // Whoever lingers either sees here what was published, or is seen here.
+        fence(Ordering::SeqCst);
+        if self.lingers.load(Ordering::Relaxed) != 0 {
+            self.wake();
+        }
     }
 
     /// Those that were rung since the last call.

@@ -5,7 +5,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Bells, Stamp};
+use super::{Bells, Stamp, linger::Linger};
 
 /// What one lane gives to a [`Merge`].
 pub(crate) trait Feed {
@@ -49,6 +49,7 @@ pub(crate) struct Merge<F> {
     /// Those whose lanes come to be full; empty between two calls.
     full: Vec<usize>,
     ended: usize,
+    linger: Linger,
 }
 
 struct Place<F> {
@@ -76,7 +77,14 @@ impl<F: Feed> Merge<F> {
             feeds: feeds.into_iter().map(place).collect(),
             bells,
             ended: 0,
+            linger: Linger::default(),
         }
+    }
+
+    /// Whether it looks by itself for a while before its feeds lie down. Then no publisher wakes it, which costs that one
+    /// more than all else that it does; and what is published takes up to two milliseconds to be seen, unless it is awaited.
+    pub(crate) fn set_lingering(&mut self, lingers: bool) {
+        self.linger.set(lingers);
     }
 
     /// The next entry of all. None once all feeds have ended.
@@ -87,14 +95,19 @@ impl<F: Feed> Merge<F> {
                     let place = &mut self.feeds[at];
                     place.next = None;
                     if let Some(item) = place.feed.take() {
+                        self.linger.found();
                         return Poll::Ready(Some(item));
                     }
                 }
                 Some((_, false)) => self.look(Instant::now()),
                 None => {
+                    self.linger.prepare(&self.bells, cx);
                     self.look(Instant::now());
                     if self.first().is_some() {
                         continue;
+                    }
+                    if !self.awake.is_empty() && self.linger.poll(&self.bells, cx).is_pending() {
+                        return Poll::Pending;
                     }
                     self.rest();
                     if !self.awake.is_empty() {

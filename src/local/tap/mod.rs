@@ -8,6 +8,7 @@
 mod bells;
 #[cfg(test)]
 pub(super) mod fixture;
+mod linger;
 mod merge;
 mod outcomes;
 mod sequencer;

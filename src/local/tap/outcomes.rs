@@ -4,6 +4,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use super::Bells;
 use crate::{
     local::{
         log::MOST,
@@ -19,6 +20,8 @@ pub(crate) struct Outcomes {
     states: [AtomicU8; MOST],
     side: Mutex<Side>,
     ledger: Arc<Ledger>,
+    /// None where nobody has to be called for the outcome.
+    bells: Option<Arc<Bells>>,
 }
 
 /// What is rare.
@@ -85,11 +88,12 @@ fn is_told(state: u8) -> bool {
 }
 
 impl Outcomes {
-    pub(crate) fn new(ledger: &Arc<Ledger>) -> Self {
+    pub(crate) fn new(ledger: &Arc<Ledger>, bells: Option<&Arc<Bells>>) -> Self {
         Self {
             states: std::array::from_fn(|_| AtomicU8::new(0)),
             side: Mutex::default(),
             ledger: Arc::clone(ledger),
+            bells: bells.map(Arc::clone),
         }
     }
 
@@ -162,6 +166,11 @@ impl Outcomes {
         if is_told(state) {
             drop(self.forget(at));
             return Poll::Ready(self.give(at, state));
+        }
+        if state & TAKEN == 0
+            && let Some(bells) = &self.bells
+        {
+            bells.call();
         }
         Poll::Pending
     }

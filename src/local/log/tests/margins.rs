@@ -18,6 +18,7 @@ fn log() -> (Log<(), Wide>, Arc<Ledger>) {
         lane: Number::of(0),
         sequencer: Arc::clone(&taps.sequencer),
         ledger: Arc::clone(&ledger),
+        bells: Arc::clone(&taps.bells),
     });
     drop(taps);
     (log, ledger)
@@ -115,7 +116,7 @@ fn what_came_from_elsewhere_has_a_slot_but_nobody_is_told() {
 #[test]
 fn a_cell_by_itself_ends_with_its_last_owner() {
     let ledger = Arc::default();
-    let cell = Cell::new(Outcomes::new(&ledger));
+    let cell = Cell::new(Outcomes::new(&ledger, None));
     let other = cell.again();
     drop(cell);
     assert!(other.outcomes().take(other.at()));

@@ -80,3 +80,39 @@ fn who_looks_by_itself_takes_out_what_made_the_bell_ring() {
         assert_eq!(confirm_next(&mut way), Some(1));
     });
 }
+
+/// It looks by itself from time to time, in these models never again: nobody rings, and who awaits an outcome calls it.
+#[test]
+fn who_looks_by_itself_is_called_by_who_awaits() {
+    check(3, || {
+        let mut way = Way::new(1, u64::MAX);
+        way.merge.set_lingering(true);
+        let lane = Arc::clone(&way.lanes[0]);
+        let publisher = thread::spawn(move || {
+            for number in 0..2 {
+                let cell = send(&lane, number).expect("open");
+                assert!(outcome(&cell).is_confirmed());
+            }
+        });
+        for number in 0..2 {
+            assert_eq!(confirm_next(&mut way), Some(number));
+        }
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
+fn who_looks_by_itself_hears_that_a_lane_comes_to_be_full() {
+    check(3, || {
+        let mut way = Way::new(1, 2);
+        way.merge.set_lingering(true);
+        assert!(send(&way.lanes[0], 0).is_some());
+        assert_eq!(confirm_next(&mut way), Some(0));
+        // Nobody awaits any of them.
+        let publisher = sender(&way.lanes[0], 1..4);
+        for number in 1..3 {
+            assert_eq!(confirm_next(&mut way), Some(number));
+        }
+        assert_eq!(publisher.join().expect("no panic").len(), 3);
+    });
+}

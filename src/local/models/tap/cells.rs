@@ -25,6 +25,7 @@ fn log() -> (Tracked<Mutex<Ticks>>, Arc<Ledger>) {
         lane: Number::of(0),
         sequencer: Arc::clone(&taps.sequencer),
         ledger: Arc::clone(&ledger),
+        bells: Arc::clone(&taps.bells),
     });
     (Tracked::new(Mutex::new(log)), ledger)
 }
@@ -178,7 +179,7 @@ fn who_refuses_what_is_left_shares_the_outcomes_with_who_is_told() {
 fn a_cell_by_itself_ends_with_both_of_its_owners() {
     check(5, || {
         let ledger = Arc::default();
-        let cell = Cell::new(Outcomes::new(&ledger));
+        let cell = Cell::new(Outcomes::new(&ledger, None));
         let other = cell.again();
         let teller = thread::spawn(move || {
             assert!(cell.outcomes().take(cell.at()));

@@ -12,6 +12,9 @@
 //!
 //! What goes out passes here too, and is followed: so it is known what the broker may say. It ends the
 //! connection by anything else, such as a method of clients, or more messages than it was asked for.
+//!
+//! A frame on a channel that the broker has closed does not go out. lapin can write one after it has acknowledged
+//! the end of the channel, for a publish that began just before; the broker ends the connection over it.
 
 mod channel;
 mod mark;

@@ -21,7 +21,8 @@
 //!   come back.
 //! - **Observers.** An [`Observer`] is told what happens to a component: transitions at once, rejections at
 //!   most once in a second, with their number. It runs after every lock is released, and what
-//!   panics in it stays there. Who sets none pays nothing.
+//!   panics in it stays there. Who sets none pays nothing. [`Traced`] is one that writes a log;
+//!   [`Bus::alarms`](crate::Bus::alarms) gives another, which raises pain and pleasure.
 //! - **Time** is tokio's: tests pause and advance it.
 //! - **Cost.** An admitted call and a rejected one allocate nothing.
 //!
@@ -121,6 +122,7 @@ mod rig;
 #[cfg(test)]
 mod steps;
 mod sync;
+mod traced;
 
 pub use self::{
     builder::{Builder, Classified},
@@ -130,4 +132,5 @@ pub use self::{
     name::Name,
     observer::{Notice, Observer, What},
     rejection::{Reason, Rejection},
+    traced::Traced,
 };

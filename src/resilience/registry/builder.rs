@@ -7,15 +7,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Inner, Registry, refusals::Refusals};
+use super::{Inner, Registry, refusals::Refusals, supervisor::LastHealth};
 use crate::resilience::{
-    ConfigError, Name, Notice, Observer,
+    ConfigError, Name, Observer,
     breaker::{BreakerConfig, BreakerLayer},
     bulkhead::{BulkheadConfig, BulkheadLayer},
+    observer,
 };
 
 /// Makes a [`Registry`].
 pub struct RegistryBuilder {
+    name: Name,
     breakers: BTreeMap<Name, BreakerConfig>,
     bulkheads: BTreeMap<Name, BulkheadConfig>,
     make: Make,
@@ -30,6 +32,13 @@ pub(super) struct Make {
 }
 
 impl RegistryBuilder {
+    /// Its own name, in reports and in notices of its [health](crate::resilience::What::Health); by default
+    /// `resilience`.
+    pub fn name(mut self, name: impl Into<Name>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// A breaker of this name; in place of one that was named so before.
     pub fn breaker(mut self, name: impl Into<Name>, config: BreakerConfig) -> Self {
         self.breakers.insert(name.into(), config);
@@ -64,9 +73,10 @@ impl RegistryBuilder {
         self
     }
 
-    /// Who is told what happens to any of the components.
+    /// Who is told what happens to any of the components. Each of several is told, in the order in which they were
+    /// set.
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.make.observer = Some(Arc::new(observer));
+        self.make.observer = Some(observer::and(self.make.observer.take(), observer));
         self
     }
 
@@ -80,6 +90,7 @@ impl RegistryBuilder {
     /// The registry, if every configuration can work.
     pub fn build(self) -> Result<Registry, ConfigError> {
         let Self {
+            name,
             breakers,
             bulkheads,
             make,
@@ -95,6 +106,8 @@ impl RegistryBuilder {
             .collect();
         Ok(Registry {
             inner: Arc::new(Inner {
+                name,
+                last_health: LastHealth::default(),
                 breakers: RwLock::new(breakers?),
                 bulkheads: RwLock::new(bulkheads?),
                 make,
@@ -105,6 +118,10 @@ impl RegistryBuilder {
 }
 
 impl Make {
+    pub(super) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.as_ref()
+    }
+
     pub(super) fn is_critical(&self, breaker: Name) -> bool {
         self.critical.contains(&breaker)
     }
@@ -120,9 +137,9 @@ impl Make {
     }
 
     fn breaker(&self, name: Name, config: BreakerConfig) -> Result<BreakerLayer, ConfigError> {
-        let mut builder = BreakerLayer::builder(config).name(name);
-        if let Some(observer) = self.observer.clone() {
-            builder = builder.observer(move |notice| observer.notice(notice));
+        let mut builder = BreakerLayer::builder(config).name(name).count_calls();
+        if let Some(observer) = &self.observer {
+            builder = builder.observer(Arc::clone(observer));
         }
         builder.build()
     }
@@ -133,23 +150,21 @@ impl Make {
         config: BulkheadConfig,
     ) -> Result<(BulkheadLayer, Arc<Refusals>), ConfigError> {
         let refusals = Arc::new(Refusals::default());
-        let (noting, observer) = (Arc::clone(&refusals), self.observer.clone());
-        let layer = BulkheadLayer::builder(config)
+        let noting = Arc::clone(&refusals);
+        let mut builder = BulkheadLayer::builder(config)
             .name(name)
-            .observer(move |notice: Notice| {
-                noting.note(notice);
-                if let Some(observer) = &observer {
-                    observer.notice(notice);
-                }
-            })
-            .build()?;
-        Ok((layer, refusals))
+            .observer(move |notice| noting.note(notice));
+        if let Some(observer) = &self.observer {
+            builder = builder.observer(Arc::clone(observer));
+        }
+        Ok((builder.build()?, refusals))
     }
 }
 
 impl Default for RegistryBuilder {
     fn default() -> Self {
         Self {
+            name: Name::from_static("resilience"),
             breakers: BTreeMap::new(),
             bulkheads: BTreeMap::new(),
             make: Make::default(),
@@ -161,6 +176,7 @@ impl Default for RegistryBuilder {
 impl fmt::Debug for RegistryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryBuilder")
+            .field("name", &self.name)
             .field("breakers", &self.breakers)
             .field("bulkheads", &self.bulkheads)
             .field("critical", &self.make.critical)

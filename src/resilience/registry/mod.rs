@@ -51,8 +51,10 @@
 
 mod builder;
 mod health;
+mod metrics;
 mod refusals;
 mod rule;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 
@@ -63,10 +65,14 @@ use std::{
     time::Duration,
 };
 
-use self::{builder::Make, refusals::Refusals};
+use self::{builder::Make, refusals::Refusals, supervisor::LastHealth};
 pub use self::{
     builder::RegistryBuilder,
     health::{BreakerHealth, BulkheadHealth, Health, HealthReport},
+    metrics::{
+        BreakerCounts, BreakerMetrics, BulkheadCounts, BulkheadMetrics, Metrics, Report, Totals,
+    },
+    supervisor::Supervisor,
 };
 use super::{
     Name,
@@ -85,9 +91,11 @@ pub struct Registry {
 }
 
 struct Inner {
+    name: Name,
     make: Make,
     /// How long a bulkhead counts as rejecting after the last rejection.
     hold: Duration,
+    last_health: LastHealth,
     breakers: RwLock<BTreeMap<Name, BreakerLayer>>,
     bulkheads: RwLock<BTreeMap<Name, (BulkheadLayer, Arc<Refusals>)>>,
 }
@@ -96,6 +104,11 @@ impl Registry {
     /// A registry of what is configured.
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::default()
+    }
+
+    /// Its name: `resilience`, or what its builder says.
+    pub fn name(&self) -> Name {
+        self.inner.name
     }
 
     /// To see and to control the breaker of this name.
@@ -167,6 +180,54 @@ impl Registry {
             })
             .collect();
         HealthReport::new(breakers, bulkheads)
+    }
+
+    /// What all of them have counted since they were made, by name; its [`total`](Metrics::total) is that of all.
+    ///
+    /// ```
+    /// # use std::io;
+    /// # use algedonic::resilience::registry::Registry;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let registry = Registry::default();
+    /// for answer in [Ok(1), Ok(2), Err(io::Error::other("overloaded"))] {
+    ///     let _ = registry.with_breaker("llm_api", || async { answer }).await;
+    /// }
+    /// let metrics = registry.metrics();
+    /// let llm = metrics.breaker("llm_api").expect("a standard one").counts;
+    /// assert_eq!((llm.calls, llm.succeeded, llm.failed), (3, 2, 1));
+    /// assert_eq!(metrics.total().breakers, llm);
+    /// # }
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        let inner = &*self.inner;
+        let breakers = inner
+            .breakers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let bulkheads = inner
+            .bulkheads
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Metrics {
+            breakers: breakers
+                .values()
+                .map(|layer| BreakerMetrics::of(&layer.handle()))
+                .collect(),
+            bulkheads: bulkheads
+                .values()
+                .map(|(layer, _)| BulkheadMetrics::of(&layer.handle()))
+                .collect(),
+        }
+    }
+
+    /// How all of them are now, and what they have counted.
+    pub fn report(&self) -> Report {
+        Report {
+            name: self.inner.name,
+            health: self.health(),
+            metrics: self.metrics(),
+        }
     }
 }
 

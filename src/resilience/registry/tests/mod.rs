@@ -1,3 +1,6 @@
+mod metrics;
+mod supervisor;
+
 use std::{
     io,
     sync::{Arc, Mutex},
@@ -212,9 +215,11 @@ async fn an_observer_is_told_of_all() {
     assert!(registry.bulkhead("narrow").try_checkout().is_err());
     let told = told.lock().expect("whole");
     let names: Vec<_> = told.iter().map(|notice| notice.name.as_str()).collect();
-    assert_eq!(names, ["one", "two", "narrow"]);
+    // The first failure at once; those of the same second would be told with the next.
+    assert_eq!(names, ["one", "one", "two", "narrow"]);
+    assert_eq!((told[0].what, told[0].count), (What::Failed, 1));
     assert!(matches!(
-        told[0].what,
+        told[1].what,
         What::Breaker {
             to: State::Open,
             ..

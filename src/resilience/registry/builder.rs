@@ -13,6 +13,7 @@ use crate::resilience::{
     breaker::{BreakerConfig, BreakerLayer},
     bulkhead::{BulkheadConfig, BulkheadLayer},
     observer,
+    retry::{RetryConfig, RetryLayer},
 };
 
 /// Makes a [`Registry`].
@@ -20,6 +21,7 @@ pub struct RegistryBuilder {
     name: Name,
     breakers: BTreeMap<Name, BreakerConfig>,
     bulkheads: BTreeMap<Name, BulkheadConfig>,
+    retries: BTreeMap<Name, RetryConfig>,
     make: Make,
     hold: Duration,
 }
@@ -48,6 +50,12 @@ impl RegistryBuilder {
     /// A bulkhead of this name; in place of one that was named so before.
     pub fn bulkhead(mut self, name: impl Into<Name>, config: BulkheadConfig) -> Self {
         self.bulkheads.insert(name.into(), config);
+        self
+    }
+
+    /// A retry of this name; in place of one that was named so before.
+    pub fn retry(mut self, name: impl Into<Name>, config: RetryConfig) -> Self {
+        self.retries.insert(name.into(), config);
         self
     }
 
@@ -93,6 +101,7 @@ impl RegistryBuilder {
             name,
             breakers,
             bulkheads,
+            retries,
             make,
             hold,
         } = self;
@@ -104,12 +113,17 @@ impl RegistryBuilder {
             .into_iter()
             .map(|(name, config)| Ok((name, make.bulkhead(name, config)?)))
             .collect();
+        let retries: Result<_, ConfigError> = retries
+            .into_iter()
+            .map(|(name, config)| Ok((name, make.retry(name, config)?)))
+            .collect();
         Ok(Registry {
             inner: Arc::new(Inner {
                 name,
                 last_health: LastHealth::default(),
                 breakers: RwLock::new(breakers?),
                 bulkheads: RwLock::new(bulkheads?),
+                retries: RwLock::new(retries?),
                 make,
                 hold,
             }),
@@ -127,13 +141,29 @@ impl Make {
     }
 
     pub(super) fn default_breaker(&self, name: Name) -> BreakerLayer {
-        let made = self.breaker(name, BreakerConfig::default());
+        let made = self.breaker(name, BreakerConfig::of(name));
         made.expect("the default is valid")
     }
 
     pub(super) fn default_bulkhead(&self, name: Name) -> (BulkheadLayer, Arc<Refusals>) {
-        let made = self.bulkhead(name, BulkheadConfig::default());
+        let made = self.bulkhead(name, BulkheadConfig::of(name));
         made.expect("the default is valid")
+    }
+
+    pub(super) fn default_retry(&self, name: Name) -> RetryLayer {
+        let config = match name.as_str() {
+            "external_api" => RetryConfig::external_api(),
+            _ => RetryConfig::default(),
+        };
+        self.retry(name, config).expect("the default is valid")
+    }
+
+    fn retry(&self, name: Name, config: RetryConfig) -> Result<RetryLayer, ConfigError> {
+        let mut builder = RetryLayer::builder(config).name(name);
+        if let Some(observer) = &self.observer {
+            builder = builder.observer(Arc::clone(observer));
+        }
+        builder.build()
     }
 
     fn breaker(&self, name: Name, config: BreakerConfig) -> Result<BreakerLayer, ConfigError> {
@@ -167,6 +197,7 @@ impl Default for RegistryBuilder {
             name: Name::from_static("resilience"),
             breakers: BTreeMap::new(),
             bulkheads: BTreeMap::new(),
+            retries: BTreeMap::new(),
             make: Make::default(),
             hold: Duration::from_secs(5),
         }
@@ -179,6 +210,7 @@ impl fmt::Debug for RegistryBuilder {
             .field("name", &self.name)
             .field("breakers", &self.breakers)
             .field("bulkheads", &self.bulkheads)
+            .field("retries", &self.retries)
             .field("critical", &self.make.critical)
             .field("rejection_hold", &self.hold)
             .finish_non_exhaustive()

@@ -1,5 +1,5 @@
-//! Breakers and bulkheads by name, for a whole application: one place that makes them, finds them and says how they
-//! are.
+//! Breakers, bulkheads and retries by name, for a whole application: one place that makes them, finds them, and says how
+//! they are and what they have counted. A [`Supervisor`] looks after them while nobody calls.
 //!
 //! ```
 //! # use std::{convert::Infallible, io};
@@ -49,9 +49,11 @@
 //! # }
 //! ```
 
+mod backoff;
 mod builder;
 mod health;
 mod metrics;
+mod named;
 mod refusals;
 mod rule;
 mod supervisor;
@@ -61,7 +63,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
@@ -78,12 +80,14 @@ use super::{
     Name,
     breaker::{self, BreakerHandle, BreakerLayer, ByKind, Classifier},
     bulkhead::{BulkheadHandle, BulkheadLayer, Scope},
+    retry::RetryLayer,
 };
 
 /// Breakers and bulkheads by their names. A clone is the same registry.
 ///
-/// A name that nobody has configured gets a component with the default configuration when it is first asked for, and
-/// that shows in the [report](Self::health) like any other. Components are never dropped: name dependencies and
+/// A name that nobody has configured gets a component when it is first asked for, with the configuration of a
+/// [standard](RegistryBuilder::standard) one if it is the name of one, else with the default; and that shows in the
+/// [report](Self::health) like any other. Components are never dropped: name dependencies and
 /// pools, not calls or customers.
 #[derive(Clone)]
 pub struct Registry {
@@ -98,7 +102,11 @@ struct Inner {
     last_health: LastHealth,
     breakers: RwLock<BTreeMap<Name, BreakerLayer>>,
     bulkheads: RwLock<BTreeMap<Name, (BulkheadLayer, Arc<Refusals>)>>,
+    retries: RwLock<BTreeMap<Name, RetryLayer>>,
 }
+
+/// A registry that somebody else keeps.
+pub(crate) struct WeakRegistry(Weak<Inner>);
 
 impl Registry {
     /// A registry of what is configured.
@@ -156,6 +164,10 @@ impl Registry {
         F: Future<Output = Result<T, E>>,
     {
         self.bulkhead(name).call(call)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakRegistry {
+        WeakRegistry(Arc::downgrade(&self.inner))
     }
 
     /// How all of them are now, by name.
@@ -228,6 +240,12 @@ impl Registry {
             health: self.health(),
             metrics: self.metrics(),
         }
+    }
+}
+
+impl WeakRegistry {
+    pub(crate) fn upgrade(&self) -> Option<Registry> {
+        self.0.upgrade().map(|inner| Registry { inner })
     }
 }
 

@@ -104,6 +104,7 @@ proptest! {
     }
 }
 
+/// Requirements 1.01, 1.02, 1.08, 1.11 and 1.12.
 #[test]
 fn the_standard_components_have_the_numbers_of_the_requirements() {
     let registry = Registry::default();
@@ -138,6 +139,9 @@ fn the_standard_components_have_the_numbers_of_the_requirements() {
     assert_eq!(registry.breaker("amqp").config().trip, five);
     let pool = registry.bulkhead("llm_worker").config();
     assert_eq!((pool.size, pool.overflow), (5, 2));
+    let pool = registry.bulkhead("worker_agent").config();
+    assert_eq!((pool.size, pool.overflow), (20, 10));
+    assert_eq!(pool.max_wait, Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,6 +255,7 @@ fn a_name_that_is_asked_for_by_many_at_once_is_made_once() {
     assert_eq!(status.failed + status.rejected, 8, "of one breaker");
 }
 
+/// Requirement 1.21.
 #[test]
 fn a_report_is_what_its_documentation_shows() {
     let registry = Registry::builder()

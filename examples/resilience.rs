@@ -21,7 +21,6 @@ use algedonic::{
     resilience::{
         Notice, What,
         breaker::{BreakerConfig, State},
-        bulkhead::BulkheadConfig,
         fallback::{FallbackConfig, FallbackLayer},
         registry::{Health, Registry},
         retry::RetryConfig,
@@ -137,10 +136,10 @@ async fn story() -> Result<(), BoxError> {
     drop(supervisor);
     timeline.say("bus", &bus.health().to_string());
     let metrics = registry.metrics();
-    for breaker in &metrics.breakers {
+    for breaker in metrics.breaker("llm_api") {
         timeline.say("bus", &format!("{}: {:?}", breaker.name, breaker.counts));
     }
-    for pool in &metrics.bulkheads {
+    for pool in metrics.bulkhead("llm_worker") {
         timeline.say("bus", &format!("{}: {:?}", pool.name, pool.counts));
     }
     let calls = metrics.total().breakers;
@@ -151,15 +150,15 @@ async fn story() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The breaker and the pool of a language model; quicker than the standard ones, so that nobody waits for minutes.
+/// The standard components; the breaker of a language model is quicker than usual, so that nobody waits for minutes.
 fn registry(bus: &Bus, timeline: Timeline) -> Result<Registry, BoxError> {
     let breaker = BreakerConfig::llm_api()
         .reset_timeout(1500 * MILLI)
         .reset_jitter(0.0);
     let alarms = bus.alarms(Alarms::new().hold(500 * MILLI));
     Ok(Registry::builder()
+        .standard()
         .breaker("llm_api", breaker)
-        .bulkhead("llm_worker", BulkheadConfig::llm_worker())
         .retry(
             "llm_api",
             RetryConfig::default()

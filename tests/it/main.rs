@@ -30,8 +30,6 @@ mod oracle;
 mod panicking;
 /// Questions and answers inside the process.
 mod request;
-/// Breakers, bulkheads and their registry, as an application uses them.
-mod resilience;
 /// The end of a bus: what is finished, what is left, what is leaked.
 mod shutdown;
 /// Pain and pleasure.

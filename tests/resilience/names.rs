@@ -93,7 +93,9 @@ async fn a_language_model_has_numbers_of_its_own() {
         .call(pending::<Result<(), io::Error>>)
         .await;
     assert!(hangs.is_err());
-    assert_eq!(start.elapsed(), 30 * SECOND);
+    // Or a tick of the timer later.
+    let after = start.elapsed() - 30 * SECOND;
+    assert!(after <= Duration::from_millis(1), "{after:?}");
 }
 
 /// Requirement 1.12: five at a time and two more, ten in a second.

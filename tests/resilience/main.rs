@@ -1,4 +1,7 @@
-//! What an application sees of breakers, bulkheads and their registry, by its own means only.
+//! What an application sees of breakers, bulkheads and their registry, by its own means only: each of the requirements
+//! that begin with 1. by its number.
+//!
+//! `cargo test --test resilience` runs all of it, with a name behind it one file or one test.
 
 /// Pain and pleasure of components and of their health.
 mod alarms;

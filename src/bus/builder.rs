@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use algedonic_transport::{BusId, Error, Message, Outcome};
 use tower::{BoxError, Service};
@@ -103,6 +103,7 @@ impl Builder {
                 delays: Delays::new(delay_capacity, &ledger),
                 shutting_down: tokio::sync::Mutex::default(),
                 mirror,
+                registry: Mutex::default(),
                 ledger,
             }),
         })

@@ -13,10 +13,14 @@ mod publisher;
 mod publishing;
 mod receipt;
 mod request;
+mod resilience;
 mod shutdown;
 mod subscribe;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use algedonic_transport::BusId;
 
@@ -37,6 +41,7 @@ use crate::{
     mirror::Running,
     observe::{Books, Counts, Health, Ledger},
     request::Requests,
+    resilience::registry::WeakRegistry,
     signal::Signals,
 };
 
@@ -67,6 +72,8 @@ struct Shared {
     /// Held by the one shutdown at work.
     shutting_down: tokio::sync::Mutex<()>,
     mirror: Option<Running>,
+    /// Whose health is part of that of the bus. It may keep the bus alive, by its observer.
+    registry: Mutex<Option<WeakRegistry>>,
     ledger: Arc<Ledger>,
 }
 
@@ -96,7 +103,7 @@ impl Bus {
         let shared = &self.shared;
         let mirror = shared.mirror.as_ref();
         let mirror = mirror.map(|mirror| mirror.health(shared.counts().untold()));
-        Health::new(self.shared.local.is_draining(), mirror)
+        Health::new(shared.local.is_draining(), mirror, self.resilience())
     }
 
     /// The mirror's link as it is now, then each change; a slow reader misses what lay between,

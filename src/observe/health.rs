@@ -2,6 +2,8 @@ use std::fmt;
 
 use algedonic_transport::{Link, LinkState};
 
+use crate::resilience::registry::{self, HealthReport};
+
 /// How a bus is; from [`Bus::health`](crate::Bus::health).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -10,6 +12,8 @@ pub struct Health {
     pub status: Status,
     /// The mirror, if there is one.
     pub mirror: Option<MirrorHealth>,
+    /// Breakers and bulkheads, if the bus [includes](crate::Bus::include_health_of) a registry of them.
+    pub resilience: Option<HealthReport>,
 }
 
 /// A state of health.
@@ -18,8 +22,11 @@ pub struct Health {
 pub enum Status {
     /// All works.
     Healthy,
-    /// Local delivery works; the mirror does not.
+    /// Local delivery works; the mirror does not, or a breaker or a bulkhead refuses calls.
     Degraded,
+    /// Local delivery works; what the application cannot do without does not: a critical breaker is open, or more
+    /// than half of all.
+    Unhealthy,
     /// Shut down, as it was asked to be.
     Closed,
 }
@@ -41,16 +48,27 @@ pub struct MirrorHealth {
 }
 
 impl Health {
-    pub(crate) fn new(closed: bool, mirror: Option<MirrorHealth>) -> Self {
+    pub(crate) fn new(
+        closed: bool,
+        mirror: Option<MirrorHealth>,
+        resilience: Option<HealthReport>,
+    ) -> Self {
         let mirror_works = mirror
             .as_ref()
             .is_none_or(|mirror| mirror.running && mirror.link.state == LinkState::Up);
-        let status = match (closed, mirror_works) {
-            (true, _) => Status::Closed,
-            (false, true) => Status::Healthy,
-            (false, false) => Status::Degraded,
+        let bus = if closed {
+            Status::Closed
+        } else if mirror_works {
+            Status::Healthy
+        } else {
+            Status::Degraded
         };
-        Self { status, mirror }
+        let around = resilience.as_ref().map(|report| report.overall.into());
+        Self {
+            status: around.map_or(bus, |around| bus.max(around)),
+            mirror,
+            resilience,
+        }
     }
 }
 
@@ -59,15 +77,29 @@ impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
         match &self.mirror {
-            None => f.write_str(", no mirror"),
+            None => f.write_str(", no mirror")?,
             Some(mirror) if mirror.running || self.status == Status::Closed => {
-                write!(f, ", mirror over {}: {}", mirror.transport, mirror.link)
+                write!(f, ", mirror over {}: {}", mirror.transport, mirror.link)?;
             }
             Some(mirror) => write!(
                 f,
                 ", mirror over {}: its tasks have ended, with their runtime",
                 mirror.transport
-            ),
+            )?,
+        }
+        match &self.resilience {
+            None => Ok(()),
+            Some(report) => write!(f, ", resilience {report}"),
+        }
+    }
+}
+
+impl From<registry::Health> for Status {
+    fn from(health: registry::Health) -> Self {
+        match health {
+            registry::Health::Healthy => Self::Healthy,
+            registry::Health::Degraded => Self::Degraded,
+            registry::Health::Unhealthy => Self::Unhealthy,
         }
     }
 }
@@ -77,6 +109,7 @@ impl fmt::Display for Status {
         f.write_str(match self {
             Self::Healthy => "healthy",
             Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
             Self::Closed => "closed",
         })
     }

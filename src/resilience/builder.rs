@@ -28,7 +28,7 @@ impl<Config, Extra> Builder<Config, Extra> {
     }
 
     /// Who is told of what happens to it: transitions, rejections, and whatever else [`What`](super::What) has
-    /// of such a layer.
+    /// of such a layer. Each of several is told, in the order in which they were set.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.reporter.observe(observer);
         self
@@ -49,6 +49,8 @@ impl<Config, Extra> Builder<Config, Extra> {
 pub struct Classified<C> {
     pub(super) classifier: C,
     pub(super) seed: Option<u64>,
+    /// Of a breaker: whether it counts every call.
+    pub(super) counts_calls: bool,
 }
 
 impl<C> Classified<C> {
@@ -56,6 +58,7 @@ impl<C> Classified<C> {
         Self {
             classifier,
             seed: None,
+            counts_calls: false,
         }
     }
 }
@@ -63,7 +66,11 @@ impl<C> Classified<C> {
 impl<Config, C> Builder<Config, Classified<C>> {
     /// A classifier that has a name: a `Classifier` of the layer. For a function there is `classify`.
     pub fn classifier<D>(self, classifier: D) -> Builder<Config, Classified<D>> {
-        self.with(|Classified { seed, .. }| Classified { classifier, seed })
+        self.with(|before| Classified {
+            classifier,
+            seed: before.seed,
+            counts_calls: before.counts_calls,
+        })
     }
 
     /// Makes what is random the same in every run, for tests; else it differs between layers.

@@ -21,7 +21,8 @@
 //!   come back.
 //! - **Observers.** An [`Observer`] is told what happens to a component: transitions at once, rejections at
 //!   most once in a second, with their number. It runs after every lock is released, and what
-//!   panics in it stays there. Who sets none pays nothing.
+//!   panics in it stays there. Who sets none pays nothing. [`Traced`] is one that writes a log;
+//!   [`Bus::alarms`](crate::Bus::alarms) gives another, which raises pain and pleasure.
 //! - **Time** is tokio's: tests pause and advance it.
 //! - **Cost.** An admitted call and a rejected one allocate nothing.
 //!
@@ -68,7 +69,52 @@
 //! # }
 //! ```
 //!
-//! A [`registry`] makes and finds breakers and bulkheads by name, and reports how all of them are.
+//! A [`registry`] makes and finds breakers, bulkheads and retries by name, and reports how all of them are and what they
+//! have counted.
+//!
+//! # In the tests of an application
+//!
+//! Each failure can be had without a dependency, and without waiting (requirement 1.25): a breaker is opened by its handle,
+//! or by calls that fail; slots of a bulkhead are taken and kept; time is tokio's, and passes when the test says so.
+//!
+//! ```
+//! # use std::{io, time::Duration};
+//! use algedonic::resilience::{breaker::State, registry::Registry};
+//!
+//! /// The code under test: the usual price, if nobody knows better.
+//! async fn price(registry: &Registry, asked: Result<u32, io::Error>) -> u32 {
+//!     let call = || registry.with_worker_pool(|| async { asked });
+//!     registry.with_external_api_breaker(call).await.unwrap_or(100)
+//! }
+//!
+//! // A test: #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! let registry = Registry::default();
+//! let breaker = registry.breaker("external_api");
+//! assert_eq!(price(&registry, Ok(120)).await, 120);
+//!
+//! breaker.force_open(); // by hand, until it is reset
+//! assert_eq!(price(&registry, Ok(120)).await, 100);
+//! breaker.reset();
+//!
+//! for _ in 0..5 {
+//!     price(&registry, Err(io::ErrorKind::ConnectionRefused.into())).await;
+//! }
+//! assert_eq!(breaker.state(), State::Open); // by itself
+//! tokio::time::advance(breaker.status().retry_after.expect("known")).await;
+//! assert_eq!(breaker.state(), State::HalfOpen);
+//! assert_eq!(price(&registry, Ok(120)).await, 120); // a probe
+//!
+//! let pool = registry.bulkhead("worker_agent");
+//! let slots: Vec<_> = std::iter::from_fn(|| pool.try_checkout().ok()).collect();
+//! assert_eq!(price(&registry, Ok(120)).await, 100); // after the 5 s that it waits for a slot
+//! assert_eq!(pool.status().timed_out, 1);
+//! # drop(slots);
+//! # }
+//! ```
+//!
+//! What is random (jitter, a ramp) is the same in every run with a [`seed`](Builder::seed), and none with a jitter of 0.
 
 // How a layer is written here. A folder for each, with the same files:
 //
@@ -121,6 +167,7 @@ mod rig;
 #[cfg(test)]
 mod steps;
 mod sync;
+mod traced;
 
 pub use self::{
     builder::{Builder, Classified},
@@ -130,4 +177,5 @@ pub use self::{
     name::Name,
     observer::{Notice, Observer, What},
     rejection::{Reason, Rejection},
+    traced::Traced,
 };

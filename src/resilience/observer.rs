@@ -6,7 +6,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Name, Reason, breaker, clock::Clock, counter::Coalesced, retry};
+use super::{
+    Name, Reason, breaker,
+    clock::Clock,
+    counter::Coalesced,
+    registry::{Health, Report},
+    retry,
+};
 
 /// What comes in storms is told at most so often, in nanoseconds.
 const TELL_EVERY: u64 = 1_000_000_000;
@@ -39,12 +45,21 @@ pub enum What {
         /// The state from now on.
         to: breaker::State,
     },
+    /// Calls failed that a breaker had let through, and count against what it protects.
+    Failed,
     /// A service failed, and its fallback took the error.
     FellBack,
     /// A bulkhead admitted calls beyond its size: its overflow is in use.
     Overflow,
     /// Calls failed that could have been tried again, and were not: why.
     GaveUp(retry::GaveUp),
+    /// The health of a registry has changed, as its [supervisor](super::registry::Supervisor) found.
+    Health {
+        /// As it was found before; healthy at the beginning.
+        from: Health,
+        /// As it was found now.
+        to: Health,
+    },
     /// Calls were refused.
     Rejected(Reason),
     /// Calls took longer than a timeout allows, and were dropped.
@@ -54,19 +69,65 @@ pub enum What {
 /// Is told what happens to components.
 ///
 /// Called by whoever made it happen, with no lock held, and not for every call: on transitions, and for
-/// the rest at most once in a second, component and kind. It has to be quick all the same, since a call waits
+/// the rest at most once in a second, component and kind. Every call is counted instead: see
+/// [`Registry::metrics`](super::registry::Registry::metrics). It has to be quick all the same, since a call waits
 /// for it. What panics in it is caught.
 ///
 /// Any function of a [`Notice`] is one.
 pub trait Observer: Send + Sync + 'static {
     /// Is told.
     fn notice(&self, notice: Notice);
+
+    /// Is told how all components of a registry are, if that has a [supervisor](super::registry::Supervisor):
+    /// once in its period, by its task. Does nothing by default.
+    fn report(&self, report: &Report) {
+        let _ = report;
+    }
 }
 
 impl<F: Fn(Notice) + Send + Sync + 'static> Observer for F {
     fn notice(&self, notice: Notice) {
         self(notice);
     }
+}
+
+impl Observer for Arc<dyn Observer> {
+    fn notice(&self, notice: Notice) {
+        (**self).notice(notice);
+    }
+
+    fn report(&self, report: &Report) {
+        (**self).report(report);
+    }
+}
+
+/// Two of them, in this order; what panics in the first does not keep the other from being told.
+struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn notice(&self, notice: Notice) {
+        told(|| self.0.notice(notice));
+        self.1.notice(notice);
+    }
+
+    fn report(&self, report: &Report) {
+        told(|| self.0.report(report));
+        self.1.report(report);
+    }
+}
+
+/// These, if any, and one more.
+pub(super) fn and(these: Option<Arc<dyn Observer>>, one: impl Observer) -> Arc<dyn Observer> {
+    let one = Arc::new(one);
+    match these {
+        None => one,
+        Some(these) => Arc::new(Both(these, one)),
+    }
+}
+
+/// What panics in an observer stays there.
+pub(super) fn told(tell: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(tell));
 }
 
 /// Tells the observer of a component, if it has one.
@@ -85,7 +146,7 @@ impl Reporter {
     }
 
     pub(super) fn observe(&mut self, observer: impl Observer) {
-        self.observer = Some(Arc::new(observer));
+        self.observer = Some(and(self.observer.take(), observer));
     }
 
     /// Whether anybody listens.
@@ -104,7 +165,7 @@ impl Reporter {
                 count,
                 at,
             };
-            let _ = catch_unwind(AssertUnwindSafe(|| observer.notice(notice)));
+            told(|| observer.notice(notice));
         }
     }
 }

@@ -33,6 +33,18 @@ pub struct BreakerStatus {
     pub failed: u64,
     /// Rejected calls since it was made.
     pub rejected: u64,
+    /// What else became of calls, where that is [counted](super::BreakerBuilder::count_calls).
+    pub others: Option<OtherCalls>,
+}
+
+/// Calls that a breaker let through, and that were no failures, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OtherCalls {
+    /// Those that succeeded.
+    pub succeeded: u64,
+    /// Those that said nothing about the dependency: a layer inside refused them, they were cancelled, or wrong.
+    pub ignored: u64,
 }
 
 impl BreakerHandle {
@@ -75,6 +87,10 @@ impl BreakerHandle {
             retry_after: snapshot.retry_after,
             failed: shared.failed.sum(),
             rejected: shared.rejected.sum(),
+            others: shared.others.as_ref().map(|others| OtherCalls {
+                succeeded: others.succeeded.sum(),
+                ignored: others.ignored.sum(),
+            }),
         }
     }
 

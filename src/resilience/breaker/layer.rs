@@ -85,11 +85,28 @@ impl<C> BreakerBuilder<C> {
         self.classifier(EveryError)
     }
 
+    /// Counts the calls that succeed and those that say nothing, too: [`BreakerStatus::others`]. Failures and
+    /// rejections are counted always.
+    ///
+    /// Default no: by the [rule](super::Trip) that is the default a call that succeeds writes nothing but this. Who
+    /// makes breakers by a [registry](crate::resilience::registry) has it.
+    ///
+    /// [`BreakerStatus::others`]: super::BreakerStatus::others
+    pub const fn count_calls(mut self) -> Self {
+        self.extra.counts_calls = true;
+        self
+    }
+
     /// The layer, if the configuration can work.
     pub fn build(self) -> Result<BreakerLayer<C>, ConfigError> {
         self.config.validate()?;
         Ok(BreakerLayer {
-            shared: Arc::new(Shared::new(self.config, self.reporter, self.extra.seed)),
+            shared: Arc::new(Shared::new(
+                self.config,
+                self.reporter,
+                self.extra.seed,
+                self.extra.counts_calls,
+            )),
             classifier: self.extra.classifier,
         })
     }

@@ -40,7 +40,7 @@ pub use self::{
     config::{BreakerConfig, OnCancel, Slow, Trip},
     error::Error,
     future::ResponseFuture,
-    handle::{BreakerHandle, BreakerStatus},
+    handle::{BreakerHandle, BreakerStatus, OtherCalls},
     layer::{BreakerBuilder, BreakerLayer},
     service::Breaker,
     state::State,

@@ -1,9 +1,21 @@
 use std::time::Duration;
 
 use super::{BreakerConfig, Trip};
+use crate::resilience::Name;
 
 /// The breakers that requirement 1.01 names.
 impl BreakerConfig {
+    /// That of a name, or the default.
+    pub(in crate::resilience) fn of(name: Name) -> Self {
+        match name.as_str() {
+            "llm_api" => Self::llm_api(),
+            "amqp" => Self::amqp(),
+            "external_api" => Self::external_api(),
+            "database" => Self::database(),
+            _ => Self::default(),
+        }
+    }
+
     /// Before a language model: 3 failures within 60 s open it for 120 s (requirement 1.08). Its 30 s for
     /// one call are for a timeout.
     pub fn llm_api() -> Self {

@@ -11,7 +11,7 @@ use crate::resilience::{
     observer::Reporter,
 };
 
-/// Rejections are told at most so often, in nanoseconds.
+/// Failures and rejections are told at most so often, in nanoseconds.
 const TELL_EVERY: u64 = 1_000_000_000;
 
 /// One breaker: shared by all services of a layer, their calls, and handles.
@@ -21,10 +21,20 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) config: BreakerConfig,
     pub(super) reporter: Reporter,
-    pub(super) failed: Counter,
+    pub(super) failed: Coalesced,
     pub(super) rejected: Coalesced,
+    /// What a call writes only where it is asked for.
+    pub(super) others: Option<Box<Others>>,
     /// How long a call may take before it counts as slow.
     slow_from: Option<u64>,
+}
+
+/// Calls that say nothing against the dependency: a breaker need not know how many there are, and a count of them is
+/// the only thing that such a call would write.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    pub(super) succeeded: Counter,
+    pub(super) ignored: Counter,
 }
 
 /// What a service and its calls hold.
@@ -39,15 +49,21 @@ pub(super) struct Local<C> {
 
 impl Shared {
     /// Of a valid configuration.
-    pub(super) fn new(config: BreakerConfig, reporter: Reporter, seed: Option<u64>) -> Self {
+    pub(super) fn new(
+        config: BreakerConfig,
+        reporter: Reporter,
+        seed: Option<u64>,
+        counts_calls: bool,
+    ) -> Self {
         Self {
             core: Core::new((&config).into(), seed),
             clock: Clock::new(),
             slow_from: config.slow_from().map(nanos),
             config,
             reporter,
-            failed: Counter::default(),
+            failed: Coalesced::default(),
             rejected: Coalesced::default(),
+            others: counts_calls.then(Box::default),
         }
     }
 
@@ -90,11 +106,18 @@ impl Shared {
             slow = now.saturating_sub(started) >= slow_from;
             read = Some(now);
         }
-        if outcome == Outcome::Failure {
-            self.failed.add(1);
+        match (outcome, &self.others) {
+            (Outcome::Failure, _) => self.failed.add_one(),
+            (Outcome::Success, Some(others)) => others.succeeded.add(1),
+            (Outcome::Ignore, Some(others)) => others.ignored.add(1),
+            (Outcome::Success | Outcome::Ignore, None) => {}
         }
         let now = || read.unwrap_or_else(|| self.clock.now());
         self.tell(self.core.record(ticket, outcome, slow, now));
+        // After what it has led to: who hears that it is open need not hear first of one more failure.
+        if outcome == Outcome::Failure && self.reporter.is_heard() {
+            self.tell_storm(&self.failed, What::Failed);
+        }
     }
 
     /// What a call says that was dropped.
@@ -117,16 +140,15 @@ impl Shared {
     pub(super) fn reject(&self) {
         self.rejected.add_one();
         if self.reporter.is_heard() {
-            self.tell_rejections();
+            self.tell_storm(&self.rejected, What::Rejected(Reason::BreakerOpen));
         }
     }
 
     #[cold]
-    fn tell_rejections(&self) {
+    fn tell_storm(&self, storm: &Coalesced, what: What) {
         let now = self.clock.now();
-        if let Some(count) = self.rejected.due(now, TELL_EVERY) {
+        if let Some(count) = storm.due(now, TELL_EVERY) {
             let generation = self.core.generation();
-            let what = What::Rejected(Reason::BreakerOpen);
             self.reporter
                 .tell(what, generation, count, self.clock.instant(now));
         }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::resilience::{
-    ConfigError,
+    ConfigError, Name,
     config::{Check, duration},
 };
 
@@ -61,6 +61,18 @@ impl Default for BulkheadConfig {
 }
 
 impl BulkheadConfig {
+    /// That of a name, or the default.
+    pub(in crate::resilience) fn of(name: Name) -> Self {
+        match name.as_str() {
+            "worker_agent" => Self::worker_agent(),
+            "llm_worker" => Self::llm_worker(),
+            "sensor_agent" => Self::sensor_agent(),
+            "api_agent" => Self::api_agent(),
+            "telegram_bot" => Self::telegram_bot(),
+            _ => Self::default(),
+        }
+    }
+
     /// The pool of general workers: 20 calls, 10 more, which wait 5 s (requirement 1.11). The default.
     pub fn worker_agent() -> Self {
         Self::default()

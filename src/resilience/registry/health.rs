@@ -119,6 +119,24 @@ impl BulkheadHealth {
     }
 }
 
+impl fmt::Display for HealthReport {
+    /// One line for an operator: how the whole is, and what is not well.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.overall)?;
+        let is_well = |state| matches!(state, State::Closed | State::Disabled);
+        let mut separator = ": ";
+        for breaker in self.breakers.iter().filter(|one| !is_well(one.state)) {
+            write!(f, "{separator}{} {}", breaker.name, breaker.state)?;
+            separator = ", ";
+        }
+        for bulkhead in self.bulkheads.iter().filter(|one| one.rejecting) {
+            write!(f, "{separator}{} refuses calls", bulkhead.name)?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

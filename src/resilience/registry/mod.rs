@@ -1,5 +1,5 @@
-//! Breakers and bulkheads by name, for a whole application: one place that makes them, finds them and says how they
-//! are.
+//! Breakers, bulkheads and retries by name, for a whole application: one place that makes them, finds them, and says how
+//! they are and what they have counted. A [`Supervisor`] looks after them while nobody calls.
 //!
 //! ```
 //! # use std::{convert::Infallible, io};
@@ -49,35 +49,45 @@
 //! # }
 //! ```
 
+mod backoff;
 mod builder;
 mod health;
+mod metrics;
+mod named;
 mod refusals;
 mod rule;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
-use self::{builder::Make, refusals::Refusals};
+use self::{builder::Make, refusals::Refusals, supervisor::LastHealth};
 pub use self::{
     builder::RegistryBuilder,
     health::{BreakerHealth, BulkheadHealth, Health, HealthReport},
+    metrics::{
+        BreakerCounts, BreakerMetrics, BulkheadCounts, BulkheadMetrics, Metrics, Report, Totals,
+    },
+    supervisor::Supervisor,
 };
 use super::{
     Name,
     breaker::{self, BreakerHandle, BreakerLayer, ByKind, Classifier},
     bulkhead::{BulkheadHandle, BulkheadLayer, Scope},
+    retry::RetryLayer,
 };
 
 /// Breakers and bulkheads by their names. A clone is the same registry.
 ///
-/// A name that nobody has configured gets a component with the default configuration when it is first asked for, and
-/// that shows in the [report](Self::health) like any other. Components are never dropped: name dependencies and
+/// A name that nobody has configured gets a component when it is first asked for, with the configuration of a
+/// [standard](RegistryBuilder::standard) one if it is the name of one, else with the default; and that shows in the
+/// [report](Self::health) like any other. Components are never dropped: name dependencies and
 /// pools, not calls or customers.
 #[derive(Clone)]
 pub struct Registry {
@@ -85,17 +95,28 @@ pub struct Registry {
 }
 
 struct Inner {
+    name: Name,
     make: Make,
     /// How long a bulkhead counts as rejecting after the last rejection.
     hold: Duration,
+    last_health: LastHealth,
     breakers: RwLock<BTreeMap<Name, BreakerLayer>>,
     bulkheads: RwLock<BTreeMap<Name, (BulkheadLayer, Arc<Refusals>)>>,
+    retries: RwLock<BTreeMap<Name, RetryLayer>>,
 }
+
+/// A registry that somebody else keeps.
+pub(crate) struct WeakRegistry(Weak<Inner>);
 
 impl Registry {
     /// A registry of what is configured.
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::default()
+    }
+
+    /// Its name: `resilience`, or what its builder says.
+    pub fn name(&self) -> Name {
+        self.inner.name
     }
 
     /// To see and to control the breaker of this name.
@@ -145,6 +166,10 @@ impl Registry {
         self.bulkhead(name).call(call)
     }
 
+    pub(crate) fn downgrade(&self) -> WeakRegistry {
+        WeakRegistry(Arc::downgrade(&self.inner))
+    }
+
     /// How all of them are now, by name.
     pub fn health(&self) -> HealthReport {
         let inner = &*self.inner;
@@ -167,6 +192,60 @@ impl Registry {
             })
             .collect();
         HealthReport::new(breakers, bulkheads)
+    }
+
+    /// What all of them have counted since they were made, by name; its [`total`](Metrics::total) is that of all.
+    ///
+    /// ```
+    /// # use std::io;
+    /// # use algedonic::resilience::registry::Registry;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let registry = Registry::default();
+    /// for answer in [Ok(1), Ok(2), Err(io::Error::other("overloaded"))] {
+    ///     let _ = registry.with_breaker("llm_api", || async { answer }).await;
+    /// }
+    /// let metrics = registry.metrics();
+    /// let llm = metrics.breaker("llm_api").expect("a standard one").counts;
+    /// assert_eq!((llm.calls, llm.succeeded, llm.failed), (3, 2, 1));
+    /// assert_eq!(metrics.total().breakers, llm);
+    /// # }
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        let inner = &*self.inner;
+        let breakers = inner
+            .breakers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let bulkheads = inner
+            .bulkheads
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Metrics {
+            breakers: breakers
+                .values()
+                .map(|layer| BreakerMetrics::of(&layer.handle()))
+                .collect(),
+            bulkheads: bulkheads
+                .values()
+                .map(|(layer, _)| BulkheadMetrics::of(&layer.handle()))
+                .collect(),
+        }
+    }
+
+    /// How all of them are now, and what they have counted.
+    pub fn report(&self) -> Report {
+        Report {
+            name: self.inner.name,
+            health: self.health(),
+            metrics: self.metrics(),
+        }
+    }
+}
+
+impl WeakRegistry {
+    pub(crate) fn upgrade(&self) -> Option<Registry> {
+        self.0.upgrade().map(|inner| Registry { inner })
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Alarms;
 use crate::{
     Feeling, Level, Signal,
-    resilience::{Name, Notice, Reason, What, breaker::State},
+    resilience::{Name, Notice, Reason, What, breaker::State, registry::Health},
 };
 
 /// What can be wrong with a component.
@@ -17,6 +17,8 @@ enum Wrong {
     Refusing,
     GivingUp,
     Overflow,
+    Degraded,
+    Unhealthy,
 }
 
 /// What was noticed of all components: a few fields for each, however much happens to it.
@@ -28,9 +30,9 @@ pub(super) struct Levels {
 
 #[derive(Debug, Default)]
 struct Noticed {
-    /// Of a breaker: the latest change that was noticed.
+    /// Of what has a state: the latest change that was noticed.
     generation: u64,
-    /// Of a breaker: whether it is open, or not closed yet.
+    /// Of a breaker: whether it is open, or not closed yet. Of health: whether it is below the threshold.
     is_open: bool,
     /// The last change, or the last refusal.
     at: Option<Instant>,
@@ -51,34 +53,60 @@ impl Levels {
     }
 
     pub(super) fn note(&mut self, notice: Notice) {
-        let wrong = match notice.what {
-            // The breaker has said so itself; somebody was served all the same; a breaker counts it.
-            What::Rejected(Reason::BreakerOpen) | What::FellBack | What::TimedOut => return,
-            What::Breaker { .. } => Wrong::Open,
-            What::Rejected(_) => Wrong::Refusing,
-            What::Overflow => Wrong::Overflow,
-            What::GaveUp(_) => Wrong::GivingUp,
-        };
-        let noticed = self.all.entry((notice.name, wrong)).or_default();
-        if let What::Breaker { to, .. } = notice.what {
-            // Threads may tell of their changes in another order than that of the changes.
-            if notice.generation <= noticed.generation {
-                return;
+        match notice.what {
+            What::Breaker { to, .. } => self.breaker(notice, to),
+            // Each threshold that it falls below hurts, and is over, by itself.
+            What::Health { to, .. } => {
+                self.health(Wrong::Degraded, notice, to >= Health::Degraded);
+                self.health(Wrong::Unhealthy, notice, to >= Health::Unhealthy);
             }
-            noticed.generation = notice.generation;
-            let was_open = noticed.is_open;
-            noticed.is_open = matches!(to, State::Open | State::ForcedOpen | State::HalfOpen);
-            // Half-open from closed: the notice of its opening comes late, or not at all.
-            let has_opened = noticed.is_open && !was_open;
-            noticed.is_unsaid |= has_opened;
-            if has_opened || matches!(to, State::Open | State::ForcedOpen) {
-                noticed.count += 1;
-            }
-        } else {
-            noticed.count += notice.count;
-            noticed.is_unsaid = true;
+            // The breaker has said so itself, or will if it is too much; somebody was served all the same; a breaker
+            // counts it.
+            What::Rejected(Reason::BreakerOpen)
+            | What::Failed
+            | What::FellBack
+            | What::TimedOut => {}
+            What::Rejected(_) => self.happened(Wrong::Refusing, notice),
+            What::Overflow => self.happened(Wrong::Overflow, notice),
+            What::GaveUp(_) => self.happened(Wrong::GivingUp, notice),
+        }
+    }
+
+    /// Something that has no state.
+    fn happened(&mut self, wrong: Wrong, notice: Notice) {
+        let noticed = self.of(wrong, notice);
+        noticed.count += notice.count;
+        noticed.is_unsaid = true;
+        noticed.at = noticed.at.max(Some(notice.at));
+    }
+
+    fn breaker(&mut self, notice: Notice, to: State) {
+        let noticed = self.of(Wrong::Open, notice);
+        if !noticed.is_news(notice) {
+            return;
+        }
+        let is_open = matches!(to, State::Open | State::ForcedOpen | State::HalfOpen);
+        // Half-open from closed: the notice of its opening comes late, or not at all.
+        let has_opened = noticed.is_open_now(is_open);
+        if has_opened || matches!(to, State::Open | State::ForcedOpen) {
+            noticed.count += 1;
         }
         noticed.at = noticed.at.max(Some(notice.at));
+    }
+
+    fn health(&mut self, wrong: Wrong, notice: Notice, is_below: bool) {
+        let noticed = self.of(wrong, notice);
+        if !noticed.is_news(notice) || is_below == noticed.is_open {
+            return;
+        }
+        if noticed.is_open_now(is_below) {
+            noticed.count += 1;
+        }
+        noticed.at = noticed.at.max(Some(notice.at));
+    }
+
+    fn of(&mut self, wrong: Wrong, notice: Notice) -> &mut Noticed {
+        self.all.entry((notice.name, wrong)).or_default()
     }
 
     /// The next signal to raise now, the most severe first; to be asked until there is none.
@@ -108,6 +136,24 @@ impl Levels {
 }
 
 impl Noticed {
+    /// Whether a change is later than all that were noticed: threads may tell of theirs in another order than that of
+    /// the changes.
+    const fn is_news(&mut self, notice: Notice) -> bool {
+        let is_news = notice.generation > self.generation;
+        if is_news {
+            self.generation = notice.generation;
+        }
+        is_news
+    }
+
+    /// Whether that is a change for the worse.
+    const fn is_open_now(&mut self, is_open: bool) -> bool {
+        let has_opened = is_open && !self.is_open;
+        self.is_open = is_open;
+        self.is_unsaid |= has_opened;
+        has_opened
+    }
+
     fn due(&self, now: Instant, alarms: &Alarms) -> Option<Feeling> {
         if !self.hurts {
             return self.is_unsaid.then_some(Feeling::Pain);
@@ -130,6 +176,8 @@ impl Wrong {
             Self::Refusing => format!("{name} refuses calls"),
             Self::GivingUp => format!("{name} gives up on calls that fail"),
             Self::Overflow => format!("{name} is in its overflow"),
+            Self::Degraded => format!("{name} is degraded"),
+            Self::Unhealthy => format!("{name} is unhealthy"),
         };
         let signal = Signal::pain(self.level(name, alarms), self.metric(name)).message(message);
         counted(signal, count)
@@ -141,6 +189,8 @@ impl Wrong {
             Self::Refusing => format!("{name} refuses no calls any more; it had refused {count}"),
             Self::GivingUp => format!("{name} gives up no more; it had {count} times"),
             Self::Overflow => format!("{name} is out of its overflow; {count} calls were in it"),
+            Self::Degraded => format!("{name} is healthy; it was degraded {count} times"),
+            Self::Unhealthy => format!("{name} is not unhealthy any more; it was {count} times"),
         };
         let signal = Signal::pleasure(self.level(name, alarms), self.metric(name)).message(message);
         counted(signal, count)
@@ -149,7 +199,8 @@ impl Wrong {
     fn level(self, name: Name, alarms: &Alarms) -> Level {
         match self {
             Self::Open => alarms.level_of_open(name),
-            Self::Refusing | Self::GivingUp => Level::Medium,
+            Self::Unhealthy => Level::Critical,
+            Self::Refusing | Self::GivingUp | Self::Degraded => Level::Medium,
             Self::Overflow => Level::Low,
         }
     }
@@ -160,6 +211,8 @@ impl Wrong {
             Self::Refusing => format!("refused.{name}"),
             Self::GivingUp => format!("gave_up.{name}"),
             Self::Overflow => format!("overflow.{name}"),
+            Self::Degraded => format!("degraded.{name}"),
+            Self::Unhealthy => format!("unhealthy.{name}"),
         }
     }
 }

@@ -21,11 +21,16 @@ use crate::resilience::Name;
 /// | calls are refused, by a bulkhead for example | `Medium` | when none was for the hold |
 /// | a retry gives up | `Medium` | when it has not for the hold |
 /// | a bulkhead uses its overflow | `Low` | when it has not for the hold |
+/// | the health of a registry falls below healthy | `Medium` | when it has been healthy for the hold |
+/// | it falls below degraded | `Critical` | when it has not been unhealthy for the hold |
 ///
 /// Pain and pleasure of one component take turns, and pleasure has the level of the pain that it ends: what flaps faster
 /// than the hold, or refuses thousands of calls, is one pain. The metric is `breaker.NAME`, `refused.NAME`,
-/// `gave_up.NAME` or `overflow.NAME`; the value is how often it has opened, how many calls were refused or went to the overflow: until the
-/// pain was raised, and in all when it ends.
+/// `gave_up.NAME`, `overflow.NAME`, `degraded.NAME` or `unhealthy.NAME`; the value is how often it has opened, how many
+/// calls were refused or went to the overflow: until the pain was raised, and in all when it ends.
+///
+/// Health is that of a whole [registry](crate::resilience::registry::Registry), and needs somebody who looks at it: its
+/// [`supervise`](crate::resilience::registry::Registry::supervise).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarms {
     hold: Duration,

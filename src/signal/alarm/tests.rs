@@ -9,10 +9,13 @@ use crate::{
     resilience::{
         Name, Notice, Observer, Reason, What,
         breaker::State::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
+        registry::Health,
     },
 };
 
 const HOLD: u64 = 10;
+
+const HEALTHS: [Health; 3] = [Health::Healthy, Health::Degraded, Health::Unhealthy];
 
 /// What is said: when, what, and the count.
 type Said = (u64, Feeling, u64);
@@ -33,6 +36,11 @@ fn notice(what: What, generation: u64, count: u64, at: Instant) -> Notice {
 
 /// What is said when these things happen at these seconds, by one that sleeps as long as it is told to.
 fn said(happens: &[(u64, What, u64)]) -> Vec<Said> {
+    said_of(happens, "")
+}
+
+/// The same of metrics that begin so.
+fn said_of(happens: &[(u64, What, u64)], metric: &str) -> Vec<Said> {
     let (start, mut levels, mut said) = (Instant::now(), Levels::new(alarms()), Vec::new());
     let mut look = |levels: &mut Levels, at: Instant| {
         while let Some(signal) = levels.due(at) {
@@ -42,7 +50,9 @@ fn said(happens: &[(u64, What, u64)]) -> Vec<Said> {
                 reason = "small"
             )]
             let count = signal.value.expect("a count") as u64;
-            said.push(((at - start).as_secs(), signal.feeling, count));
+            if signal.metric.starts_with(metric) {
+                said.push(((at - start).as_secs(), signal.feeling, count));
+            }
         }
     };
     for (number, (second, what, count)) in happens.iter().enumerate() {
@@ -140,6 +150,32 @@ proptest! {
             told => told,
         }).collect();
         prop_assert_eq!(said, told);
+    }
+
+    /// Requirements 1.19 and 1.20: each threshold hurts once while health is below it, or is again within the hold,
+    /// whatever the other does.
+    #[test]
+    fn health_hurts_below_each_threshold(
+        changes in prop::collection::vec((1..2 * HOLD, prop::sample::select(HEALTHS.to_vec())), 0..30),
+    ) {
+        let (mut second, mut before, mut happens) = (0, Health::Healthy, Vec::new());
+        for (step, to) in changes.into_iter().filter(|(_, to)| std::mem::replace(&mut before, *to) != *to) {
+            second += step;
+            happens.push((second, What::Health { from: Health::Healthy, to }, 1));
+        }
+        for (metric, threshold) in [("degraded.", Health::Degraded), ("unhealthy.", Health::Unhealthy)] {
+            let mut story = Vec::<(u64, Option<u64>, u64)>::new();
+            for (at, what, _) in &happens {
+                let What::Health { to, .. } = what else { unreachable!() };
+                let is_below = story.last().is_some_and(|(_, over, _)| over.is_none());
+                match (is_below, *to >= threshold) {
+                    (false, true) => story.push((*at, None, 1)),
+                    (true, false) => story.last_mut().expect("below").1 = Some(*at),
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(said_of(&happens, metric), told(&story), "{}", metric);
+        }
     }
 
     /// Nobody looks while all this happens: the level that is left is told, and that it hurt at all.

@@ -1,3 +1,6 @@
+mod metrics;
+mod supervisor;
+
 use std::{
     io,
     sync::{Arc, Mutex},
@@ -101,6 +104,7 @@ proptest! {
     }
 }
 
+/// Requirements 1.01, 1.02, 1.08, 1.11 and 1.12.
 #[test]
 fn the_standard_components_have_the_numbers_of_the_requirements() {
     let registry = Registry::default();
@@ -135,6 +139,9 @@ fn the_standard_components_have_the_numbers_of_the_requirements() {
     assert_eq!(registry.breaker("amqp").config().trip, five);
     let pool = registry.bulkhead("llm_worker").config();
     assert_eq!((pool.size, pool.overflow), (5, 2));
+    let pool = registry.bulkhead("worker_agent").config();
+    assert_eq!((pool.size, pool.overflow), (20, 10));
+    assert_eq!(pool.max_wait, Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,9 +219,11 @@ async fn an_observer_is_told_of_all() {
     assert!(registry.bulkhead("narrow").try_checkout().is_err());
     let told = told.lock().expect("whole");
     let names: Vec<_> = told.iter().map(|notice| notice.name.as_str()).collect();
-    assert_eq!(names, ["one", "two", "narrow"]);
+    // The first failure at once; those of the same second would be told with the next.
+    assert_eq!(names, ["one", "one", "two", "narrow"]);
+    assert_eq!((told[0].what, told[0].count), (What::Failed, 1));
     assert!(matches!(
-        told[0].what,
+        told[1].what,
         What::Breaker {
             to: State::Open,
             ..
@@ -246,6 +255,7 @@ fn a_name_that_is_asked_for_by_many_at_once_is_made_once() {
     assert_eq!(status.failed + status.rejected, 8, "of one breaker");
 }
 
+/// Requirement 1.21.
 #[test]
 fn a_report_is_what_its_documentation_shows() {
     let registry = Registry::builder()

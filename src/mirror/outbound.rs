@@ -2,7 +2,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,16 +17,19 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower::{Layer, Service, ServiceExt};
 
 use super::{
-    Reply, Stack,
+    Boxed, Reply,
     fallback::{Fallback, FallbackLayer},
     intake::{Intake, Outgoing},
     service::InDoubt,
 };
-use crate::observe::{LocalOnly, Remote};
+use crate::{
+    observe::{LocalOnly, Remote},
+    resilience::Inside,
+};
 
 /// Sends what it takes in, in order, with up to `window` awaiting their outcome.
 pub(super) struct Pump {
-    service: Fallback<Stack>,
+    service: Fallback<Boxed>,
     window: Window,
     timeout: Duration,
     in_doubt: Arc<InDoubt>,
@@ -42,7 +45,7 @@ pub(super) struct Window {
 
 impl Pump {
     pub(super) fn new(
-        stack: Stack,
+        stack: Boxed,
         window: Window,
         timeout: Duration,
         in_doubt: Arc<InDoubt>,
@@ -172,7 +175,7 @@ impl Rounds {
 }
 
 /// Whether the stack takes a message before it is due.
-async fn is_ready(service: &mut Fallback<Stack>, due: Instant) -> bool {
+async fn is_ready(service: &mut Fallback<Boxed>, due: Instant) -> bool {
     // A panic is told by the call that follows.
     let ready = AssertUnwindSafe(service.ready()).catch_unwind();
     timeout_at(due, ready).await.is_ok()
@@ -186,7 +189,12 @@ async fn settle(
     reply: Reply,
     in_doubt: Arc<InDoubt>,
 ) {
-    let outcome = AssertUnwindSafe(outcome).catch_unwind();
+    let mut outcome = pin!(AssertUnwindSafe(outcome).catch_unwind());
+    let outcome = poll_fn(|cx| {
+        // A layer that tries again knows until when.
+        let _inside = Inside::until(due);
+        outcome.as_mut().poll(cx)
+    });
     let remote = match timeout_at(due, outcome).await {
         Ok(Ok(Ok(remote))) => remote,
         Ok(Err(_)) => panicked(),

@@ -2,6 +2,8 @@ use std::fmt;
 
 use algedonic_transport::{Link, LinkState};
 
+use crate::resilience::breaker::State;
+
 /// How a bus is; from [`Bus::health`](crate::Bus::health).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -34,6 +36,8 @@ pub struct MirrorHealth {
     pub running: bool,
     /// Its link; says in words what is wrong.
     pub link: Link,
+    /// The state of its breaker; none where the user has a stack of their own.
+    pub breaker: Option<State>,
     /// Events and signals that wait to be sent.
     pub queued: usize,
     /// Events and signals that were sent and await their outcome.
@@ -42,9 +46,7 @@ pub struct MirrorHealth {
 
 impl Health {
     pub(crate) fn new(closed: bool, mirror: Option<MirrorHealth>) -> Self {
-        let mirror_works = mirror
-            .as_ref()
-            .is_none_or(|mirror| mirror.running && mirror.link.state == LinkState::Up);
+        let mirror_works = mirror.as_ref().is_none_or(MirrorHealth::works);
         let status = match (closed, mirror_works) {
             (true, _) => Status::Closed,
             (false, true) => Status::Healthy,
@@ -54,6 +56,17 @@ impl Health {
     }
 }
 
+impl MirrorHealth {
+    fn works(&self) -> bool {
+        self.running && self.link.state == LinkState::Up && self.breaker.is_none_or(lets_through)
+    }
+}
+
+/// Whether a breaker in this state lets every call through.
+fn lets_through(state: State) -> bool {
+    matches!(state, State::Closed | State::Disabled)
+}
+
 impl fmt::Display for Health {
     /// One line for an operator.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +74,11 @@ impl fmt::Display for Health {
         match &self.mirror {
             None => f.write_str(", no mirror"),
             Some(mirror) if mirror.running || self.status == Status::Closed => {
-                write!(f, ", mirror over {}: {}", mirror.transport, mirror.link)
+                write!(f, ", mirror over {}: {}", mirror.transport, mirror.link)?;
+                match mirror.breaker.filter(|state| !lets_through(*state)) {
+                    Some(state) => write!(f, ", its breaker is {state}"),
+                    None => Ok(()),
+                }
             }
             Some(mirror) => write!(
                 f,

@@ -131,3 +131,4 @@ pub use self::{
     observer::{Notice, Observer, What},
     rejection::{Reason, Rejection},
 };
+pub(crate) use self::deadline::Inside;

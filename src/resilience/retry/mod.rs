@@ -63,3 +63,5 @@ pub use self::{
     layer::{RetryBuilder, RetryLayer},
     service::Retry,
 };
+/// For a retry that is no layer of its own: delays, budget and counts.
+pub(crate) use self::shared::{Attempts, Shared};

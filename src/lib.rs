@@ -45,7 +45,8 @@ pub use self::{
     },
     local::{Batch, Buffer, EventRef, Gap, Lag, Subscription},
     mirror::{
-        Mirror, MirrorStack, MirrorStackHandle, Mirrored, Passing, Sending, TransportService,
+        Mirror, MirrorStack, MirrorStackHandle, Mirrored, Passing, PublishFailed, Sending,
+        TransportService,
     },
     observe::{
         Account, Books, Counts, Health, LocalOnly, MirrorHealth, PatternBooks, Remote, Status,

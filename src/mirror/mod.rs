@@ -1,5 +1,6 @@
 //! Joins the local bus to a transport: outbound pump, inbound dispatch, fallback, de-duplication.
 
+mod failed;
 mod fallback;
 mod feed;
 mod inbound;
@@ -22,6 +23,7 @@ use tower::{BoxError, Layer, Service, ServiceExt, util::BoxCloneService};
 
 use self::service::InDoubt;
 pub use self::{
+    failed::PublishFailed,
     reply::Mirrored,
     service::{Sending, TransportService},
     stack::{MirrorStack, MirrorStackHandle, Passing},
@@ -105,6 +107,7 @@ pub struct Mirror<S = MirrorStack> {
     /// None where the stack was replaced.
     pub(crate) standard: Option<Standard>,
     pub(crate) alarms: Option<Alarms>,
+    pub(crate) reports_failures: bool,
     /// The first mistake made with the builder; told by [`Builder::build`](crate::Builder::build).
     pub(crate) mistake: Option<Error>,
 }
@@ -128,6 +131,7 @@ impl Mirror {
             dedup_window: 65_536,
             in_doubt,
             alarms: Some(Alarms::default()),
+            reports_failures: false,
             mistake: None,
         }
     }
@@ -268,6 +272,18 @@ impl<S> Mirror<S> {
         self
     }
 
+    /// Publishes a [`PublishFailed`] on this bus, once, for each event that was to be sent and was not confirmed, after all
+    /// attempts (requirement 0.15). By default nobody is told but who has the receipt.
+    ///
+    /// None is published for what found its lane full ([`LocalOnly::QueueFull`](crate::LocalOnly::QueueFull)) or could not be
+    /// encoded: that is counted ([`Counts`](crate::Counts)). The mirror waits for no subscriber of it: a report that finds one
+    /// full that chose [`Lag::Block`](crate::Lag::Block) is counted as undelivered. With the broker away each event makes
+    /// another: mind what it costs.
+    pub fn report_failures(mut self) -> Self {
+        self.reports_failures = true;
+        self
+    }
+
     /// Wraps the way to the transport in one more tower layer, around the [default layers](Self#what-an-event-passes-on-its-way-out)
     /// or those of your own; the last one added is the outermost. To be called after what configures the default
     /// layers.
@@ -332,6 +348,7 @@ impl<S> Mirror<S> {
             settings: self.settings,
             standard: self.standard,
             alarms: self.alarms,
+            reports_failures: self.reports_failures,
             mistake: self.mistake,
         }
     }

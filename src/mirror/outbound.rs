@@ -18,6 +18,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use super::{
     Boxed, Reply,
+    failed::{About, Failures},
     fallback::{Fallback, FallbackLayer},
     intake::{Intake, Outgoing},
     service::InDoubt,
@@ -33,6 +34,8 @@ pub(super) struct Pump {
     window: Window,
     timeout: Duration,
     in_doubt: Arc<InDoubt>,
+    /// None where nobody is to be told of them.
+    pub(super) failures: Option<Failures>,
     pub(super) in_flight: Arc<AtomicUsize>,
 }
 
@@ -55,6 +58,7 @@ impl Pump {
             window,
             timeout,
             in_doubt,
+            failures: None,
             in_flight: Arc::default(),
         }
     }
@@ -97,6 +101,8 @@ impl Pump {
                     continue;
                 }
             };
+            let about = self.failures.as_ref();
+            let about = about.map(|failures| failures.about(&message.metadata));
             let size = message.body.len();
             while bytes.saturating_add(size) > self.window.bytes && !outcomes.is_empty() {
                 tokio::select! {
@@ -123,7 +129,7 @@ impl Pump {
             if !in_time || Instant::now() >= due {
                 let late = Error::transient(ErrorKind::TimedOut, "send")
                     .with_detail("its turn did not come by the mirror's timeout");
-                reply.send(Remote::LocalOnly(LocalOnly::Away(late)));
+                tell(reply, about, Remote::LocalOnly(LocalOnly::Away(late)));
                 continue;
             }
             reply.hand_over();
@@ -132,10 +138,11 @@ impl Pump {
             match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
                 Ok(outcome) => {
                     bytes += size;
-                    let settled = settle(outcome, id, due, reply, Arc::clone(&self.in_doubt));
+                    let tell = move |remote| tell(reply, about, remote);
+                    let settled = settle(outcome, id, due, tell, Arc::clone(&self.in_doubt));
                     outcomes.push(settled.map(move |()| size));
                 }
-                Err(_) => reply.send(panicked()),
+                Err(_) => tell(reply, about, panicked()),
             }
         }
         while outcomes.next().await.is_some() {
@@ -186,7 +193,7 @@ async fn settle(
     outcome: impl Future<Output = Result<Remote, Infallible>>,
     id: EventId,
     due: Instant,
-    reply: Reply,
+    tell: impl FnOnce(Remote),
     in_doubt: Arc<InDoubt>,
 ) {
     let mut outcome = pin!(AssertUnwindSafe(outcome).catch_unwind());
@@ -200,13 +207,21 @@ async fn settle(
         Ok(Err(_)) => panicked(),
         Err(_) => Remote::unknown("no outcome within the mirror's timeout"),
     };
-    reply.send(match remote {
+    tell(match remote {
         // The last attempt did not leave; an earlier one may have.
         Remote::LocalOnly(why) if in_doubt.contains(id) => {
             Remote::unknown(format!("an earlier attempt may have left; the last: {why}"))
         }
         remote => remote,
     });
+}
+
+/// Says what became of one message, to who asked, and to all if it failed.
+fn tell(reply: Reply, about: Option<About>, remote: Remote) {
+    if let Some(about) = about {
+        about.tell(&remote);
+    }
+    reply.send(remote);
 }
 
 fn panicked() -> Remote {

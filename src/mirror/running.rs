@@ -8,6 +8,7 @@ use tower::{ServiceExt, util::BoxCloneService};
 
 use super::{
     Boxed, Mirror, MirrorStackHandle, Pending, Routes, Standard,
+    failed::Failures,
     inbound::Dispatcher,
     outbound::{Pump, Window},
     outlet::{Outlet, SignalOutlet},
@@ -65,6 +66,7 @@ impl Running {
             standard,
             settings,
             alarms: _,
+            reports_failures,
             mistake: _,
         } = mirror;
         let capabilities = transport.capabilities();
@@ -111,12 +113,15 @@ impl Running {
             };
             dispatchers.push(Task::spawn(&runtime, dispatcher.run()));
         }
-        let watch = standard.as_ref().filter(|_| count > 0).map(|standard| {
-            Task::spawn(&runtime, Arc::clone(&standard.recovery).watch())
-        });
+        let watch = standard
+            .as_ref()
+            .filter(|_| count > 0)
+            .map(|standard| Task::spawn(&runtime, Arc::clone(&standard.recovery).watch()));
         let events = (count > 0).then(|| {
             let merge = Merge::new(feeds, Arc::clone(&taps.bells));
-            Outlet::open(&runtime, pump(stack), merge)
+            let mut pump = pump(stack);
+            pump.failures = reports_failures.then(|| Failures::new(local, ledger));
+            Outlet::open(&runtime, pump, merge)
         });
         Ok(Self {
             events,

@@ -122,6 +122,7 @@ mod rig;
 mod steps;
 mod sync;
 
+pub(crate) use self::deadline::Inside;
 pub use self::{
     builder::{Builder, Classified},
     classify::{Class, Classify, Kind},
@@ -131,4 +132,3 @@ pub use self::{
     observer::{Notice, Observer, What},
     rejection::{Reason, Rejection},
 };
-pub(crate) use self::deadline::Inside;

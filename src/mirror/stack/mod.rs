@@ -4,8 +4,6 @@ mod line;
 mod recovery;
 mod retry;
 mod settings;
-#[cfg(test)]
-mod tests;
 
 use std::{
     fmt,

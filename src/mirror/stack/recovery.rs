@@ -42,10 +42,10 @@ impl Recovery {
         line: Arc<Line>,
     ) -> Self {
         Self {
+            seen: Mutex::new(Seen::from(&transport.link())),
             transport,
             breaker,
             line,
-            seen: Mutex::default(),
         }
     }
 

@@ -146,9 +146,7 @@ where
 fn may_pass<E: Classify>(outcome: Result<&Outcome, &E>) -> bool {
     match outcome.map_err(Classify::class) {
         Ok(outcome) => matches!(outcome, Outcome::Unknown { .. }),
-        Err(class) => {
-            class.kind() != Kind::LocalRejection && class.verdict() == Verdict::Transient
-        }
+        Err(class) => class.kind() != Kind::LocalRejection && class.verdict() == Verdict::Transient,
     }
 }
 
@@ -183,7 +181,10 @@ where
         place.wait(left);
         // What a breaker counts as a failure of a link that is down ends with the link.
         shared.recovery.look();
-        let least = last.as_ref().err().and_then(|error| error.class().retry_after());
+        let least = last
+            .as_ref()
+            .err()
+            .and_then(|error| error.class().retry_after());
         let at = match shared.retry.again(&mut attempts, least) {
             Ok(at) => at,
             Err(why) => {

@@ -94,7 +94,10 @@ impl About {
         };
         let full = Some(Box::new(metadata));
         let published = Publication::new(lane, Draft { event, full }).try_now();
-        failures.ledger.undelivered.add(u64::from(published.is_err()));
+        failures
+            .ledger
+            .undelivered
+            .add(u64::from(published.is_err()));
     }
 }
 

@@ -30,7 +30,10 @@ async fn a_dead_broker_opens_the_breaker_and_its_return_closes_it() {
     };
     assert!(publish(0).await.is_confirmed());
     let breaker = here.mirror_stack().expect("there").breaker().clone();
-    assert_eq!((breaker.name().as_str(), breaker.state()), ("amqp", State::Closed));
+    assert_eq!(
+        (breaker.name().as_str(), breaker.state()),
+        ("amqp", State::Closed)
+    );
 
     command(&node, Node::kill).await;
     link_is(&here, LinkState::Down).await;
@@ -50,7 +53,10 @@ async fn a_dead_broker_opens_the_breaker_and_its_return_closes_it() {
     }
     assert_eq!(breaker.status().failed, 5, "the transport was not called");
     for number in 0..EVENTS {
-        assert_eq!(ticks.recv().await.expect("open").expect("no gap").number, number);
+        assert_eq!(
+            ticks.recv().await.expect("open").expect("no gap").number,
+            number
+        );
     }
 
     command(&node, Node::restart).await;

@@ -18,7 +18,9 @@ use crate::{
 /// failed.
 #[tokio::test(start_paused = true)]
 async fn what_fails_is_local_once_and_makes_one_report() {
-    let transport = Flaky::new([CONFIRM, REFUSE, REFUSE, REFUSE, REFUSE, LOSE, REFUSE, REFUSE, CONFIRM]);
+    let transport = Flaky::new([
+        CONFIRM, REFUSE, REFUSE, REFUSE, REFUSE, LOSE, REFUSE, REFUSE, CONFIRM,
+    ]);
     let here = transport.bus(Mirror::report_failures);
     let mut ticks = here.subscribe::<Tick>();
     let mut failures = here.subscribe::<PublishFailed>();
@@ -37,7 +39,10 @@ async fn what_fails_is_local_once_and_makes_one_report() {
     }
     assert_eq!(transport.calls(), 1 + 4 + 1);
     for number in 0..4 {
-        assert_eq!(ticks.recv().await.expect("open").expect("no gap").number, number);
+        assert_eq!(
+            ticks.recv().await.expect("open").expect("no gap").number,
+            number
+        );
     }
     for id in &ids[1..] {
         let failed = failures.recv().await.expect("open").expect("no gap");
@@ -54,7 +59,11 @@ async fn what_fails_is_local_once_and_makes_one_report() {
 async fn without_being_asked_nothing_is_reported() {
     let here = Flaky::new([REFUSE]).bus(|mirror| mirror);
     let receipt = here.publish(Tick::new(0)).await.expect("open");
-    assert!(within("the outcome", receipt.remote()).await.is_local_only());
+    assert!(
+        within("the outcome", receipt.remote())
+            .await
+            .is_local_only()
+    );
     assert!(here.books().of(PublishFailed::NAME).is_none());
 }
 
@@ -66,7 +75,11 @@ async fn a_report_waits_for_nobody() {
     let failures = here.subscribe_with::<PublishFailed>(Buffer::block(2));
     for number in 0..10 {
         let receipt = here.publish(Tick::new(number)).await.expect("open");
-        assert!(within("the outcome", receipt.remote()).await.is_local_only());
+        assert!(
+            within("the outcome", receipt.remote())
+                .await
+                .is_local_only()
+        );
     }
     assert_eq!((failures.unread(), here.counts().undelivered), (2, 8));
 }
@@ -106,7 +119,13 @@ async fn everything_goes_local_under_its_local_name() {
         assert_eq!(came.metadata().name, "vsm_s3_state_change");
         assert_eq!(came.metadata().key, "s3.state_change");
         let books = here.books();
-        assert_eq!(books.of("vsm_s3_state_change").expect("published").published, 1);
+        assert_eq!(
+            books
+                .of("vsm_s3_state_change")
+                .expect("published")
+                .published,
+            1
+        );
     }
 }
 
@@ -131,7 +150,10 @@ async fn a_cause_travels_through_the_stack() {
     let mut ticks = here.subscribe::<Tick>();
     let cause = broker_tick(&there).await;
     broker.lose_confirms(1);
-    within("the cause", ticks.recv()).await.expect("open").expect("no gap");
+    within("the cause", ticks.recv())
+        .await
+        .expect("open")
+        .expect("no gap");
     let came = within("the effect", theirs.recv()).await;
     let came = came.expect("open").expect("no gap");
     assert_eq!(came.metadata().causation, Some(cause));

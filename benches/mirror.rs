@@ -57,11 +57,21 @@ fn away(criterion: &mut Criterion, runtime: &Runtime, runtime_name: &str) {
         let stayed = |remote: &Remote| matches!(remote, Remote::LocalOnly(LocalOnly::NoTransport));
         round(bus.clone(), &bus, stayed)
     });
+    let away = |remote: &Remote| matches!(remote, Remote::LocalOnly(LocalOnly::Away(_)));
     load::bench(&mut group, "mirrored", runtime, || {
         let broker = Broker::new();
         broker.stop();
+        let mirror = Mirror::new(broker.transport("here")).outbound::<Reading>();
+        let bus = mirrored(mirror.bare());
+        round(bus.clone(), &bus, away)
+    });
+    // As after the first failures, without the time that their retries take.
+    load::bench(&mut group, "mirrored, breaker open", runtime, || {
+        let broker = Broker::new();
+        broker.stop();
         let bus = mirrored(Mirror::new(broker.transport("here")).outbound::<Reading>());
-        let away = |remote: &Remote| matches!(remote, Remote::LocalOnly(LocalOnly::Away(_)));
+        let stack = bus.mirror_stack().expect("the default layers");
+        stack.breaker().force_open();
         round(bus.clone(), &bus, away)
     });
     group.finish();
@@ -78,6 +88,12 @@ fn across(criterion: &mut Criterion, runtime: &Runtime, runtime_name: &str) {
         let there = mirrored(Mirror::new(broker.transport("there")).inbound::<Reading>());
         let here = mirrored(Mirror::new(broker.transport("here")).outbound::<Reading>());
         round(here, &there, Remote::is_confirmed)
+    });
+    load::bench(&mut group, "memory transport, no layers", runtime, || {
+        let broker = Broker::new();
+        let there = mirrored(Mirror::new(broker.transport("there")).inbound::<Reading>());
+        let here = Mirror::new(broker.transport("here")).outbound::<Reading>();
+        round(mirrored(here.bare()), &there, Remote::is_confirmed)
     });
     group.finish();
 }

@@ -44,7 +44,10 @@ pub use self::{
         HandlerService, LetterId, RedriveError, Redriven, Retry,
     },
     local::{Batch, Buffer, EventRef, Gap, Lag, Subscription},
-    mirror::{Mirror, Mirrored, Sending, TransportService},
+    mirror::{
+        Mirror, MirrorStack, MirrorStackHandle, Mirrored, Passing, PublishFailed, Sending,
+        TransportService,
+    },
     observe::{
         Account, Books, Counts, Health, LocalOnly, MirrorHealth, PatternBooks, Remote, Status,
         SubscriberBooks, TypeBooks,

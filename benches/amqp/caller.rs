@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use algedonic::{
     Bus, Event, LinkState, Mirror, Subscription,
     amqp::{Amqp, WireForm},
+    resilience::breaker::State,
 };
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
@@ -75,6 +76,14 @@ async fn compare(case: &str, url: &str, up: bool, rounds: usize, receipts: Recei
     let mut links = mirrored.links();
     let wanted = if up { LinkState::Up } else { LinkState::Down };
     while links.next().await.expect("open").state != wanted {}
+    if !up {
+        // The first failures are behind it, with the pauses before their retries.
+        let stack = mirrored.mirror_stack().expect("the default layers");
+        while stack.breaker().state() == State::Closed {
+            let receipt = mirrored.publish(Sample([0; 8])).await.expect("open");
+            let _ = receipt.remote().await;
+        }
+    }
     let local = Bus::local();
     let mut far = (&mirrored, mirrored.subscribe::<Sample>());
     let mut near = (&local, local.subscribe::<Sample>());

@@ -1,6 +1,8 @@
 //! Who raises the signals of breakers and bulkheads?
 
-use super::Bus;
+use std::sync::{Arc, Weak};
+
+use super::{Bus, Shared};
 use crate::signal::{AlarmObserver, Alarms, Notices};
 
 impl Bus {
@@ -43,13 +45,32 @@ impl Bus {
         let (observer, notices) = Notices::new(alarms);
         let bus = self.clone();
         tokio::spawn(async move {
-            while let Some(signal) = notices.next().await {
-                if bus.signal(signal).await.is_err() {
-                    // Closed: nobody is left to be told.
-                    return;
+            let raise = async {
+                while let Some(signal) = notices.next().await {
+                    if bus.signal(signal).await.is_err() {
+                        return;
+                    }
                 }
+            };
+            tokio::select! {
+                () = raise => {}
+                // Nobody is left to be told.
+                () = bus.shared.signals_gate.closed() => {}
             }
         });
         observer
+    }
+}
+
+/// The same for what the bus itself holds, and so without keeping it alive: not even while a subscriber is full.
+pub(super) async fn raise(bus: Weak<Shared>, notices: Notices) {
+    while let Some(signal) = notices.next().await {
+        let Some((signals, envelope)) = bus.upgrade().and_then(|bus| {
+            let envelope = bus.raise(signal).ok()?;
+            Some((Arc::clone(&bus.signals), envelope))
+        }) else {
+            return;
+        };
+        signals.deliver(envelope).await;
     }
 }

@@ -3,12 +3,12 @@ use std::sync::{Arc, Mutex};
 use algedonic_transport::{BusId, Error, Message, Outcome};
 use tower::{BoxError, Service};
 
-use super::{Bus, Shared};
+use super::{Bus, Shared, alarms};
 use crate::{
     delay::{self, Delays},
     handler::{self, HandlerSet},
     local::{Gate, Local},
-    mirror::{Mirror, Running, Stack},
+    mirror::{Boxed, Mirror, Running},
     observe::Ledger,
     request::Requests,
     signal::Signals,
@@ -19,7 +19,7 @@ use crate::{
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     source: Arc<str>,
-    mirror: Option<Mirror<Stack>>,
+    mirror: Option<Mirror<Boxed>>,
     dead_letter_capacity: usize,
     delay_capacity: usize,
 }
@@ -89,10 +89,19 @@ impl Builder {
                 mistake: Some(mistake),
                 ..
             }) => return Err(mistake),
-            Some(mirror) => Some(Running::start(mirror, origin, &local, &signals, &ledger)?),
+            Some(mut mirror) => {
+                let alarms = mirror.alarms.take();
+                let running = Running::start(mirror, origin, &local, &signals, &ledger)?;
+                Some((running, alarms))
+            }
         };
+        let (mirror, alarms) = mirror.unzip();
         Ok(Bus {
-            shared: Arc::new(Shared {
+            shared: Arc::new_cyclic(|shared| Shared {
+                alarms: alarms.flatten().and_then(|alarms| {
+                    let mirror = mirror.as_ref()?;
+                    mirror.alarm(alarms, |notices| alarms::raise(shared.clone(), notices))
+                }),
                 source,
                 origin,
                 signals_gate: Gate::default(),

@@ -38,11 +38,12 @@ use crate::{
     delay::Delays,
     handler::{DeadLetters, HandlerSet},
     local::{Gate, Local},
-    mirror::Running,
+    mirror::{MirrorStackHandle, Running},
     observe::{Books, Counts, Health, Ledger},
     request::Requests,
     resilience::registry::WeakRegistry,
     signal::Signals,
+    task::Task,
 };
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
@@ -71,6 +72,9 @@ struct Shared {
     delays: Delays,
     /// Held by the one shutdown at work.
     shutting_down: tokio::sync::Mutex<()>,
+    /// Raises the signals of the mirror's breaker.
+    #[expect(dead_code, reason = "a task that ends with the bus")]
+    alarms: Option<Task>,
     mirror: Option<Running>,
     /// Whose health is part of that of the bus. It may keep the bus alive, by its observer.
     registry: Mutex<Option<WeakRegistry>>,
@@ -110,6 +114,12 @@ impl Bus {
     /// never the last. Without a mirror the stream ends at once.
     pub fn links(&self) -> Links {
         Links::new(self.shared.mirror.as_ref().map(Running::links))
+    }
+
+    /// Sees and controls the layers that events pass on their way to other processes: the breaker, the bulkhead, the retry.
+    /// None without a mirror, and with a [stack](crate::Mirror::stack) of your own.
+    pub fn mirror_stack(&self) -> Option<MirrorStackHandle> {
+        self.shared.mirror.as_ref()?.stack().cloned()
     }
 
     /// The events that handlers could not handle.

@@ -7,7 +7,7 @@ use super::{
     publishing::{Publish, Waiting},
 };
 use crate::{
-    event::{Cause, Event},
+    event::{Cause, Envelope, Event},
     local::{Committed, Draft, Lane, Publication, Refused},
     mirror::Pending,
     signal::Signal,
@@ -74,23 +74,12 @@ impl Bus {
     /// # Errors
     ///
     /// `Closed` after [`shutdown`](Self::shutdown); while it goes on, not before the handlers are done.
-    pub async fn signal(&self, mut signal: Signal) -> Result<Receipt, Error> {
+    pub async fn signal(&self, signal: Signal) -> Result<Receipt, Error> {
         let shared = &*self.shared;
         let Some(_inside) = shared.signals_gate.enter() else {
             return Err(shared.refuse(Refused::Closed.into()));
         };
-        if signal.source.is_empty() {
-            signal.source = shared.source.to_string();
-        }
-        let options = PublishOptions::new().priority(signal.level.priority());
-        let name = const { Key::from_static(Signal::NAME) };
-        let metadata = shared.metadata(name, signal.key(), options);
-        let envelope = shared.signals.seal(metadata, signal);
-        let remote = match &shared.mirror {
-            None => Pending::NoTransport,
-            Some(mirror) => mirror.send_signal(&envelope),
-        };
-        shared.ledger.signals.add(1);
+        let (envelope, remote) = shared.send(signal);
         let id = envelope.id();
         let reached = shared.signals.deliver(envelope).await;
         Ok(Receipt::new(id, reached.subscribers, remote))
@@ -98,6 +87,31 @@ impl Bus {
 }
 
 impl Shared {
+    /// Sends a signal to other processes; it is still to be delivered here.
+    fn send(&self, mut signal: Signal) -> (Envelope<Signal>, Pending) {
+        if signal.source.is_empty() {
+            signal.source = self.source.to_string();
+        }
+        let options = PublishOptions::new().priority(signal.level.priority());
+        let name = const { Key::from_static(Signal::NAME) };
+        let metadata = self.metadata(name, signal.key(), options);
+        let envelope = self.signals.seal(metadata, signal);
+        let remote = match &self.mirror {
+            None => Pending::NoTransport,
+            Some(mirror) => mirror.send_signal(&envelope),
+        };
+        self.ledger.signals.add(1);
+        (envelope, remote)
+    }
+
+    /// The same for a signal of the bus itself.
+    pub(super) fn raise(&self, signal: Signal) -> Result<Envelope<Signal>, Error> {
+        let Some(_inside) = self.signals_gate.enter() else {
+            return Err(self.refuse(Refused::Closed.into()));
+        };
+        Ok(self.send(signal).0)
+    }
+
     /// The metadata of a signal or a request of this name, from here.
     pub(super) fn metadata(&self, name: Key, key: Key, options: PublishOptions) -> Metadata {
         let mut metadata = Metadata::new(name, Arc::clone(&self.source));

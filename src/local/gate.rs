@@ -6,6 +6,7 @@ pub(crate) struct Gate {
     /// [`CLOSED`], and how many are inside.
     state: AtomicUsize,
     left: Notify,
+    shut: Notify,
 }
 
 const CLOSED: usize = 1 << (usize::BITS - 1);
@@ -28,7 +29,20 @@ impl Gate {
 
     /// True for the one call that closed it.
     pub(crate) fn close(&self) -> bool {
-        self.state.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0
+        let closed = self.state.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0;
+        self.shut.notify_waiters();
+        closed
+    }
+
+    /// Waits until it is closed.
+    pub(crate) async fn closed(&self) {
+        let shut = self.shut.notified();
+        tokio::pin!(shut);
+        // Registered before the look, or it could be closed unseen.
+        shut.as_mut().enable();
+        if !self.is_closed() {
+            shut.await;
+        }
     }
 
     /// Waits until nobody is inside of the closed gate.
@@ -59,6 +73,17 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_its_closing_is_told_before_and_after() {
+        let gate = Gate::default();
+        let closed = gate.closed();
+        tokio::pin!(closed);
+        assert!(closed.as_mut().now_or_never().is_none());
+        gate.close();
+        closed.await;
+        gate.closed().await;
+    }
 
     #[tokio::test]
     async fn a_closed_gate_is_empty_once_the_last_one_left() {

@@ -1,5 +1,6 @@
 use std::{
     convert::Infallible,
+    error::Error as StdError,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -8,7 +9,10 @@ use algedonic_transport::{Error, ErrorKind, Message, Outcome};
 use pin_project::pin_project;
 use tower::{BoxError, Layer, Service};
 
-use crate::observe::{LocalOnly, Remote};
+use crate::{
+    observe::{LocalOnly, Remote},
+    resilience::{Reason, Rejection},
+};
 
 /// The outermost layer of the way to the transport: whatever happens there becomes a [`Remote`],
 /// so that a publisher is always told, and never fails for want of a broker.
@@ -78,27 +82,56 @@ impl<F: Future<Output = Result<Outcome, BoxError>>> Future for ResponseFuture<F>
     }
 }
 
-/// What an error says about the whereabouts of the message. Only a transport can know that it
-/// stayed; whatever a layer says leaves that open.
+/// What an error says about the whereabouts of the message. It stayed where the transport says so, or a layer that did not
+/// let it through; whatever else a layer says leaves that open.
 fn judge(error: BoxError) -> Remote {
-    match error.downcast::<Error>() {
-        Ok(error) => Remote::LocalOnly(match error.kind() {
-            ErrorKind::Malformed | ErrorKind::TooLarge | ErrorKind::Unsupported => {
-                LocalOnly::Refused(*error)
-            }
-            ErrorKind::Closed => LocalOnly::ShutDown,
-            _ => LocalOnly::Away(*error),
-        }),
-        Err(error) => Remote::unknown(error.to_string()),
+    let mut next: Option<&(dyn StdError + 'static)> = Some(&*error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return Remote::LocalOnly(stayed(error.clone()));
+        }
+        if let Some(rejection) = error.downcast_ref::<Rejection>() {
+            return Remote::LocalOnly(LocalOnly::Away(refused(*rejection)));
+        }
+        next = error.source();
     }
+    Remote::unknown(error.to_string())
+}
+
+fn stayed(error: Error) -> LocalOnly {
+    match error.kind() {
+        ErrorKind::Malformed | ErrorKind::TooLarge | ErrorKind::Unsupported => {
+            LocalOnly::Refused(error)
+        }
+        ErrorKind::Closed => LocalOnly::ShutDown,
+        _ => LocalOnly::Away(error),
+    }
+}
+
+/// A rejection as an error that names the layer; it is the source, too.
+fn refused(rejection: Rejection) -> Error {
+    let kind = match rejection.reason() {
+        Reason::BreakerOpen => ErrorKind::Unavailable,
+        _ => ErrorKind::Busy,
+    };
+    Error::transient(kind, "send")
+        .with_detail(rejection.to_string())
+        .with_source(rejection)
 }
 
 #[cfg(test)]
 mod tests {
+    use tower::{Layer, Service, ServiceExt};
+
     use super::*;
+    use crate::resilience::{
+        breaker::{BreakerConfig, BreakerLayer},
+        bulkhead::{BulkheadConfig, BulkheadLayer},
+        timeout::{TimeoutConfig, TimeoutLayer},
+    };
 
     #[test]
-    fn only_a_transport_s_own_error_says_that_the_event_stayed() {
+    fn a_transport_s_own_error_says_that_the_event_stayed_and_an_unknown_one_does_not() {
         let away = Error::transient(ErrorKind::Unavailable, "send");
         assert!(judge(away.into()).is_local_only());
         let large = Error::permanent(ErrorKind::TooLarge, "send");
@@ -110,5 +143,44 @@ mod tests {
             judge("a layer's error".into()),
             Remote::Unknown { .. }
         ));
+    }
+
+    /// Requirement 1.14: a full pool is told as such, and so is an open breaker; what took too long may have left.
+    #[tokio::test(start_paused = true)]
+    async fn the_words_of_layers_are_understood_however_deep() {
+        type Call = Result<Outcome, Error>;
+        let breaker = BreakerLayer::named("amqp", BreakerConfig::amqp()).expect("good");
+        let config = BulkheadConfig::default().size(1).overflow(0).queue(0);
+        let bulkhead = BulkheadLayer::named("pool", config).expect("good");
+        let second = std::time::Duration::from_secs(1);
+        let timeout = TimeoutLayer::new(TimeoutConfig::attempt(second)).expect("good");
+        let pending = tower::service_fn(|_: ()| std::future::pending::<Call>());
+        let mut stack = breaker.layer(bulkhead.layer(timeout.layer(pending)));
+        let first = stack.ready().await.expect("ready").call(());
+        let full = stack.ready().await.expect("ready").call(()).await;
+        match judge(full.expect_err("full").into()) {
+            Remote::LocalOnly(LocalOnly::Away(error)) => {
+                assert_eq!(error.kind(), ErrorKind::Busy);
+                assert!(error.to_string().contains("pool"), "{error}");
+            }
+            other => panic!("{other}"),
+        }
+        let late = judge(first.await.expect_err("late").into());
+        assert!(matches!(late, Remote::Unknown { .. }), "{late}");
+        breaker.handle().force_open();
+        let open = stack.ready().await.expect("ready").call(()).await;
+        match judge(open.expect_err("open").into()) {
+            Remote::LocalOnly(LocalOnly::Away(error)) => {
+                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                let source = error.source().expect("the rejection");
+                let rejection = source.downcast_ref::<Rejection>().expect("typed");
+                assert_eq!(rejection.name().as_str(), "amqp");
+            }
+            other => panic!("{other}"),
+        }
+        let inner = Error::transient(ErrorKind::Unavailable, "send");
+        let nested: crate::resilience::breaker::Error<_> =
+            crate::resilience::breaker::Error::Inner(inner);
+        assert!(judge(nested.into()).is_local_only());
     }
 }

@@ -2,7 +2,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,19 +17,25 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower::{Layer, Service, ServiceExt};
 
 use super::{
-    Reply, Stack,
+    Boxed, Reply,
+    failed::{About, Failures},
     fallback::{Fallback, FallbackLayer},
     intake::{Intake, Outgoing},
     service::InDoubt,
 };
-use crate::observe::{LocalOnly, Remote};
+use crate::{
+    observe::{LocalOnly, Remote},
+    resilience::Inside,
+};
 
 /// Sends what it takes in, in order, with up to `window` awaiting their outcome.
 pub(super) struct Pump {
-    service: Fallback<Stack>,
+    service: Fallback<Boxed>,
     window: Window,
     timeout: Duration,
     in_doubt: Arc<InDoubt>,
+    /// None where nobody is to be told of them.
+    pub(super) failures: Option<Failures>,
     pub(super) in_flight: Arc<AtomicUsize>,
 }
 
@@ -42,7 +48,7 @@ pub(super) struct Window {
 
 impl Pump {
     pub(super) fn new(
-        stack: Stack,
+        stack: Boxed,
         window: Window,
         timeout: Duration,
         in_doubt: Arc<InDoubt>,
@@ -52,6 +58,7 @@ impl Pump {
             window,
             timeout,
             in_doubt,
+            failures: None,
             in_flight: Arc::default(),
         }
     }
@@ -94,6 +101,8 @@ impl Pump {
                     continue;
                 }
             };
+            let about = self.failures.as_ref();
+            let about = about.map(|failures| failures.about(&message.metadata));
             let size = message.body.len();
             while bytes.saturating_add(size) > self.window.bytes && !outcomes.is_empty() {
                 tokio::select! {
@@ -120,7 +129,7 @@ impl Pump {
             if !in_time || Instant::now() >= due {
                 let late = Error::transient(ErrorKind::TimedOut, "send")
                     .with_detail("its turn did not come by the mirror's timeout");
-                reply.send(Remote::LocalOnly(LocalOnly::Away(late)));
+                tell(reply, about, Remote::LocalOnly(LocalOnly::Away(late)));
                 continue;
             }
             reply.hand_over();
@@ -129,10 +138,11 @@ impl Pump {
             match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
                 Ok(outcome) => {
                     bytes += size;
-                    let settled = settle(outcome, id, due, reply, Arc::clone(&self.in_doubt));
+                    let tell = move |remote| tell(reply, about, remote);
+                    let settled = settle(outcome, id, due, tell, Arc::clone(&self.in_doubt));
                     outcomes.push(settled.map(move |away| (size, away)));
                 }
-                Err(_) => reply.send(panicked()),
+                Err(_) => tell(reply, about, panicked()),
             }
         }
         while outcomes.next().await.is_some() {
@@ -172,7 +182,7 @@ impl Rounds {
 }
 
 /// Whether the stack takes a message before it is due.
-async fn is_ready(service: &mut Fallback<Stack>, due: Instant) -> bool {
+async fn is_ready(service: &mut Fallback<Boxed>, due: Instant) -> bool {
     // A panic is told by the call that follows.
     let ready = AssertUnwindSafe(service.ready()).catch_unwind();
     timeout_at(due, ready).await.is_ok()
@@ -190,17 +200,22 @@ async fn settle(
     outcome: impl Future<Output = Result<Remote, Infallible>>,
     id: EventId,
     due: Instant,
-    reply: Reply,
+    tell: impl FnOnce(Remote),
     in_doubt: Arc<InDoubt>,
 ) -> bool {
-    let outcome = AssertUnwindSafe(outcome).catch_unwind();
+    let mut outcome = pin!(AssertUnwindSafe(outcome).catch_unwind());
+    let outcome = poll_fn(|cx| {
+        // A layer that tries again knows until when.
+        let _inside = Inside::until(due);
+        outcome.as_mut().poll(cx)
+    });
     let remote = match timeout_at(due, outcome).await {
         Ok(Ok(Ok(remote))) => remote,
         Ok(Err(_)) => panicked(),
         Err(_) => Remote::unknown("no outcome within the mirror's timeout"),
     };
     let away = matches!(remote, Remote::LocalOnly(LocalOnly::Away(_)));
-    reply.send(match remote {
+    tell(match remote {
         // The last attempt did not leave; an earlier one may have.
         Remote::LocalOnly(why) if in_doubt.contains(id) => {
             Remote::unknown(format!("an earlier attempt may have left; the last: {why}"))
@@ -208,6 +223,14 @@ async fn settle(
         remote => remote,
     });
     away
+}
+
+/// Says what became of one message, to who asked, and to all if it failed.
+fn tell(reply: Reply, about: Option<About>, remote: Remote) {
+    if let Some(about) = about {
+        about.tell(&remote);
+    }
+    reply.send(remote);
 }
 
 fn panicked() -> Remote {

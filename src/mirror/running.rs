@@ -7,7 +7,8 @@ use tokio::{runtime::Handle, sync::watch, time::Instant};
 use tower::{ServiceExt, util::BoxCloneService};
 
 use super::{
-    Mirror, Pending, Routes, Stack,
+    Boxed, Mirror, MirrorStackHandle, Pending, Routes, Standard,
+    failed::Failures,
     inbound::Dispatcher,
     outbound::{Pump, Window},
     outlet::{Outlet, SignalOutlet},
@@ -18,7 +19,7 @@ use crate::{
     event::Envelope,
     local::{Local, Merge, Taps},
     observe::{Ledger, MirrorHealth},
-    signal::{Signal, Signals},
+    signal::{Alarms, Notices, Signal, Signals},
     task::Task,
 };
 
@@ -32,6 +33,10 @@ pub(crate) struct Running {
     dispatchers: Vec<Task>,
     stop: watch::Sender<bool>,
     ledger: Arc<Ledger>,
+    /// None where the user has a stack of their own.
+    standard: Option<Standard>,
+    /// Tells the breaker of the link.
+    _watch: Option<Task>,
 }
 
 impl Running {
@@ -39,7 +44,7 @@ impl Running {
     ///
     /// Outside a tokio runtime, or when the transport refuses the interest.
     pub(crate) fn start(
-        mirror: Mirror<Stack>,
+        mirror: Mirror<Boxed>,
         origin: BusId,
         local: &Arc<Local>,
         signals: &Arc<Signals>,
@@ -58,11 +63,17 @@ impl Running {
             timeout,
             dedup_window,
             in_doubt,
+            standard,
+            settings,
+            alarms: _,
+            reports_failures,
             mistake: _,
         } = mirror;
         let capabilities = transport.capabilities();
+        let in_flight = standard.as_ref().and(settings.in_flight);
+        let in_flight = in_flight.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX));
         let window = Window {
-            messages: capabilities.window.max(1),
+            messages: capabilities.window.clamp(1, in_flight.max(1)),
             bytes: capabilities.window_bytes,
         };
         let pump = |stack| Pump::new(stack, window, timeout, Arc::clone(&in_doubt));
@@ -76,7 +87,7 @@ impl Running {
             .enumerate()
             .map(|(index, (route, open))| open(route, local, &taps, index, timeout))
             .collect::<Vec<_>>();
-        // Layers may limit and delay; a signal is neither limited nor delayed.
+        // Layers limit, delay and refuse; a signal is tried at once, whatever became of others.
         let bare = TransportService::new(Arc::clone(&transport), Arc::clone(&in_doubt));
         let bare = BoxCloneService::new(bare.map_err(Into::into));
         let (stop, stopping) = watch::channel(false);
@@ -102,9 +113,15 @@ impl Running {
             };
             dispatchers.push(Task::spawn(&runtime, dispatcher.run()));
         }
+        let watch = standard
+            .as_ref()
+            .filter(|_| count > 0)
+            .map(|standard| Task::spawn(&runtime, Arc::clone(&standard.recovery).watch()));
         let events = (count > 0).then(|| {
             let merge = Merge::new(feeds, Arc::clone(&taps.bells));
-            Outlet::open(&runtime, pump(stack), merge)
+            let mut pump = pump(stack);
+            pump.failures = reports_failures.then(|| Failures::new(local, ledger));
+            Outlet::open(&runtime, pump, merge)
         });
         Ok(Self {
             events,
@@ -114,7 +131,25 @@ impl Running {
             dispatchers,
             stop,
             ledger: Arc::clone(ledger),
+            standard,
+            _watch: watch,
         })
+    }
+
+    /// The layers, unless the user has others.
+    pub(crate) fn stack(&self) -> Option<&MirrorStackHandle> {
+        self.standard.as_ref().map(|standard| &standard.handle)
+    }
+
+    /// Begins to raise signals about the breaker; none where there is no breaker that events pass.
+    pub(crate) fn alarm<F>(&self, alarms: Alarms, raise: impl FnOnce(Notices) -> F) -> Option<Task>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let standard = self.standard.as_ref().filter(|_| self.events.is_some())?;
+        let (observer, notices) = Notices::new(alarms);
+        standard.alarm(observer);
+        Some(Task::spawn(&Handle::try_current().ok()?, raise(notices)))
     }
 
     /// Whether an event of this type may have this key.
@@ -148,11 +183,17 @@ impl Running {
         let outlets = || self.events.iter().chain([&self.signals.outlet]);
         let in_flight = outlets().map(Outlet::in_flight).sum();
         let untold = usize::try_from(untold).unwrap_or(usize::MAX);
+        let breaker = self.standard.as_ref().map(|standard| {
+            // What the link says now counts, also where the task that watches it had no turn yet.
+            standard.recovery.look();
+            standard.handle.breaker().state()
+        });
         MirrorHealth {
             transport: self.transport.name(),
             running: outlets().all(Outlet::is_running)
                 && !self.dispatchers.iter().any(|task| task.is_finished()),
             link: self.transport.link(),
+            breaker,
             queued: untold.saturating_sub(in_flight),
             in_flight,
         }

@@ -2,7 +2,10 @@ use std::fmt;
 
 use algedonic_transport::{Link, LinkState};
 
-use crate::resilience::registry::{self, HealthReport};
+use crate::resilience::{
+    breaker::State,
+    registry::{self, HealthReport},
+};
 
 /// How a bus is; from [`Bus::health`](crate::Bus::health).
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ pub struct MirrorHealth {
     pub running: bool,
     /// Its link; says in words what is wrong.
     pub link: Link,
+    /// The state of its breaker; none where the user has a stack of their own.
+    pub breaker: Option<State>,
     /// Events and signals that wait to be sent.
     pub queued: usize,
     /// Events and signals that were sent and await their outcome.
@@ -53,9 +58,7 @@ impl Health {
         mirror: Option<MirrorHealth>,
         resilience: Option<HealthReport>,
     ) -> Self {
-        let mirror_works = mirror
-            .as_ref()
-            .is_none_or(|mirror| mirror.running && mirror.link.state == LinkState::Up);
+        let mirror_works = mirror.as_ref().is_none_or(MirrorHealth::works);
         let bus = if closed {
             Status::Closed
         } else if mirror_works {
@@ -72,6 +75,17 @@ impl Health {
     }
 }
 
+impl MirrorHealth {
+    fn works(&self) -> bool {
+        self.running && self.link.state == LinkState::Up && self.breaker.is_none_or(lets_through)
+    }
+}
+
+/// Whether a breaker in this state lets every call through.
+fn lets_through(state: State) -> bool {
+    matches!(state, State::Closed | State::Disabled)
+}
+
 impl fmt::Display for Health {
     /// One line for an operator.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,6 +94,9 @@ impl fmt::Display for Health {
             None => f.write_str(", no mirror")?,
             Some(mirror) if mirror.running || self.status == Status::Closed => {
                 write!(f, ", mirror over {}: {}", mirror.transport, mirror.link)?;
+                if let Some(state) = mirror.breaker.filter(|state| !lets_through(*state)) {
+                    write!(f, ", its breaker is {state}")?;
+                }
             }
             Some(mirror) => write!(
                 f,

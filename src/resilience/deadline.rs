@@ -31,12 +31,12 @@ pub fn deadline() -> Option<Instant> {
 }
 
 /// Inside of a timeout, until it is dropped.
-pub(super) struct Inside(Bounds);
+pub(crate) struct Inside(Bounds);
 
 impl Inside {
     /// Of one that ends then.
     #[inline]
-    pub(super) fn until(at: Instant) -> Self {
+    pub(crate) fn until(at: Instant) -> Self {
         Self::enter(|around| Bounds {
             at: Some(around.at.map_or(at, |earlier| earlier.min(at))),
             ..around

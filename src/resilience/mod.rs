@@ -169,6 +169,7 @@ mod steps;
 mod sync;
 mod traced;
 
+pub(crate) use self::deadline::Inside;
 pub use self::{
     builder::{Builder, Classified},
     classify::{Class, Classify, Kind},

@@ -68,3 +68,6 @@ mod outcomes;
 /// Two buses and a real RabbitMQ.
 #[cfg(feature = "amqp")]
 mod rabbitmq;
+/// The layers that are around the way out of a mirror by default.
+#[cfg(feature = "memory")]
+mod stack;

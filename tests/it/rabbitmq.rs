@@ -23,9 +23,16 @@ pub(crate) fn config(url: &str, prefix: &str, queue: &str) -> AmqpConfig {
 
 /// A bus that mirrors the test's events both ways.
 pub(crate) fn bus(config: AmqpConfig) -> Bus {
-    let mirror = Mirror::new(Amqp::new(config).expect("a good configuration"))
+    bus_of(mirror(config))
+}
+
+pub(crate) fn mirror(config: AmqpConfig) -> Mirror {
+    Mirror::new(Amqp::new(config).expect("a good configuration"))
         .event::<Tick>()
-        .event::<StateChange>();
+        .event::<StateChange>()
+}
+
+pub(crate) fn bus_of(mirror: Mirror) -> Bus {
     Bus::builder()
         .source("test")
         .mirror(mirror)

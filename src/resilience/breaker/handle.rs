@@ -112,6 +112,26 @@ impl BreakerHandle {
         shared.tell(Some(shared.core.reset(shared.clock.now())));
     }
 
+    /// Ends the open period now: the next calls are probes. For whoever sees signs of life of the dependency. Does nothing
+    /// unless it is open.
+    pub fn probe(&self) {
+        let shared = self.shared();
+        shared.tell(shared.core.probe(shared.clock.now()));
+    }
+
+    /// Closes it if it is open or half-open, as its probes would. For whoever knows that the dependency is back. What
+    /// was [forced](Self::force_open) or [disabled](Self::disable) stays so, unlike with [`reset`](Self::reset).
+    pub fn close(&self) {
+        let shared = self.shared();
+        shared.tell(shared.core.close(shared.clock.now()));
+    }
+
+    /// Whether it was open or half-open when it was last used; reads no clock.
+    #[inline]
+    pub(crate) fn has_tripped(&self) -> bool {
+        self.shared().core.has_tripped()
+    }
+
     /// Runs what is not a service through the breaker: `call` is called only if the breaker lets it through. Its
     /// outcome counts by the [kind](ByKind) of its error.
     ///

@@ -64,6 +64,11 @@ impl<C> RetryLayer<C> {
     pub fn handle(&self) -> RetryHandle {
         RetryHandle::new(&self.shared)
     }
+
+    /// What its services share, for a retry of another kind.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
 }
 
 impl<C> RetryBuilder<C> {

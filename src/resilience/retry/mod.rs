@@ -52,6 +52,8 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+/// For a retry that is no layer of its own: delays, budget and counts.
+pub(crate) use self::shared::{Attempts, Shared};
 pub use self::{
     budget::{Budget, BudgetConfig},
     classifier::{ByVerdict, Classifier, Decision, EveryError, RejectionsToo},

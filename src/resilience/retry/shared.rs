@@ -23,8 +23,8 @@ use crate::resilience::{
 
 /// One retry: shared by all services of a layer, their calls, and handles.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) config: RetryConfig,
+pub(crate) struct Shared {
+    pub(crate) config: RetryConfig,
     pub(super) reporter: Reporter,
     clock: Clock,
     backoff: Backoff,
@@ -49,7 +49,7 @@ pub(super) struct Local<S, C> {
 
 /// How far one call has come.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     retries: u32,
     delays: Progress,
     /// When the first one had to wait, or failed.
@@ -76,14 +76,14 @@ impl Shared {
     }
 
     #[inline]
-    pub(super) fn deposit(&self) {
+    pub(crate) fn deposit(&self) {
         if let Some(budget) = &self.budget {
             budget.deposit();
         }
     }
 
     /// When to try again, after an attempt that failed; not before `least` has passed.
-    pub(super) fn again(
+    pub(crate) fn again(
         &self,
         attempts: &mut Attempts,
         least: Option<Duration>,
@@ -118,7 +118,7 @@ impl Shared {
     }
 
     #[cold]
-    pub(super) fn give_up(&self, why: GaveUp) {
+    pub(crate) fn give_up(&self, why: GaveUp) {
         let storm = &self.gave_up[why as usize];
         self.reporter
             .count(storm, What::GaveUp(why), 0, &self.clock);

@@ -11,7 +11,7 @@ use algedonic::{
     amqp::Amqp,
     transport::{Message, Outcome},
 };
-use tower::{Service, ServiceExt, layer::layer_fn};
+use tower::{Service, ServiceExt};
 
 use super::broker::{command, node};
 use crate::{
@@ -67,7 +67,7 @@ async fn given_up_while_blocked_and_sent_again_it_has_one_effect() {
     let mirror = Mirror::new(Amqp::new(here).expect("a good configuration"))
         .outbound::<Tick>()
         .timeout(60 * second)
-        .layer(layer_fn(Again));
+        .stack(Again);
     let here = Bus::builder()
         .mirror(mirror)
         .build()

@@ -1,3 +1,5 @@
+/// The breaker of a mirror, and its signals.
+mod breaking;
 /// What a bus does while its broker is killed, stopped, paused, absent.
 mod broker;
 /// The system's clock jumps.

@@ -171,7 +171,9 @@ async fn with_the_broker_away_nothing_piles_up() {
             .await
             .is_local_only()
     );
-    until("all outcomes", || here.counts().local_only == 50_001).await;
+    // And of the pain that the breaker has opened.
+    until("all outcomes", || here.counts().local_only == 50_001 + 1).await;
+    assert_eq!(here.counts().signals, 1);
     assert_eq!(here.health().mirror.expect("a mirror").queued, 0);
     assert!(here.shutdown(Duration::from_secs(5)).await.unsent == 0);
 }

@@ -1,7 +1,7 @@
 //! What becomes of events elsewhere: told once, whatever ends.
 
-mod ends;
 mod away;
+mod ends;
 mod full;
 mod kinds;
 mod order;

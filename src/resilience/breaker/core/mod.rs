@@ -349,6 +349,29 @@ impl Core {
         (self.word().phase() != phase).then(|| self.go(&mut changes, phase, now))
     }
 
+    /// Half-open before its time, if it is open.
+    pub(in crate::resilience) fn probe(&self, now: u64) -> Option<Change> {
+        let mut changes = lock(&self.changes);
+        let is_open = self.word().phase() == Phase::Open;
+        is_open.then(|| self.go(&mut changes, Phase::HalfOpen, now))
+    }
+
+    /// Closed, if it is open or half-open.
+    pub(in crate::resilience) fn close(&self, now: u64) -> Option<Change> {
+        let mut changes = lock(&self.changes);
+        if !self.has_tripped() {
+            return None;
+        }
+        let phase = self.ramp.start(now);
+        Some(self.go(&mut changes, phase, now))
+    }
+
+    /// Whether the last call left it open or half-open.
+    #[inline]
+    pub(in crate::resilience) fn has_tripped(&self) -> bool {
+        matches!(self.word().phase(), Phase::Open | Phase::HalfOpen)
+    }
+
     /// Closed, as if it were new.
     pub(in crate::resilience) fn reset(&self, now: u64) -> Change {
         let mut changes = lock(&self.changes);

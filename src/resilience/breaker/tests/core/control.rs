@@ -155,3 +155,32 @@ fn br_10_two_breakers_do_not_probe_together() {
     let periods: std::collections::HashSet<_> = (0..20).map(|_| period()).collect();
     assert_eq!(periods.len(), 20);
 }
+
+/// What somebody knows from elsewhere: it probes before its time, and closes; what was forced stays.
+#[test]
+fn it_is_told_of_the_dependency() {
+    let mut subject = Subject::new(&probing(1, 2));
+    assert_eq!(subject.core.probe(subject.now), None, "it is closed");
+    assert_eq!(subject.core.close(subject.now), None, "it is closed");
+    subject.open();
+    let probing = subject.core.probe(subject.now).expect("a change");
+    assert_eq!((probing.from, probing.to), (State::Open, State::HalfOpen));
+    assert!(subject.core.has_tripped());
+    assert!(subject.complete(Outcome::Success));
+    assert_eq!(subject.core.probe(subject.now), None, "it does so already");
+    assert!(subject.complete(Outcome::Failure));
+    // Open for the whole period again.
+    assert_eq!(subject.state(), State::Open);
+    assert!(subject.call().is_err());
+    let closed = subject.core.close(subject.now).expect("a change");
+    assert_eq!((closed.from, closed.to), (State::Open, State::Closed));
+    assert!(!subject.core.has_tripped());
+    subject.open();
+    let _ = subject.core.probe(subject.now);
+    let closed = subject.core.close(subject.now).expect("a change");
+    assert_eq!((closed.from, closed.to), (State::HalfOpen, State::Closed));
+    let _ = subject.core.force_open(subject.now);
+    assert_eq!(subject.core.probe(subject.now), None);
+    assert_eq!(subject.core.close(subject.now), None);
+    assert_eq!(subject.state(), State::ForcedOpen);
+}

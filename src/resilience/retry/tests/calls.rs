@@ -9,14 +9,15 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service};
+use tower_resilience_core::testing::ControlledServiceClosed;
 
 use super::{attempts::kind, backoff::jitter};
 use crate::resilience::{
-    Kind,
+    Kind, contract,
     probe::{Answer, Ask, CASES, Dependency, Does, Failed, MILLI, Probe, call, paused, poll},
     retry::{
-        Budget, BudgetConfig, EveryError, Jitter, ResponseFuture, Retry, RetryConfig, RetryHandle,
-        RetryLayer,
+        Budget, BudgetConfig, Decision, EveryError, Jitter, ResponseFuture, Retry, RetryConfig,
+        RetryHandle, RetryLayer,
     },
     rig::{End, Rig},
     steps::does,
@@ -241,6 +242,19 @@ proptest! {
         });
     }
 
+    /// Every other request is tried again, whatever it is answered.
+    #[test]
+    fn tc_1_and_2_the_contract_is_kept(config in configs(), acts in contract::acts()) {
+        let layer = RetryLayer::builder(config)
+            .classify(|answer: Result<&u64, &ControlledServiceClosed>| match answer {
+                Ok(request) if request % 2 == 1 => Decision::Retry,
+                _ => Decision::Return,
+            })
+            .build()
+            .expect("good");
+        paused().block_on(contract::is_kept(|inner| layer.layer(inner), acts));
+    }
+
     #[test]
     fn tc_6_responses_and_errors_pass_unchanged(kind in kind(), retries in 0_u32..3, unready: bool) {
         paused().block_on(async {
@@ -343,8 +357,8 @@ impl Service<u64> for Counted {
 async fn a_response_may_be_tried_again_too() {
     let layer = RetryLayer::builder(fails().max_retries(2))
         .classify(|result: Result<&u64, &Failed>| match result {
-            Ok(503) => crate::resilience::retry::Decision::Retry,
-            _ => crate::resilience::retry::Decision::Return,
+            Ok(503) => Decision::Retry,
+            _ => Decision::Return,
         })
         .build()
         .expect("good");

@@ -102,11 +102,13 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
+        if matches!(self.readiness, Readiness::Ready)
+            && let Some(held) = self.local.enter_now()
+        {
+            self.readiness = Readiness::Unasked;
+            return ResponseFuture::called(self.inner.call(request), held);
+        }
         match self.local.enter() {
-            Entry::Held(held) if matches!(self.readiness, Readiness::Ready) => {
-                self.readiness = Readiness::Unasked;
-                ResponseFuture::called(self.inner.call(request), held)
-            }
             Entry::Held(held) => {
                 self.let_go();
                 ResponseFuture::late(self.inner.clone(), request, held)

@@ -143,7 +143,8 @@ impl Handles {
             }
             Around::LoadShed => {
                 let builder = LoadShedLayer::builder(LoadShedConfig::default());
-                let builder = builder.exempt_if(|request: &Request| request.number() % 3 == 0);
+                let builder =
+                    builder.exempt_if(|request: &Request| request.number().is_multiple_of(3));
                 self.check(builder.build().expect("good").layer(stack)).0
             }
             Around::RateLimit(interval, burst, wait) => {

@@ -273,6 +273,9 @@ proptest! {
             }
             world.act(Act::Places(usize::MAX)).await;
             for _ in 0..1_000 {
+                if world.rig.under_way() == 0 {
+                    break;
+                }
                 world.act(Act::Answer(0, Answer::Works)).await;
                 world.act(Act::Tick(1)).await;
             }

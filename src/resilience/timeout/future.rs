@@ -70,7 +70,8 @@ where
     }
 }
 
-/// Not in line: so small is what a call takes that is answered at once.
+/// The call waits; what it took if that was too long. Not in line: so small is what a call takes that is answered at
+/// once.
 #[cold]
 fn waits<F>(
     mut call: Pin<&mut Option<F>>,

@@ -59,8 +59,7 @@ fn fb_3_both_fail() {
     );
 }
 
-/// How many of two calls are answered by a fallback of one place that is taken at first: the second caller, since the
-/// first has left.
+/// Two calls wait for a fallback without a place; the first leaves, and there are places. Whether the second is served.
 fn answered_after_the_first_left<S>(service: impl FnOnce(&Dependency, &Dependency) -> S) -> bool
 where
     S: Service<Ask, Response = u64, Error: std::fmt::Debug> + Clone,
@@ -70,8 +69,7 @@ where
         Dependency::with_places(0),
     );
     let mut rig = Rig::new(vec![service(&primary, &backup)]);
-    let fails = Does::Wait;
-    let calls = [(); 2].map(|()| rig.call(0, fails).expect("ready"));
+    let calls = [(); 2].map(|()| rig.call(0, Does::Wait).expect("ready"));
     for call in calls {
         assert!(primary.answer(call, Answer::Fails(PRIMARY)));
     }

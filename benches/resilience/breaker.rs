@@ -9,10 +9,10 @@ use tower_resilience_circuitbreaker::{
 };
 
 use crate::{
-    call::Setting::{OneThread, TwoWorkers},
+    call::Setting::{OneThread, TwoThreads, TwoWorkers},
     case::{
         Case, Contender,
-        Target::{Faster, OverBare},
+        Target::{Faster, OverBare, TimesAlone},
     },
     inner::Nothing,
 };
@@ -30,6 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
             targets: &[
                 (OneThread, OverBare(7.0)),
                 (OneThread, Faster(PEER, 20.0)),
+                (TwoThreads, TimesAlone(1.3)),
                 (TwoWorkers, OverBare(5.0)),
                 (TwoWorkers, Faster(PEER, 80.0)),
             ],
@@ -45,6 +46,7 @@ pub(crate) fn cases() -> Vec<Case> {
             targets: &[
                 (OneThread, OverBare(7.0)),
                 (OneThread, Faster(PEER, 20.0)),
+                (TwoThreads, TimesAlone(1.3)),
                 (TwoWorkers, OverBare(5.0)),
                 (TwoWorkers, Faster(PEER, 80.0)),
             ],
@@ -100,7 +102,11 @@ pub(crate) fn cases() -> Vec<Case> {
                     service
                 }),
             ],
-            targets: &[(OneThread, OverBare(35.0)), (OneThread, Faster(PEER, 3.0))],
+            targets: &[
+                (OneThread, OverBare(35.0)),
+                (OneThread, Faster(PEER, 3.0)),
+                (TwoThreads, TimesAlone(1.3)),
+            ],
         },
     ]
 }

@@ -36,6 +36,8 @@ pub(crate) enum Target {
     OverBare(f64),
     /// At least so many times faster than the contender of this name.
     Faster(&'static str, f64),
+    /// At most so many times what it costs on one thread; said if that was measured too.
+    TimesAlone(f64),
 }
 
 impl Case {
@@ -46,7 +48,13 @@ impl Case {
 }
 
 /// A line for each of the others, and one for each target.
-pub(crate) fn print(name: &str, outcomes: &[Outcome], targets: Vec<Target>, options: &Options) {
+pub(crate) fn print(
+    name: &str,
+    outcomes: &[Outcome],
+    targets: Vec<Target>,
+    alone: Option<&f64>,
+    options: &Options,
+) {
     let [bare, ours, peers @ ..] = outcomes else {
         return;
     };
@@ -70,6 +78,12 @@ pub(crate) fn print(name: &str, outcomes: &[Outcome], targets: Vec<Target>, opti
                     least,
                     ratio >= least,
                 )
+            }
+            Target::TimesAlone(most) => {
+                let Some(alone) = alone else { continue };
+                let times = cost / alone;
+                let what = "times one thread, at most".to_owned();
+                (what, times, most, times <= most)
             }
         };
         let verdict = if met { "met" } else { "MISSED" };

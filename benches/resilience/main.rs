@@ -3,6 +3,7 @@
 //! Run by `benches/compare resilience`, which says how.
 
 mod breaker;
+mod bulkhead;
 mod call;
 mod case;
 mod fallback;
@@ -12,7 +13,10 @@ mod options;
 mod rate_limit;
 mod retry;
 mod rounds;
+mod stack;
 mod timeout;
+
+use std::collections::HashMap;
 
 use self::{
     call::Setting,
@@ -32,21 +36,28 @@ fn main() {
     let Some(options) = Options::from_args() else {
         return;
     };
+    // What ours costs on one thread, case by case.
+    let mut alone = HashMap::new();
     for (setting, name) in Setting::ALL {
         let cases = [
             breaker::cases(),
+            bulkhead::cases(),
             fallback::cases(),
             load_shed::cases(),
             rate_limit::cases(),
             retry::cases(),
+            stack::cases(),
             timeout::cases(),
         ];
         for case in cases.into_iter().flatten() {
-            let name = format!("{name}/{}", case.name);
+            let (short, name) = (case.name, format!("{name}/{}", case.name));
             if name.contains(&options.filter) {
                 let targets = case.targets(setting);
                 let outcomes = rounds::play(setting, &everyone(case), &options);
-                case::print(&name, &outcomes, targets, &options);
+                if setting == Setting::OneThread {
+                    alone.insert(short, options.of(&outcomes[1]));
+                }
+                case::print(&name, &outcomes, targets, alone.get(short), &options);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! written.
 
 use std::{
+    pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -61,12 +62,12 @@ where
     let (probe, untouched) = (inner.handle(), inner.clone());
     let mut services = vec![make(inner); SERVICES];
     let mut ready = [false; SERVICES];
-    let mut responses: Vec<std::pin::Pin<Box<S::Future>>> = Vec::new();
+    let mut responses: Vec<Pin<Box<S::Future>>> = Vec::new();
     for act in acts {
         match act {
             Act::Allow(number) => {
                 control.allow(number);
-                responses.retain_mut(|response| response.now_or_never().is_none());
+                ask(&mut responses);
             }
             Act::Call(number, request) => {
                 let number = number % SERVICES;
@@ -92,7 +93,10 @@ where
                 assert!(now || !ready[number], "it was ready, and not called");
                 ready[number] = now;
             }
-            Act::Tick(millis) => advance(Duration::from_nanos(millis * MILLI)).await,
+            Act::Tick(millis) => {
+                advance(Duration::from_nanos(millis * MILLI)).await;
+                ask(&mut responses);
+            }
         }
     }
     probe.assert_ready_contract();
@@ -104,6 +108,11 @@ where
         let ready = ServiceExt::<u64>::ready(other).now_or_never();
         assert!(ready.is_some_and(|ready| ready.is_ok()), "a place is held");
     }
+}
+
+/// Each of them once; those that end are dropped.
+fn ask<F: Future>(responses: &mut Vec<Pin<Box<F>>>) {
+    responses.retain_mut(|response| response.now_or_never().is_none());
 }
 
 fn poll_ready<S: Service<u64>>(service: &mut S) -> bool {

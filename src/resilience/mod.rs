@@ -132,7 +132,7 @@
 //                named by its id; contract.rs, the layer among other services, on paused time
 //
 // Shared by all: `asked`, `builder`, `classify`, `clock`, `config`, `counter`, `deadline`, `name`, `observer`, `random`,
-// `rejection`; by tests: `contract`, `probe`, `rig`, `steps`. Models of threads are in `models`.
+// `rejection`; by tests: `acts`, `contract`, `probe`, `rig`, `steps`. Layers around layers are in `composition`. Models of threads are in `models`.
 
 pub mod breaker;
 pub mod bulkhead;
@@ -143,6 +143,8 @@ pub mod registry;
 pub mod retry;
 pub mod timeout;
 
+#[cfg(test)]
+mod acts;
 mod asked;
 mod builder;
 mod classify;

@@ -192,6 +192,16 @@ where
         &mut self.services[index]
     }
 
+    /// Calls that were made.
+    pub(super) const fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Calls that have not ended.
+    pub(super) const fn under_way(&self) -> usize {
+        self.calls.len()
+    }
+
     pub(super) const fn services(&self) -> usize {
         self.services.len()
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::probe::{Answer, Does};
 
 /// Mostly well, often not, and seldom a panic.
-pub(super) fn answer() -> impl Strategy<Value = Answer> {
+pub(super) fn answer() -> impl Strategy<Value = Answer> + Clone {
     prop_oneof![
         16 => Just(Answer::Works),
         12 => Just(Answer::FAILS),

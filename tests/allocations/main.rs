@@ -4,6 +4,8 @@
 
 /// Calls through a circuit breaker.
 mod breaker;
+/// Calls through a bulkhead.
+mod bulkhead;
 /// Calls with a fallback.
 mod fallback;
 /// A service that answers at once, and one that never does.
@@ -14,6 +16,8 @@ mod load_shed;
 mod rate_limit;
 /// Calls that are tried again.
 mod retry;
+/// Calls through several layers.
+mod stack;
 /// Calls through a timeout.
 mod timeout;
 
@@ -55,10 +59,12 @@ fn br_12_no_call_allocates() {
     let mut allocate = Vec::new();
     let cases = [
         breaker::cases(),
+        bulkhead::cases(),
         fallback::cases(),
         load_shed::cases(),
         rate_limit::cases(),
         retry::cases(),
+        stack::cases(),
         timeout::cases(),
     ];
     for mut case in cases.into_iter().flatten() {

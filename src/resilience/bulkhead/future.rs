@@ -69,13 +69,25 @@ impl<S: Service<Request>, Request> Future for ResponseFuture<S, Request> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
+        if let StateProjection::Called(call, held) = state.as_mut().project() {
+            let result = ready!(call.poll(cx));
+            *held = None;
+            return Poll::Ready(result.map_err(Error::Inner));
+        }
+        state.late(cx)
+    }
+}
+
+impl<S: Service<Request>, Request> State<S, Request> {
+    /// Not in line: so small is what a call takes that had its slot, and the service ready, at once.
+    #[cold]
+    fn late(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<S::Response, Error<S::Error>>> {
         loop {
-            match state.as_mut().project() {
-                StateProjection::Called(call, held) => {
-                    let result = ready!(call.poll(cx));
-                    *held = None;
-                    return Poll::Ready(result.map_err(Error::Inner));
-                }
+            match self.as_mut().project() {
+                StateProjection::Called(..) => unreachable!("polled in line"),
                 StateProjection::Late(call, held) => {
                     let result = ready!(call.poll(cx));
                     *held = None;
@@ -84,7 +96,7 @@ impl<S: Service<Request>, Request> Future for ResponseFuture<S, Request> {
                 StateProjection::Queued(wait, call) => {
                     let held = ready!(wait.poll(cx)).map_err(Error::rejected)?;
                     let (service, request) = call.take().expect("waits once");
-                    state.set(State::Late(Oneshot::new(service, request), Some(held)));
+                    self.set(Self::Late(Oneshot::new(service, request), Some(held)));
                 }
                 StateProjection::Rejected(rejection) => {
                     return Poll::Ready(Err(Error::rejected(*rejection)));

@@ -12,9 +12,9 @@ use super::{
 
 /// A service behind a bulkhead; from a [`BulkheadLayer`](super::BulkheadLayer).
 ///
-/// **Readiness.** While no slot is free it is ready at once, and does not ask the service inside; else it is
-/// ready when that is. The slot is taken by the call, never by readiness, so that who is ready and does not call keeps
-/// nobody out.
+/// **Readiness.** While no slot is free it is ready at once, and does not ask the service inside; else it is ready when
+/// that is. Ready once, it stays so until it is called. The slot is taken by the call, never by readiness, so that who
+/// is ready and does not call keeps nobody out.
 ///
 /// **Calls that wait** hold a clone of the service inside, which is asked for readiness when they have
 /// their slot. They and rejected calls leave nothing behind in the service that was ready: it is replaced
@@ -35,6 +35,8 @@ enum Readiness {
     Asked,
     /// And it is.
     Ready,
+    /// Nothing, and the bulkhead has said that it is ready itself.
+    Passed,
 }
 
 impl<S> Bulkhead<S> {
@@ -65,11 +67,11 @@ impl<S> Bulkhead<S> {
 impl<S: Clone> Bulkhead<S> {
     /// Nothing is reserved in the service inside any more.
     fn let_go(&mut self) {
-        if !matches!(self.readiness, Readiness::Unasked) {
+        if matches!(self.readiness, Readiness::Asked | Readiness::Ready) {
             let fresh = self.inner.clone();
             self.inner = fresh;
-            self.readiness = Readiness::Unasked;
         }
+        self.readiness = Readiness::Unasked;
     }
 }
 
@@ -83,8 +85,13 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // Ready is ready, until the call.
+        if matches!(self.readiness, Readiness::Passed) {
+            return Poll::Ready(Ok(()));
+        }
         if self.local.shared.core.is_full() {
             self.let_go();
+            self.readiness = Readiness::Passed;
             return Poll::Ready(Ok(()));
         }
         self.readiness = Readiness::Asked;
@@ -95,11 +102,13 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
+        if matches!(self.readiness, Readiness::Ready)
+            && let Some(held) = self.local.enter_now()
+        {
+            self.readiness = Readiness::Unasked;
+            return ResponseFuture::called(self.inner.call(request), held);
+        }
         match self.local.enter() {
-            Entry::Held(held) if matches!(self.readiness, Readiness::Ready) => {
-                self.readiness = Readiness::Unasked;
-                ResponseFuture::called(self.inner.call(request), held)
-            }
             Entry::Held(held) => {
                 self.let_go();
                 ResponseFuture::late(self.inner.clone(), request, held)

@@ -113,6 +113,7 @@ impl Shared {
         }
     }
 
+    #[cold]
     fn count(&self, storm: &Coalesced, what: What) {
         let generation = self.generation.load(Ordering::Relaxed);
         self.reporter.count(storm, what, generation, &self.clock);
@@ -145,8 +146,17 @@ impl Local {
         Arc::new(Self { shared })
     }
 
-    /// A slot, a place in the queue, or a rejection.
+    /// A slot, if one is free; without one nothing is refused.
     #[inline]
+    pub(super) fn enter_now(self: &Arc<Self>) -> Option<Held> {
+        let running = self.shared.core.try_take()?;
+        let held = Held(Arc::clone(self));
+        self.shared.admit(running);
+        Some(held)
+    }
+
+    /// A slot, a place in the queue, or a rejection.
+    #[cold]
     pub(super) fn enter(self: &Arc<Self>) -> Entry {
         match self.shared.core.take() {
             Taken::Slot(running) => {
@@ -165,14 +175,8 @@ impl Local {
 
     /// A slot, if one is free.
     pub(super) fn try_enter(self: &Arc<Self>) -> Result<Held, Rejection> {
-        match self.shared.core.try_take() {
-            Some(running) => {
-                let held = Held(Arc::clone(self));
-                self.shared.admit(running);
-                Ok(held)
-            }
-            None => Err(self.shared.reject(Reason::BulkheadFull)),
-        }
+        self.enter_now()
+            .ok_or_else(|| self.shared.reject(Reason::BulkheadFull))
     }
 }
 

@@ -58,34 +58,50 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (mut state, local) = (this.state, this.local);
-        loop {
-            match state.as_mut().project() {
-                StateProjection::Primary(call, kept) => {
-                    let error = match ready!(call.poll(cx)) {
-                        Ok(response) => return Poll::Ready(Ok(response)),
-                        Err(error) if local.takes.takes(&error) => error,
-                        Err(error) => return Poll::Ready(Err(Error::Inner(error))),
-                    };
-                    let kept = kept.take().expect("it fails once");
-                    // What the call has held is free before another begins.
-                    state.set(State::Neither);
-                    local.shared.take();
-                    let answer = local.backup.answer(kept, &error);
-                    state.set(State::Backup(answer, Some(error)));
-                }
-                StateProjection::Backup(answer, primary) => {
-                    let answer = ready!(answer.poll(cx));
-                    local.shared.end(answer.is_ok());
-                    return Poll::Ready(answer.map_err(|backup| Error::Both {
-                        primary: primary.take().expect("it answers once"),
-                        backup,
-                    }));
-                }
-                StateProjection::Neither => panic!("polled after it had panicked"),
+        let mut state = this.state;
+        let mut failed = None;
+        if let StateProjection::Primary(call, _) = state.as_mut().project() {
+            match ready!(call.poll(cx)) {
+                Ok(response) => return Poll::Ready(Ok(response)),
+                Err(error) => failed = Some(error),
             }
         }
+        answer(state, this.local, failed, cx)
     }
+}
+
+/// Not in line: so small is what a call takes that does not fail. With the error of the service, if it has failed now.
+#[cold]
+fn answer<Request, T, E, F, B, W>(
+    mut state: Pin<&mut State<F, B::Kept, B::Future, E>>,
+    local: &Local<B, W>,
+    failed: Option<E>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, Error<E, B::Error>>>
+where
+    B: Backup<Request, T, E>,
+    W: Takes<E>,
+{
+    if let (Some(error), StateProjection::Primary(_, kept)) = (failed, state.as_mut().project()) {
+        if !local.takes.takes(&error) {
+            return Poll::Ready(Err(Error::Inner(error)));
+        }
+        let kept = kept.take().expect("it fails once");
+        // What the call has held is free before another begins.
+        state.set(State::Neither);
+        local.shared.take();
+        let answer = local.backup.answer(kept, &error);
+        state.set(State::Backup(answer, Some(error)));
+    }
+    let StateProjection::Backup(answer, primary) = state.project() else {
+        panic!("polled after it had panicked");
+    };
+    let answer = ready!(answer.poll(cx));
+    local.shared.end(answer.is_ok());
+    Poll::Ready(answer.map_err(|backup| Error::Both {
+        primary: primary.take().expect("it answers once"),
+        backup,
+    }))
 }
 
 impl<S, Request, B, W> fmt::Debug for ResponseFuture<S, Request, B, W>

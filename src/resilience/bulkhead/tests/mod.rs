@@ -6,3 +6,5 @@ mod config;
 mod core;
 /// A bulkhead written as plainly as can be.
 mod model;
+/// Other bulkheads.
+mod peers;

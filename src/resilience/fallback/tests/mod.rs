@@ -6,3 +6,5 @@ mod config;
 mod forms;
 /// A fallback written as plainly as can be.
 mod model;
+/// Another fallback.
+mod peers;

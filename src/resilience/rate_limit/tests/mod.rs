@@ -8,3 +8,5 @@ mod core;
 mod model;
 /// Services of one layer beside the model.
 mod pair;
+/// Other rate limits.
+mod peers;

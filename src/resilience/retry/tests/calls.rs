@@ -9,53 +9,27 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service};
+use tower_resilience_core::testing::ControlledServiceClosed;
 
 use super::{attempts::kind, backoff::jitter};
 use crate::resilience::{
     Kind,
+    acts::acts,
+    contract,
     probe::{Answer, Ask, CASES, Dependency, Does, Failed, MILLI, Probe, call, paused, poll},
     retry::{
-        Budget, BudgetConfig, EveryError, Jitter, ResponseFuture, Retry, RetryConfig, RetryHandle,
-        RetryLayer,
+        Budget, BudgetConfig, Decision, EveryError, Jitter, ResponseFuture, Retry, RetryConfig,
+        RetryHandle, RetryLayer,
     },
     rig::{End, Rig},
-    steps::does,
 };
 
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Answer(usize, Answer),
-    Call(usize, Does),
-    Clone(usize),
-    Forget(usize),
-    Ready(usize),
-    ReadyAndForget(usize),
-    /// So many places from now on.
-    Places(usize),
-    /// Milliseconds.
-    Tick(u64),
-}
-
-fn answer() -> impl Strategy<Value = Answer> {
+fn answer() -> impl Strategy<Value = Answer> + Clone {
     prop_oneof![
         8 => Just(Answer::Works),
         12 => kind().prop_map(|kind| Answer::Fails(Failed::of(kind))),
         1 => Just(Answer::Panics),
     ]
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let act = prop_oneof![
-        10 => (any::<usize>(), does(answer())).prop_map(|(service, does)| Act::Call(service, does)),
-        8 => (any::<usize>(), answer()).prop_map(|(call, answer)| Act::Answer(call, answer)),
-        3 => any::<usize>().prop_map(Act::Forget),
-        2 => any::<usize>().prop_map(Act::Ready),
-        1 => any::<usize>().prop_map(Act::ReadyAndForget),
-        1 => any::<usize>().prop_map(Act::Clone),
-        2 => (0_usize..4).prop_map(Act::Places),
-        5 => (0_u64..6).prop_map(Act::Tick),
-    ];
-    prop::collection::vec(act, 1..60)
 }
 
 fn configs() -> impl Strategy<Value = RetryConfig> {
@@ -119,36 +93,16 @@ proptest! {
     /// left (TC-1, TC-2). Who is not woken is not asked again (TC-5).
     #[test]
     fn rt_6_readiness_precedes_each_attempt(
-        config in configs(), places in 0_usize..4, acts in acts(), order: usize,
+        config in configs(), places in 0_usize..4, acts in acts(answer()), order: usize,
     ) {
         paused().block_on(async {
             let (mut rig, dependency, handle) = subject(&config, places);
-            let (mut made, told) = (0, acts.len() as u64);
+            let told = acts.len() as u64;
             for act in acts {
-                match act {
-                    Act::Call(service, does) => made += u64::from(rig.call(service, does).is_some()),
-                    Act::Answer(call, answer) => {
-                        let running = dependency.running();
-                        if !running.is_empty() {
-                            dependency.answer(running[call % running.len()], answer);
-                            rig.settle();
-                        }
-                    }
-                    Act::Forget(call) => drop(rig.forget(call)),
-                    Act::Clone(service) => rig.clone_service(service),
-                    Act::Ready(service) => {
- let _ = rig.ready(service);
- rig.settle();
- }
-                    Act::ReadyAndForget(service) => rig.ready_and_forget(service),
-                    Act::Places(places) => {
-                        dependency.set_places(places);
-                        rig.settle();
-                    }
-                    Act::Tick(millis) => rig.advance(millis * MILLI).await,
-                }
+                rig.act(act, &dependency).await;
                 dependency.assert_right();
             }
+            let made = rig.made();
             let retries = handle.status().retries;
             assert!(retries <= made * u64::from(config.max_retries));
             // Of an attempt: when it is answered. Of one after the first: when its delay is over, when there may be a
@@ -239,6 +193,19 @@ proptest! {
             assert_eq!(attempts, u64::from(failures.min(retries)) + 1);
             assert_eq!(clones.load(Ordering::Relaxed), attempts.min(retries.into()));
         });
+    }
+
+    /// Every other request is tried again, whatever it is answered.
+    #[test]
+    fn tc_1_and_2_the_contract_is_kept(config in configs(), acts in contract::acts()) {
+        let layer = RetryLayer::builder(config)
+            .classify(|answer: Result<&u64, &ControlledServiceClosed>| match answer {
+                Ok(request) if request % 2 == 1 => Decision::Retry,
+                _ => Decision::Return,
+            })
+            .build()
+            .expect("good");
+        paused().block_on(contract::is_kept(|inner| layer.layer(inner), acts));
     }
 
     #[test]
@@ -343,8 +310,8 @@ impl Service<u64> for Counted {
 async fn a_response_may_be_tried_again_too() {
     let layer = RetryLayer::builder(fails().max_retries(2))
         .classify(|result: Result<&u64, &Failed>| match result {
-            Ok(503) => crate::resilience::retry::Decision::Retry,
-            _ => crate::resilience::retry::Decision::Return,
+            Ok(503) => Decision::Retry,
+            _ => Decision::Return,
         })
         .build()
         .expect("good");

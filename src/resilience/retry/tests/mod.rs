@@ -10,3 +10,5 @@ mod calls;
 mod config;
 /// A retry written as plainly as can be.
 mod model;
+/// Other retries.
+mod peers;

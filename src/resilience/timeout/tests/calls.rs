@@ -12,7 +12,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::model::{Ended, Model};
 use crate::resilience::{
-    Classify, Kind, Notice, What, deadline,
+    Classify, Kind, Notice, What, contract, deadline,
     probe::{Answer, Ask, CASES, Dependency, Does, Failed, MILLI, Probe, call, paused, poll},
     rig::{End, Rig},
     steps::{answer, does},
@@ -333,6 +333,12 @@ proptest! {
             assert!(ends.iter().all(|end| *end == Some(start + smallest)), "{ends:?}");
             assert!(ends.len() == if smallest.is_zero() { 1 } else { 3 });
         });
+    }
+
+    #[test]
+    fn tc_1_and_2_the_contract_is_kept(covers in covers(), limit in 1_u64..12, acts in contract::acts()) {
+        let layer = TimeoutLayer::new(config(covers, Duration::from_millis(limit))).expect("good");
+        paused().block_on(contract::is_kept(|inner| layer.layer(inner), acts));
     }
 
     #[test]

@@ -4,5 +4,7 @@ mod calls;
 mod config;
 /// A timeout written as plainly as can be.
 mod model;
+/// Other timeouts.
+mod peers;
 /// TO-4, and what is left in a service that is seldom ready.
 mod total;

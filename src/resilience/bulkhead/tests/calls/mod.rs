@@ -21,6 +21,7 @@ use crate::resilience::{
         Bulkhead, BulkheadConfig, BulkheadHandle, BulkheadLayer, Error, Slot,
         shared::{Entry, Local},
     },
+    contract,
     probe::{Answer, Ask, CASES, Dependency, Does, Failed, MILLI, Probe, call, paused, poll},
     rig::{End, Rig},
     steps::{answer, does},

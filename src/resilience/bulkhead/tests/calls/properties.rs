@@ -155,6 +155,15 @@ proptest! {
     }
 
     #[test]
+    fn tc_1_and_2_the_contract_is_kept(config in configs(), acts in contract::acts()) {
+        let layer = BulkheadLayer::new(config).expect("good");
+        let handle = layer.handle();
+        paused().block_on(contract::is_kept(|inner| layer.layer(inner), acts));
+        let status = handle.status();
+        assert_eq!((status.running, status.waiting), (0, 0));
+    }
+
+    #[test]
     fn tc_6_responses_and_errors_pass_unchanged(kind in 0..5_usize, unready: bool) {
         let kinds = [Kind::Cancelled, Kind::Dependency, Kind::Invalid, Kind::LocalRejection, Kind::Timeout];
         let failed = Failed::of(kinds[kind]);

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
-use super::{
+use crate::resilience::{
     Classify, Kind,
     breaker::{BreakerConfig, BreakerLayer, State, Trip},
     bulkhead::{BulkheadConfig, BulkheadLayer},

@@ -103,7 +103,7 @@ mod classify;
 mod clock;
 #[cfg(test)]
 mod composition;
-mod config;
+pub(crate) mod config;
 #[cfg(test)]
 mod contract;
 mod counter;

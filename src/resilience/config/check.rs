@@ -14,15 +14,15 @@ const LONGEST: Duration = Duration::from_millis(1 << 40);
 ///     .positive("window", self.window)?;
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub(in crate::resilience) struct Check(&'static str);
+pub(crate) struct Check(&'static str);
 
 impl Check {
-    pub(in crate::resilience) const fn of(component: &'static str) -> Self {
+    pub(crate) const fn of(component: &'static str) -> Self {
         Self(component)
     }
 
     /// A rule of its own: completes "the field must be …".
-    pub(in crate::resilience) fn holds(
+    pub(crate) fn holds(
         self,
         field: &'static str,
         value: impl fmt::Debug,
@@ -40,7 +40,7 @@ impl Check {
         })
     }
 
-    pub(in crate::resilience) fn at_least_one(
+    pub(crate) fn at_least_one(
         self,
         field: &'static str,
         value: u32,
@@ -49,7 +49,7 @@ impl Check {
     }
 
     /// A share of calls.
-    pub(in crate::resilience) fn rate(
+    pub(crate) fn rate(
         self,
         field: &'static str,
         value: f64,
@@ -59,12 +59,12 @@ impl Check {
     }
 
     /// Whether sums of some such times do not overflow.
-    pub(in crate::resilience) fn is_bounded(time: Duration) -> bool {
+    pub(crate) fn is_bounded(time: Duration) -> bool {
         time < LONGEST
     }
 
     /// A time that may be none.
-    pub(in crate::resilience) fn bounded(
+    pub(crate) fn bounded(
         self,
         field: &'static str,
         value: Duration,
@@ -74,7 +74,7 @@ impl Check {
     }
 
     /// A time that passes.
-    pub(in crate::resilience) fn positive(
+    pub(crate) fn positive(
         self,
         field: &'static str,
         value: Duration,

@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     time::SystemTime,
 };
 
@@ -64,16 +64,15 @@ impl Folder {
     /// Takes the file for this process.
     pub(super) fn lock(path: &Path) -> Result<Self, Error> {
         let operation = "lock the spool";
+        // Wherever the process goes: the file may have to be opened again.
+        let path = path::absolute(path).map_err(|error| of_disk(operation, error))?;
         let lock = private()
             .create(true)
             .truncate(false)
-            .open(with_end(path, ".lock"))
+            .open(with_end(&path, ".lock"))
             .map_err(|error| of_disk(operation, error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 let error = Error::transient(ErrorKind::Conflict, operation)
                     .with_detail(format!("{} is in use", path.display()))

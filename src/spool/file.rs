@@ -8,7 +8,7 @@ use tokio::{
 
 use super::{
     Notice, Record, Spool, SpoolConfig, SpoolStatus,
-    disk::Folder,
+    disk::{Disk, Folder},
     error::{closed, of_disk},
     index::Bounds,
     queue::{Append, Queue, Read},
@@ -77,6 +77,15 @@ impl FileSpool {
     ///
     /// Dropped early, the thread finds nobody to work for, and ends.
     pub async fn open(config: SpoolConfig) -> Result<Self, Error> {
+        let path = config.path.clone();
+        Self::start(config, move || Folder::lock(&path)).await
+    }
+
+    /// On this disk.
+    pub(super) async fn start<D: Disk>(
+        config: SpoolConfig,
+        lock: impl FnOnce() -> Result<D, Error> + Send + 'static,
+    ) -> Result<Self, Error> {
         let operation = "open the spool";
         config.validate().map_err(|error| {
             Error::permanent(ErrorKind::Misconfigured, operation)
@@ -96,8 +105,7 @@ impl FileSpool {
                 max_bytes: config.max_bytes,
                 max_age: u64::try_from(config.max_age.as_millis()).unwrap_or(u64::MAX),
             };
-            let folder = Folder::lock(&config.path);
-            match folder.and_then(|folder| Store::open(folder, bounds)) {
+            match lock().and_then(|disk| Store::open(disk, bounds)) {
                 Ok(store) => {
                     let worker = Worker::new(store, shared, done);
                     let _ = opened.send(Ok(()));

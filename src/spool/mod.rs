@@ -32,7 +32,7 @@
 //!
 //! Each record that is dropped is told, by a [`Notice`], and counted in the [status](SpoolStatus), whose books balance.
 //!
-//! In memory a record takes some 150 bytes, wherever its message is. The file is larger than what it holds, and does not
+//! In memory a record takes a few hundred bytes at most, however long its message is. The file is larger than what it holds, and does not
 //! shrink at once; see `benches/README.md`.
 //!
 //! # Damage
@@ -58,7 +58,8 @@ mod salvage;
 mod state;
 mod status;
 mod store;
-
+#[cfg(test)]
+mod tests;
 
 mod worker;
 

@@ -68,7 +68,6 @@ pub(super) struct Draft {
     bytes: Vec<u8>,
     pub(super) lane: Lane,
     pub(super) priority: Priority,
-    pub(super) expires: Option<u64>,
 }
 
 /// What is in the metadata, but for what the header has.
@@ -118,7 +117,6 @@ impl Draft {
             bytes,
             lane,
             priority,
-            expires,
         })
     }
 

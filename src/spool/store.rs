@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use algedonic_transport::{Error, ErrorKind, EventId, Lane};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::{
     Damage, Lost, LossCause, Notice, Record, SpoolStatus,
@@ -28,14 +28,16 @@ const COPY_BYTES: usize = 4 * 1024 * 1024;
 
 /// A spool without its thread. After an error it is to be [mended](Self::mend).
 pub(super) struct Store {
+    /// None after it failed. Dropped before the disk, which has the lock.
+    database: Option<Database>,
     disk: Box<dyn Disk>,
     bounds: Bounds,
-    /// None after it failed.
-    database: Option<Database>,
     /// What was synced and is not removed.
     index: Index,
     /// Removed, but not yet on the disk.
     unflushed: BTreeSet<u64>,
+    /// Dropped by a commit that failed: nobody knows whether they are gone.
+    doubtful: Vec<Lost>,
     spool: u64,
     next: u64,
     pub(super) books: SpoolStatus,
@@ -50,6 +52,14 @@ struct Loaded {
     next: u64,
 }
 
+/// What came of a commit.
+pub(super) struct Committed {
+    /// Of each draft.
+    pub(super) outcomes: Vec<Result<u64, Error>>,
+    /// Whether there was anything to write.
+    pub(super) written: bool,
+}
+
 /// What a commit does.
 #[derive(Default)]
 struct Changes {
@@ -61,11 +71,12 @@ impl Store {
     /// Opens what is on the disk, or begins anew.
     pub(super) fn open(disk: impl Disk, bounds: Bounds) -> Result<Self, Error> {
         let mut store = Self {
+            database: None,
             disk: Box::new(disk),
             bounds,
-            database: None,
             index: Index::default(),
             unflushed: BTreeSet::new(),
+            doubtful: Vec::new(),
             spool: 0,
             next: 1,
             books: SpoolStatus::default(),
@@ -90,7 +101,7 @@ impl Store {
     /// Opens the file anew after an error.
     pub(super) fn mend(&mut self) -> Result<(), Error> {
         let loaded = self.load(true)?;
-        let known: Vec<u64> = self.index.sequences().collect();
+        let mut known: BTreeSet<u64> = self.index.sequences().collect();
         let expected = self.next;
         self.adopt(loaded);
         // Its caller was told that it is not stored.
@@ -104,8 +115,14 @@ impl Store {
                 self.unflushed.insert(sequence);
             }
         }
-        let missing = known.iter().filter(|sequence| !self.index.contains(**sequence));
-        let missing = missing.count() as u64;
+        for sequence in self.index.sequences() {
+            known.remove(&sequence);
+        }
+        let mut doubtful = std::mem::take(&mut self.doubtful);
+        // Known, and gone: the commit has reached the disk after all.
+        doubtful.retain(|lost| known.remove(&lost.sequence));
+        self.count(0, doubtful);
+        let missing = known.len() as u64;
         self.tell_missing(missing);
         self.books.lanes = self.index.status();
         Ok(())
@@ -113,7 +130,11 @@ impl Store {
 
     fn tell_missing(&mut self, missing: u64) {
         self.books.missing += missing;
-        if let Some(Notice::Damaged(damage)) = self.notices.last_mut() {
+        let damaged = self.notices.iter_mut().rev().find_map(|notice| match notice {
+            Notice::Damaged(damage) => Some(damage),
+            _ => None,
+        });
+        if let Some(damage) = damaged {
             damage.missing = Some(missing);
         } else if missing > 0 {
             self.notices.push(Notice::Damaged(Damage {
@@ -235,7 +256,7 @@ impl Store {
         drafts: Vec<Draft>,
         flush: bool,
         now: u64,
-    ) -> Result<Vec<Result<u64, Error>>, Error> {
+    ) -> Result<Committed, Error> {
         let next = self.next;
         let mut changes = Changes {
             drops: self.index.take_over(now, &self.bounds),
@@ -248,18 +269,24 @@ impl Store {
             outcome
         });
         let outcomes = outcomes.collect();
-        let alone = changes.inserts.is_empty() && changes.drops.is_empty();
-        if !alone || flush && self.is_unflushed() {
-            match self.write(&changes) {
-                Ok(lost) => self.count(&changes, lost),
+        let changed = !changes.inserts.is_empty() || !changes.drops.is_empty();
+        let written = changed || flush && self.is_unflushed();
+        if written {
+            let mut lost = Vec::with_capacity(changes.drops.len());
+            match self.write(&changes, &mut lost) {
+                Ok(()) => {
+                    self.unflushed.clear();
+                    self.count(changes.inserts.len() as u64, lost);
+                }
                 Err(trouble) => {
                     self.undo(next, &changes);
+                    self.doubtful = lost;
                     return Err(self.fail(trouble));
                 }
             }
         }
         self.books.refused += refused;
-        Ok(outcomes)
+        Ok(Committed { outcomes, written })
     }
 
     fn admit(&mut self, draft: Draft, now: u64, changes: &mut Changes) -> Result<u64, Error> {
@@ -291,7 +318,7 @@ impl Store {
         Ok(sequence)
     }
 
-    fn write(&mut self, changes: &Changes) -> Result<Vec<Lost>, Trouble> {
+    fn write(&self, changes: &Changes, lost: &mut Vec<Lost>) -> Result<(), Trouble> {
         let Some(database) = &self.database else {
             let error = Error::transient(ErrorKind::Unavailable, "write to the spool");
             return Err(Trouble::Failed(error));
@@ -304,14 +331,13 @@ impl Store {
             floors: self.index.floors(self.next),
         });
         let unflushed = &self.unflushed;
-        guarded(|| write(database, changes, unflushed, state.as_ref()))
+        guarded(|| write(database, changes, unflushed, state.as_ref(), lost))
     }
 
-    fn count(&mut self, changes: &Changes, lost: Vec<Lost>) {
-        self.unflushed.clear();
-        self.books.appended += changes.inserts.len() as u64;
-        for (_, cause) in &changes.drops {
-            match cause {
+    fn count(&mut self, appended: u64, lost: Vec<Lost>) {
+        self.books.appended += appended;
+        for lost in &lost {
+            match lost.cause {
                 LossCause::Full => self.books.dropped += 1,
                 LossCause::TooOld | LossCause::Expired => self.books.expired += 1,
             }
@@ -370,13 +396,23 @@ impl Store {
 impl Loaded {
     /// Reads every record: what is wrong is found now, and not when it is needed.
     fn from(backend: Backend) -> Result<Self, Trouble> {
-        let database = builder()
-            .create_with_backend(backend)
-            .map_err(|error| Trouble::of("open the spool", error))?;
+        let opening = |error: redb::Error| Trouble::of("open the spool", error);
+        // A spool takes its place only when it is one: this was not made, but cut off.
+        if backend.len().map_err(|error| opening(error.into()))? == 0 {
+            return Err(Trouble::damaged("the file is empty"));
+        }
+        let database = builder().create_with_backend(backend);
+        let database = database.map_err(|error| opening(error.into()))?;
         let reading = |error: redb::Error| Trouble::of("read the spool", error);
         let transaction = database.begin_read().map_err(|error| reading(error.into()))?;
         let records = match transaction.open_table(RECORDS) {
-            Err(redb::TableError::TableDoesNotExist(_)) => return Err(not_a_spool()),
+            Err(redb::TableError::TableDoesNotExist(_)) => {
+                let mut tables = transaction.list_tables().map_err(|error| reading(error.into()))?;
+                return Err(match tables.next() {
+                    None => Trouble::damaged("the database is empty"),
+                    Some(_) => not_a_spool(),
+                });
+            }
             records => records.map_err(|error| reading(error.into()))?,
         };
         let all = records.range(STATE..).map_err(|error| reading(error.into()))?;
@@ -404,9 +440,7 @@ impl Loaded {
             next = next.max(sequence + 1);
         }
         drop((records, transaction));
-        let Some(state) = state else {
-            return Err(not_a_spool());
-        };
+        let state = state.ok_or_else(|| Trouble::damaged("its state is gone"))?;
         Ok(Self {
             database,
             index,
@@ -455,9 +489,9 @@ fn write(
     changes: &Changes,
     unflushed: &BTreeSet<u64>,
     state: Option<&State>,
-) -> Result<Vec<Lost>, Trouble> {
+    lost: &mut Vec<Lost>,
+) -> Result<(), Trouble> {
     let failed = |error: redb::Error| Trouble::of("write to the spool", error);
-    let mut lost = Vec::with_capacity(changes.drops.len());
     let transaction = database.begin_write().map_err(|error| failed(error.into()))?;
     {
         let mut records = transaction.open_table(RECORDS).map_err(|error| failed(error.into()))?;
@@ -480,8 +514,7 @@ fn write(
             written.map_err(|error| failed(error.into()))?;
         }
     }
-    transaction.commit().map_err(|error| failed(error.into()))?;
-    Ok(lost)
+    transaction.commit().map_err(|error| failed(error.into()))
 }
 
 fn read(database: &Database, wanted: &[u64]) -> Result<Vec<Record>, Trouble> {
@@ -508,10 +541,9 @@ fn copy(database: &Database, old: &Backend, found: &salvage::Found) -> Result<()
         bytes += record.len();
         changes.inserts.push((*sequence, record));
         if bytes >= COPY_BYTES {
-            write(database, &changes, &BTreeSet::new(), None)?;
+            write(database, &changes, &BTreeSet::new(), None, &mut Vec::new())?;
             (changes, bytes) = (Changes::default(), 0);
         }
     }
-    write(database, &changes, &BTreeSet::new(), None)?;
-    Ok(())
+    write(database, &changes, &BTreeSet::new(), None, &mut Vec::new())
 }

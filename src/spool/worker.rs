@@ -87,8 +87,8 @@ impl Shared {
 pub(super) struct Worker {
     store: Store,
     shared: Arc<Shared>,
-    /// The disk is left alone until then.
-    pause: Option<(Instant, Error)>,
+    /// Something failed, and nothing was written since; until then the disk is left alone.
+    broken: Option<(Instant, Error)>,
     /// Since when something lies on the disk that was removed.
     unflushed: Option<Instant>,
     /// Dropped with this, which tells who waits for the end.
@@ -100,7 +100,7 @@ impl Worker {
         let mut worker = Self {
             store,
             shared,
-            pause: None,
+            broken: None,
             unflushed: None,
             _done: done,
         };
@@ -140,7 +140,8 @@ impl Worker {
             self.unflushed = None;
             return;
         }
-        self.commit(appends, work.last || idle);
+        let due = self.unflushed.is_some_and(|since| since.elapsed() >= LINGER);
+        self.commit(appends, work.last || idle || due);
         for read in work.reads {
             let _ = read.reply.send(self.read(read.lane, read.after, read.limit));
             drop(read.share);
@@ -158,11 +159,15 @@ impl Worker {
         }
         let committed = self.store.commit(drafts, flush, millis(SystemTime::now()));
         let committed = committed.map_err(|error| self.failed(error));
+        if committed.as_ref().is_ok_and(|committed| committed.written) && self.broken.take().is_some() {
+            self.store.books.error = None;
+            self.store.notices.push(Notice::Mended);
+        }
         // Whoever reads the answer finds the status as the answer says.
         self.tell();
         match committed {
-            Ok(outcomes) => {
-                for ((reply, _), outcome) in replies.into_iter().zip(outcomes) {
+            Ok(committed) => {
+                for ((reply, _), outcome) in replies.into_iter().zip(committed.outcomes) {
                     let _ = reply.send(outcome);
                 }
             }
@@ -198,11 +203,11 @@ impl Worker {
     }
 
     fn rest(&mut self, error: &Error) {
-        if self.pause.is_none() {
+        if self.broken.is_none() {
             self.store.notices.push(Notice::Broken(error.clone()));
         }
         self.store.books.error = Some(error.clone());
-        self.pause = Some((Instant::now() + PAUSE, error.clone()));
+        self.broken = Some((Instant::now() + PAUSE, error.clone()));
     }
 
     /// Opens what has failed, if its time has come.
@@ -210,26 +215,16 @@ impl Worker {
         if self.store.works() {
             return Ok(());
         }
-        if let Some((until, error)) = &self.pause
+        if let Some((until, error)) = &self.broken
             && Instant::now() < *until
             && !now
         {
             return Err(error.clone());
         }
-        match self.store.mend() {
-            Ok(()) => {
-                if self.pause.take().is_some() {
-                    self.store.notices.push(Notice::Mended);
-                }
-                self.store.books.error = None;
-                Ok(())
-            }
-            Err(error) => {
-                self.rest(&error);
-                self.tell();
-                Err(error)
-            }
-        }
+        self.store.mend().inspect_err(|error| {
+            self.rest(error);
+            self.tell();
+        })
     }
 
     fn tell(&mut self) {

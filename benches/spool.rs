@@ -51,7 +51,11 @@ impl Drop for Folder {
 /// Writes so many records at the end of a file, and waits for the disk.
 fn bare_file(group: &mut BenchmarkGroup<'_, WallTime>, folder: &Path, together: usize) {
     let mut options = OpenOptions::new();
-    let mut file: File = options.append(true).create(true).open(folder.join("bare")).expect("a file");
+    let mut file: File = options
+        .append(true)
+        .create(true)
+        .open(folder.join("bare"))
+        .expect("a file");
     let bytes = vec![7; RECORD * together];
     group.bench_function("file, fdatasync", |bencher| {
         bencher.iter(|| {
@@ -73,7 +77,9 @@ fn bare_database(group: &mut BenchmarkGroup<'_, WallTime>, folder: &Path, togeth
                 let mut records = transaction.open_table(RECORDS).expect("a table");
                 for key in next..next + together as u64 {
                     records.insert(key, record.as_slice()).expect("inserted");
-                    records.remove(key.wrapping_sub(together as u64)).expect("removed");
+                    records
+                        .remove(key.wrapping_sub(together as u64))
+                        .expect("removed");
                 }
             }
             transaction.commit().expect("committed");
@@ -108,12 +114,18 @@ fn spool(
             time
         });
     });
-    runtime.block_on(spool.close(Duration::from_secs(60))).expect("closed");
+    runtime
+        .block_on(spool.close(Duration::from_secs(60)))
+        .expect("closed");
 }
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     for together in TOGETHER {
         let folder = Folder::new();
         let mut group = criterion.benchmark_group(format!("{together} at once"));

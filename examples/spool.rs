@@ -99,7 +99,10 @@ async fn drain(spool: &FileSpool, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for lane in Lane::ALL {
         each(spool, lane, |record| {
-            fs::write(folder.join(record.sequence.to_string()), &record.message.body)?;
+            fs::write(
+                folder.join(record.sequence.to_string()),
+                &record.message.body,
+            )?;
             println!("{lane} {}", line(record));
             // Only when it is in the folder.
             spool.remove(&[record.sequence]);
@@ -128,7 +131,9 @@ async fn each(
 
 fn line(record: &Record) -> String {
     let metadata = &record.message.metadata;
-    let age = SystemTime::now().duration_since(record.stored).unwrap_or_default();
+    let age = SystemTime::now()
+        .duration_since(record.stored)
+        .unwrap_or_default();
     format!(
         "{:>8} priority {:>2} {} {} from {:?}, {} bytes of {}, {} s ago",
         record.sequence,

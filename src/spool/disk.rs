@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Read, Seek, Write},
     path::{self, Path, PathBuf},
     time::SystemTime,
 };
@@ -21,7 +21,14 @@ pub(super) trait Disk: Send + 'static {
     fn fresh(&mut self) -> io::Result<Backend>;
     /// The fresh one takes the place of what is there, which is put aside first if it is asked for.
     fn replace(&mut self, aside: bool) -> io::Result<Option<PathBuf>>;
+    /// What was left at the end of the last life, if that had an end. It is gone now.
+    fn take_mark(&mut self) -> io::Result<Option<Mark>>;
+    /// Leaves this for the next life.
+    fn leave_mark(&mut self, mark: Mark) -> io::Result<()>;
 }
+
+/// What a spool held when it was closed: a database that has gone back to an older state does not match it.
+pub(super) type Mark = [u8; 12];
 
 /// A backend of redb; the lock is ours.
 #[derive(Debug)]
@@ -56,8 +63,8 @@ impl StorageBackend for Backend {
 /// A file that no other process has.
 pub(super) struct Folder {
     path: PathBuf,
-    /// Until this is dropped.
-    _lock: File,
+    /// Until this is dropped. It has the mark in it.
+    lock: File,
 }
 
 impl Folder {
@@ -72,7 +79,7 @@ impl Folder {
             .open(with_end(&path, ".lock"))
             .map_err(|error| of_disk(operation, error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self { path, lock }),
             Err(TryLockError::WouldBlock) => {
                 let error = Error::transient(ErrorKind::Conflict, operation)
                     .with_detail(format!("{} is in use", path.display()))
@@ -89,7 +96,10 @@ impl Folder {
 
     /// What the folder says is on the disk, too.
     fn sync_folder(&self) -> io::Result<()> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = self
+            .path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         if cfg!(unix) {
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         }
@@ -139,6 +149,22 @@ impl Disk for Folder {
         fs::rename(self.fresh_path(), &self.path)?;
         self.sync_folder()?;
         Ok(put)
+    }
+
+    fn take_mark(&mut self) -> io::Result<Option<Mark>> {
+        let mut content = Vec::new();
+        self.lock.read_to_end(&mut content)?;
+        if !content.is_empty() {
+            self.lock.set_len(0)?;
+            self.lock.sync_all()?;
+        }
+        Ok(content.try_into().ok())
+    }
+
+    fn leave_mark(&mut self, mark: Mark) -> io::Result<()> {
+        self.lock.rewind()?;
+        self.lock.write_all(&mark)?;
+        self.lock.sync_all()
     }
 }
 

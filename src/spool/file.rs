@@ -117,7 +117,9 @@ impl FileSpool {
             }
         };
         let thread = thread::Builder::new().name("algedonic-spool".into());
-        thread.spawn(work).map_err(|error| of_disk(operation, error))?;
+        thread
+            .spawn(work)
+            .map_err(|error| of_disk(operation, error))?;
         outcome.await.map_err(|_| ended_badly(operation))??;
         Ok(spool)
     }
@@ -137,7 +139,11 @@ impl Spool for FileSpool {
             let share = shared.queue.try_share(draft.length())?;
             Ok(match share {
                 Some(share) => {
-                    let append = Append { draft, reply, share };
+                    let append = Append {
+                        draft,
+                        reply,
+                        share,
+                    };
                     shared.queue.append(append);
                     None
                 }
@@ -147,18 +153,17 @@ impl Spool for FileSpool {
         within(self.0.config.timeout, operation, async move {
             if let Some((draft, reply)) = placed? {
                 let share = shared.queue.share(draft.length()).await?;
-                shared.queue.append(Append { draft, reply, share });
+                shared.queue.append(Append {
+                    draft,
+                    reply,
+                    share,
+                });
             }
             outcome.await.map_err(|_| closed(operation))?
         })
     }
 
-    fn read(
-        &self,
-        lane: Lane,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<Result<Vec<Record>, Error>> {
+    fn read(&self, lane: Lane, after: u64, limit: usize) -> BoxFuture<Result<Vec<Record>, Error>> {
         let operation = "read the spool";
         let shared = Arc::clone(&self.0.shared);
         within(self.0.config.timeout, operation, async move {

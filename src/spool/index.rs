@@ -6,6 +6,7 @@ use algedonic_transport::{Lane, Priority};
 
 use super::{
     LossCause,
+    disk::Mark,
     record::{Header, moment},
     state::place_of,
     status::LaneStatus,
@@ -100,11 +101,22 @@ impl Index {
     /// Takes out what is over at this time, and says why.
     pub(super) fn take_over(&mut self, now: u64, bounds: &Bounds) -> Vec<(Header, LossCause)> {
         let mut over = Vec::new();
-        while let Some(first) = self.expiries.first().copied().filter(|first| first.0 <= now) {
-            over.extend(self.remove(first.1).map(|header| (header, LossCause::Expired)));
+        while let Some(first) = self
+            .expiries
+            .first()
+            .copied()
+            .filter(|first| first.0 <= now)
+        {
+            over.extend(
+                self.remove(first.1)
+                    .map(|header| (header, LossCause::Expired)),
+            );
         }
         while let Some(oldest) = self.too_old(now, bounds) {
-            over.extend(self.remove(oldest).map(|header| (header, LossCause::TooOld)));
+            over.extend(
+                self.remove(oldest)
+                    .map(|header| (header, LossCause::TooOld)),
+            );
         }
         over
     }
@@ -113,14 +125,31 @@ impl Index {
         self.lanes.iter().find_map(|lane| {
             let mut oldest = lane.droppable.iter().filter_map(BTreeSet::first);
             let too_old = |header: &Header| header.stored.saturating_add(bounds.max_age) <= now;
-            oldest.find(|oldest| too_old(&lane.entries[oldest])).copied()
+            oldest
+                .find(|oldest| too_old(&lane.entries[oldest]))
+                .copied()
         })
     }
 
     /// The oldest of a lane behind this one.
     pub(super) fn after(&self, lane: Lane, sequence: u64) -> impl Iterator<Item = &Header> {
         let first = sequence.saturating_add(1);
-        self.lanes[place_of(lane)].entries.range(first..).map(|(_, header)| header)
+        self.lanes[place_of(lane)]
+            .entries
+            .range(first..)
+            .map(|(_, header)| header)
+    }
+
+    /// What all of it comes to.
+    pub(super) fn mark(&self) -> Mark {
+        let mut crc = crc32fast::Hasher::new();
+        for sequence in self.places.keys() {
+            crc.update(&sequence.to_le_bytes());
+        }
+        let mut mark = [0; size_of::<Mark>()];
+        mark[..8].copy_from_slice(&self.len().to_le_bytes());
+        mark[8..].copy_from_slice(&crc.finalize().to_le_bytes());
+        mark
     }
 
     pub(super) fn sequences(&self) -> impl Iterator<Item = u64> {
@@ -137,7 +166,11 @@ impl Index {
 
     /// By lane, the oldest that is there, or the next that will be.
     pub(super) fn floors(&self, next: u64) -> [u64; 3] {
-        let floor = |lane: &LaneIndex| lane.entries.first_key_value().map_or(next, |(first, _)| *first);
+        let floor = |lane: &LaneIndex| {
+            lane.entries
+                .first_key_value()
+                .map_or(next, |(first, _)| *first)
+        };
         self.lanes.each_ref().map(floor)
     }
 
@@ -145,7 +178,11 @@ impl Index {
         self.lanes.each_ref().map(|lane| LaneStatus {
             records: lane.entries.len() as u64,
             bytes: lane.bytes,
-            oldest: lane.entries.values().next().map(|first| moment(first.stored)),
+            oldest: lane
+                .entries
+                .values()
+                .next()
+                .map(|first| moment(first.stored)),
         })
     }
 }

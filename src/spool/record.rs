@@ -204,7 +204,12 @@ impl Described {
             time: (time.as_secs(), time.subsec_nanos()),
             correlation: metadata.correlation.to_string(),
             causation: metadata.causation.map(|id| id.to_string()),
-            trace: trace.map(|trace| (trace.parent.to_string(), trace.state.as_deref().map(str::to_owned))),
+            trace: trace.map(|trace| {
+                (
+                    trace.parent.to_string(),
+                    trace.state.as_deref().map(str::to_owned),
+                )
+            }),
             content_type: message.content_type.to_string(),
         }
     }
@@ -242,7 +247,9 @@ pub(super) fn millis(time: SystemTime) -> u64 {
 /// So many milliseconds after 1970, or as far as the system's clock can go.
 pub(super) fn moment(millis: u64) -> SystemTime {
     let far = UNIX_EPOCH + Duration::from_secs(1 << 40);
-    UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(far)
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(millis))
+        .unwrap_or(far)
 }
 
 const fn number_of(lane: Lane) -> u8 {

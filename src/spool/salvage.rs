@@ -27,7 +27,11 @@ pub(super) struct Found {
 /// Bytes that are read at a time.
 const WINDOW: usize = 1 << 20;
 /// What has to be seen at once to know what it is.
-const OVERLAP: usize = if HEADER > state::LENGTH { HEADER } else { state::LENGTH };
+const OVERLAP: usize = if HEADER > state::LENGTH {
+    HEADER
+} else {
+    state::LENGTH
+};
 
 /// Reads all of it. The number of the spool may be known.
 pub(super) fn scan(file: &dyn StorageBackend, known: Option<u64>) -> io::Result<Found> {
@@ -70,12 +74,7 @@ pub(super) fn scan(file: &dyn StorageBackend, known: Option<u64>) -> io::Result<
     Ok(Found::of(known, &records, &states))
 }
 
-fn is_whole(
-    file: &dyn StorageBackend,
-    at: u64,
-    end: u64,
-    header: &Header,
-) -> io::Result<bool> {
+fn is_whole(file: &dyn StorageBackend, at: u64, end: u64, header: &Header) -> io::Result<bool> {
     if at + u64::from(header.length) > end {
         return Ok(false);
     }

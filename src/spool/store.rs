@@ -6,8 +6,8 @@ use algedonic_transport::{Error, ErrorKind, EventId, Lane};
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::{
-    Damage, Lost, LossCause, Notice, Record, SpoolStatus,
-    disk::{Backend, Disk},
+    Damage, LossCause, Lost, Notice, Record, SpoolStatus,
+    disk::{Backend, Disk, Mark},
     error::{Trouble, guarded, of_disk, unsupported},
     index::{Bounds, Index},
     record::{Draft, Header},
@@ -101,49 +101,27 @@ impl Store {
     /// Opens the file anew after an error.
     pub(super) fn mend(&mut self) -> Result<(), Error> {
         let loaded = self.load(true)?;
-        let mut known: BTreeSet<u64> = self.index.sequences().collect();
-        let expected = self.next;
+        let mut gone: BTreeSet<u64> = self.index.sequences().collect();
         self.adopt(loaded);
-        // Its caller was told that it is not stored.
-        let strays = self.index.sequences().filter(|sequence| *sequence >= expected);
-        let strays: Vec<u64> = strays.collect();
-        self.unflushed.extend(strays);
-        let unflushed: Vec<u64> = self.unflushed.iter().copied().collect();
-        self.unflushed.clear();
-        for sequence in unflushed {
-            if self.index.remove(sequence).is_some() {
-                self.unflushed.insert(sequence);
-            }
-        }
-        for sequence in self.index.sequences() {
-            known.remove(&sequence);
+        // What nobody knows was removed, or its caller was told that it is not stored.
+        let there: Vec<u64> = self.index.sequences().collect();
+        let strays = there.into_iter().filter(|sequence| !gone.remove(sequence));
+        self.unflushed = strays.collect();
+        for sequence in &self.unflushed {
+            self.index.remove(*sequence);
         }
         let mut doubtful = std::mem::take(&mut self.doubtful);
-        // Known, and gone: the commit has reached the disk after all.
-        doubtful.retain(|lost| known.remove(&lost.sequence));
+        // The commit has reached the disk after all.
+        doubtful.retain(|lost| gone.remove(&lost.sequence));
         self.count(0, doubtful);
-        let missing = known.len() as u64;
-        self.tell_missing(missing);
-        self.books.lanes = self.index.status();
-        Ok(())
-    }
-
-    fn tell_missing(&mut self, missing: u64) {
+        let missing = gone.len() as u64;
         self.books.missing += missing;
-        let damaged = self.notices.iter_mut().rev().find_map(|notice| match notice {
-            Notice::Damaged(damage) => Some(damage),
-            _ => None,
-        });
-        if let Some(damage) = damaged {
-            damage.missing = Some(missing);
-        } else if missing > 0 {
-            self.notices.push(Notice::Damaged(Damage {
-                error: Trouble::damaged("records are gone from the file").into_error(),
-                aside: None,
-                salvaged: self.index.len(),
-                missing: Some(missing),
-            }));
+        for notice in &mut self.notices {
+            if let Notice::Damaged(damage) = notice {
+                damage.missing.get_or_insert(missing);
+            }
         }
+        Ok(())
     }
 
     fn adopt(&mut self, loaded: Loaded) {
@@ -156,12 +134,23 @@ impl Store {
     /// What is on the disk; what is damaged is put aside.
     fn load(&mut self, was_open: bool) -> Result<Loaded, Error> {
         let operation = "open the spool";
-        let there = self.disk.open().map_err(|error| of_disk(operation, error))?;
+        // Whatever comes of this, the mark says nothing of the next life.
+        let mark = self
+            .disk
+            .take_mark()
+            .map_err(|error| of_disk(operation, error))?;
+        let there = self
+            .disk
+            .open()
+            .map_err(|error| of_disk(operation, error))?;
         let trouble = match there {
             None if was_open && self.index.len() > 0 => Trouble::damaged("the file is gone"),
             None => return self.begin(),
             Some(backend) => match guarded(|| Loaded::from(backend)) {
-                Ok(loaded) => return Ok(loaded),
+                Ok(loaded) => match self.complete(loaded, mark, was_open) {
+                    Ok(loaded) => return Ok(loaded),
+                    Err(trouble) => trouble,
+                },
                 Err(trouble) => trouble,
             },
         };
@@ -171,9 +160,60 @@ impl Store {
         }
     }
 
+    /// A database whose newest pages are damaged goes back to an older state, and says nothing.
+    fn complete(
+        &mut self,
+        mut loaded: Loaded,
+        mark: Option<Mark>,
+        was_open: bool,
+    ) -> Result<Loaded, Trouble> {
+        let failed = |error| Trouble::Failed(of_disk("open the spool", error));
+        if was_open {
+            let doubtful = |sequence| self.doubtful.iter().any(|lost| lost.sequence == sequence);
+            let is_there = |sequence| loaded.index.contains(sequence) || doubtful(sequence);
+            if !self.index.sequences().all(is_there) {
+                return Err(Trouble::damaged("records are gone from the file"));
+            }
+        } else if let Some(mark) = mark {
+            if mark != loaded.index.mark() {
+                return Err(Trouble::damaged("it is not as it was when it was closed"));
+            }
+        } else if let Some(file) = self.disk.open().map_err(failed)? {
+            // The process had no end: what lies about and is newer was being written, or is all that is left of what
+            // was. Either way it is sent rather than lost.
+            let mut found = salvage::scan(&*file.0, Some(loaded.spool)).map_err(failed)?;
+            found.records.retain(|sequence, _| *sequence >= loaded.next);
+            guarded(|| copy(&loaded.database, &file, &found))?;
+            for (sequence, (_, header)) in found.records {
+                loaded.index.insert(header);
+                loaded.next = sequence + 1;
+            }
+            loaded.next = loaded.next.max(found.next);
+        }
+        Ok(loaded)
+    }
+
+    /// The end of a life: nothing is lost without it, but the next one knows that it has all.
+    pub(super) fn close(mut self) {
+        if let Some(database) = self.database.take() {
+            let mark = self.index.mark();
+            let closed = guarded(|| {
+                database
+                    .close()
+                    .map_err(|error| Trouble::of("close the spool", error))
+            });
+            if closed.is_ok() && self.unflushed.is_empty() {
+                let _ = self.disk.leave_mark(mark);
+            }
+        }
+    }
+
     fn begin(&mut self) -> Result<Loaded, Error> {
         let operation = "make the spool";
-        let fresh = self.disk.fresh().map_err(|error| of_disk(operation, error))?;
+        let fresh = self
+            .disk
+            .fresh()
+            .map_err(|error| of_disk(operation, error))?;
         let state = State {
             format: state::FORMAT,
             spool: new_number(),
@@ -201,7 +241,9 @@ impl Store {
             None => salvage::Found::default(),
         };
         if was_open {
-            found.records.retain(|sequence, _| self.index.contains(*sequence));
+            found
+                .records
+                .retain(|sequence, _| self.index.contains(*sequence));
         }
         let last = found.records.last_key_value().map_or(0, |(last, _)| *last);
         let next = self.next.max(found.next).max(last + 1);
@@ -257,7 +299,6 @@ impl Store {
         flush: bool,
         now: u64,
     ) -> Result<Committed, Error> {
-        let next = self.next;
         let mut changes = Changes {
             drops: self.index.take_over(now, &self.bounds),
             ..Changes::default()
@@ -279,7 +320,7 @@ impl Store {
                     self.count(changes.inserts.len() as u64, lost);
                 }
                 Err(trouble) => {
-                    self.undo(next, &changes);
+                    self.undo(&changes);
                     self.doubtful = lost;
                     return Err(self.fail(trouble));
                 }
@@ -346,9 +387,8 @@ impl Store {
         self.notices.extend(lost.into_iter().map(Notice::Lost));
     }
 
-    /// As if the changes had not been tried.
-    fn undo(&mut self, next: u64, changes: &Changes) {
-        self.next = next;
+    /// As if the changes had not been tried. But no sequence is used twice: what was written lies about.
+    fn undo(&mut self, changes: &Changes) {
         for (header, _) in &changes.drops {
             self.index.insert(*header);
         }
@@ -404,10 +444,14 @@ impl Loaded {
         let database = builder().create_with_backend(backend);
         let database = database.map_err(|error| opening(error.into()))?;
         let reading = |error: redb::Error| Trouble::of("read the spool", error);
-        let transaction = database.begin_read().map_err(|error| reading(error.into()))?;
+        let transaction = database
+            .begin_read()
+            .map_err(|error| reading(error.into()))?;
         let records = match transaction.open_table(RECORDS) {
             Err(redb::TableError::TableDoesNotExist(_)) => {
-                let mut tables = transaction.list_tables().map_err(|error| reading(error.into()))?;
+                let mut tables = transaction
+                    .list_tables()
+                    .map_err(|error| reading(error.into()))?;
                 return Err(match tables.next() {
                     None => Trouble::damaged("the database is empty"),
                     Some(_) => not_a_spool(),
@@ -415,7 +459,9 @@ impl Loaded {
             }
             records => records.map_err(|error| reading(error.into()))?,
         };
-        let all = records.range(STATE..).map_err(|error| reading(error.into()))?;
+        let all = records
+            .range(STATE..)
+            .map_err(|error| reading(error.into()))?;
         let mut state: Option<State> = None;
         let mut index = Index::default();
         let mut next = 1;
@@ -473,10 +519,16 @@ fn new_number() -> u64 {
 
 fn make(fresh: Backend, state: &State) -> Result<Database, Trouble> {
     let failed = |error: redb::Error| Trouble::of("make the spool", error);
-    let database = builder().create_with_backend(fresh).map_err(|error| failed(error.into()))?;
-    let transaction = database.begin_write().map_err(|error| failed(error.into()))?;
+    let database = builder()
+        .create_with_backend(fresh)
+        .map_err(|error| failed(error.into()))?;
+    let transaction = database
+        .begin_write()
+        .map_err(|error| failed(error.into()))?;
     {
-        let mut records = transaction.open_table(RECORDS).map_err(|error| failed(error.into()))?;
+        let mut records = transaction
+            .open_table(RECORDS)
+            .map_err(|error| failed(error.into()))?;
         let written = records.insert(STATE, state.write().as_slice());
         written.map_err(|error| failed(error.into()))?;
     }
@@ -492,20 +544,30 @@ fn write(
     lost: &mut Vec<Lost>,
 ) -> Result<(), Trouble> {
     let failed = |error: redb::Error| Trouble::of("write to the spool", error);
-    let transaction = database.begin_write().map_err(|error| failed(error.into()))?;
+    let transaction = database
+        .begin_write()
+        .map_err(|error| failed(error.into()))?;
     {
-        let mut records = transaction.open_table(RECORDS).map_err(|error| failed(error.into()))?;
+        let mut records = transaction
+            .open_table(RECORDS)
+            .map_err(|error| failed(error.into()))?;
         for (sequence, bytes) in &changes.inserts {
             let inserted = records.insert(sequence, bytes.as_slice());
             inserted.map_err(|error| failed(error.into()))?;
         }
         for sequence in unflushed {
-            records.remove(sequence).map_err(|error| failed(error.into()))?;
+            records
+                .remove(sequence)
+                .map_err(|error| failed(error.into()))?;
         }
         for (header, cause) in &changes.drops {
             let sequence = header.sequence;
-            let removed = records.remove(sequence).map_err(|error| failed(error.into()))?;
-            let record = removed.as_ref().and_then(|bytes| Record::read(bytes.value()));
+            let removed = records
+                .remove(sequence)
+                .map_err(|error| failed(error.into()))?;
+            let record = removed
+                .as_ref()
+                .and_then(|bytes| Record::read(bytes.value()));
             let damaged = || Trouble::damaged(format!("record {sequence} is damaged"));
             lost.push(Lost::new(record.ok_or_else(damaged)?, *cause));
         }
@@ -519,21 +581,30 @@ fn write(
 
 fn read(database: &Database, wanted: &[u64]) -> Result<Vec<Record>, Trouble> {
     let failed = |error: redb::Error| Trouble::of("read the spool", error);
-    let transaction = database.begin_read().map_err(|error| failed(error.into()))?;
-    let records = transaction.open_table(RECORDS).map_err(|error| failed(error.into()))?;
+    let transaction = database
+        .begin_read()
+        .map_err(|error| failed(error.into()))?;
+    let records = transaction
+        .open_table(RECORDS)
+        .map_err(|error| failed(error.into()))?;
     let read = |sequence: &u64| {
-        let bytes = records.get(sequence).map_err(|error| failed(error.into()))?;
+        let bytes = records
+            .get(sequence)
+            .map_err(|error| failed(error.into()))?;
         let record = bytes.and_then(|bytes| Record::read(bytes.value()));
         record.ok_or_else(|| Trouble::damaged(format!("record {sequence} is damaged")))
     };
     wanted.iter().map(read).collect()
 }
 
-/// Copies records as they are.
+/// Copies records as they are, if there are any.
 fn copy(database: &Database, old: &Backend, found: &salvage::Found) -> Result<(), Trouble> {
     let unreadable = |error| Trouble::Failed(of_disk("read the damaged spool", error));
     let mut changes = Changes::default();
     let mut bytes = 0;
+    if found.records.is_empty() {
+        return Ok(());
+    }
     for (sequence, (at, header)) in &found.records {
         let record = salvage::read(&*old.0, *at, header).map_err(unreadable)?;
         let gone = || unreadable(std::io::ErrorKind::UnexpectedEof.into());

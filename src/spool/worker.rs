@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -86,7 +87,7 @@ impl Shared {
 /// What the thread does, with a store that was opened.
 pub(super) struct Worker {
     store: Store,
-    shared: Arc<Shared>,
+    shared: Over,
     /// Something failed, and nothing was written since; until then the disk is left alone.
     broken: Option<(Instant, Error)>,
     /// Since when something lies on the disk that was removed.
@@ -99,7 +100,7 @@ impl Worker {
     pub(super) fn new(store: Store, shared: Arc<Shared>, done: watch::Sender<()>) -> Self {
         let mut worker = Self {
             store,
-            shared,
+            shared: Over(shared),
             broken: None,
             unflushed: None,
             _done: done,
@@ -112,13 +113,17 @@ impl Worker {
     pub(super) fn run(mut self) {
         loop {
             let linger = self.unflushed.map(|since| since + LINGER);
-            let work = self.shared.queue.take(linger.unwrap_or_else(|| Instant::now() + IDLE));
+            let work = self
+                .shared
+                .queue
+                .take(linger.unwrap_or_else(|| Instant::now() + IDLE));
             let last = work.last;
             self.round(work);
             if last {
                 break;
             }
         }
+        self.store.close();
     }
 
     fn round(&mut self, work: Work) {
@@ -126,7 +131,10 @@ impl Worker {
             self.store.remove(sequence);
         }
         // A caller who is gone was told nothing: nothing is stored for it.
-        let appends = work.appends.into_iter().filter(|append| !append.reply.is_closed());
+        let appends = work
+            .appends
+            .into_iter()
+            .filter(|append| !append.reply.is_closed());
         let appends: Vec<Append> = appends.collect();
         let idle = appends.is_empty() && work.reads.is_empty();
         if let Err(error) = self.mended(work.last) {
@@ -140,10 +148,14 @@ impl Worker {
             self.unflushed = None;
             return;
         }
-        let due = self.unflushed.is_some_and(|since| since.elapsed() >= LINGER);
+        let due = self
+            .unflushed
+            .is_some_and(|since| since.elapsed() >= LINGER);
         self.commit(appends, work.last || idle || due);
         for read in work.reads {
-            let _ = read.reply.send(self.read(read.lane, read.after, read.limit));
+            let _ = read
+                .reply
+                .send(self.read(read.lane, read.after, read.limit));
             drop(read.share);
         }
         let since = self.unflushed.unwrap_or_else(Instant::now);
@@ -159,7 +171,9 @@ impl Worker {
         }
         let committed = self.store.commit(drafts, flush, millis(SystemTime::now()));
         let committed = committed.map_err(|error| self.failed(error));
-        if committed.as_ref().is_ok_and(|committed| committed.written) && self.broken.take().is_some() {
+        if committed.as_ref().is_ok_and(|committed| committed.written)
+            && self.broken.take().is_some()
+        {
             self.store.books.error = None;
             self.store.notices.push(Notice::Mended);
         }
@@ -233,9 +247,19 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+/// Tells callers that the thread has ended, however it has.
+struct Over(Arc<Shared>);
+
+impl Deref for Over {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Over {
     fn drop(&mut self) {
-        self.shared.queue.end();
-        self.shared.bell.notify_waiters();
+        self.queue.end();
+        self.bell.notify_waiters();
     }
 }

@@ -41,7 +41,9 @@ pub(crate) fn command(task: Task, path: &Path) -> Command {
 /// The same, with no file larger than so many blocks of 512 bytes (or 1,024: that is the shell's).
 pub(crate) fn limited(task: Task, path: &Path, blocks: u32) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks} && exec \"$0\" \"$@\""));
+    command.arg("-c").arg(format!(
+        "trap '' XFSZ; ulimit -f {blocks} && exec \"$0\" \"$@\""
+    ));
     command.arg(env::current_exe().expect("a program"));
     as_child(&mut command, task, path);
     command
@@ -76,7 +78,10 @@ async fn does_what_its_parent_asks() {
 async fn work(spool: FileSpool) {
     println!("\nopen");
     let all = Arc::new(AtomicU64::new(spool.status().appended));
-    let start: u64 = env::var("ALGEDONIC_TEST_START").expect("a number").parse().expect("a number");
+    let start: u64 = env::var("ALGEDONIC_TEST_START")
+        .expect("a number")
+        .parse()
+        .expect("a number");
     let writers = (0..WRITERS).map(|writer| {
         let (spool, all) = (spool.clone(), Arc::clone(&all));
         tokio::spawn(async move {
@@ -107,7 +112,11 @@ async fn fill(spool: FileSpool) {
         match spool.append(message(Lane::Signal, number, 4_000)).await {
             Ok(sequence) => println!("stored {sequence} {number}"),
             Err(error) => {
-                println!("refused {:?} {} {error}", error.kind(), error.is_transient());
+                println!(
+                    "refused {:?} {} {error}",
+                    error.kind(),
+                    error.is_transient()
+                );
                 break;
             }
         }

@@ -10,15 +10,22 @@ use super::{LONG, all, folder::Folder, message, number_of, seed::Random};
 
 /// A spool of so many signals, closed.
 async fn filled(folder: &Folder, signals: u64) {
-    let spool = FileSpool::open(SpoolConfig::new(folder.spool())).await.expect("opens");
+    let spool = FileSpool::open(SpoolConfig::new(folder.spool()))
+        .await
+        .expect("opens");
     for number in 1..=signals {
-        spool.append(message(Lane::Signal, number, 500)).await.expect("stored");
+        spool
+            .append(message(Lane::Signal, number, 500))
+            .await
+            .expect("stored");
     }
     spool.close(LONG).await.expect("closed");
 }
 
 async fn open(folder: &Folder) -> (Vec<u64>, Option<Damage>) {
-    let spool = FileSpool::open(SpoolConfig::new(folder.spool())).await.expect("opens");
+    let spool = FileSpool::open(SpoolConfig::new(folder.spool()))
+        .await
+        .expect("opens");
     let there = all(&spool, Lane::Signal).await;
     spool.close(LONG).await.expect("closed");
     let damage = match spool.notice().await {
@@ -49,7 +56,11 @@ async fn a_torn_tail_is_told_and_costs_no_record_that_is_whole() {
         assert_eq!(damage.error.kind(), ErrorKind::Malformed);
         assert_eq!(damage.salvaged, there.len() as u64);
         let aside = damage.aside.expect("put aside");
-        assert_eq!(fs::read(&aside).expect("readable"), whole[..cut], "as it was");
+        assert_eq!(
+            fs::read(&aside).expect("readable"),
+            whole[..cut],
+            "as it was"
+        );
         fs::remove_file(aside).expect("gone");
         kept.push((cut, there.len()));
     }

@@ -31,7 +31,9 @@ impl Folder {
     pub(crate) fn aside(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.0).expect("a folder");
         let paths = entries.map(|entry| entry.expect("an entry").path());
-        paths.filter(|path| path.to_string_lossy().contains(".damaged-")).collect()
+        paths
+            .filter(|path| path.to_string_lossy().contains(".damaged-"))
+            .collect()
     }
 }
 

@@ -27,7 +27,9 @@ impl<'a> Small<'a> {
     fn mount(path: &'a Path, kilobytes: u32) -> Option<Self> {
         let size = format!("size={kilobytes}k");
         let mut mount = Command::new("mount");
-        let mount = mount.args(["-t", "tmpfs", "-o", &size, "algedonic-test"]).arg(path);
+        let mount = mount
+            .args(["-t", "tmpfs", "-o", &size, "algedonic-test"])
+            .arg(path);
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         mounted.then_some(Self(path))
     }
@@ -52,7 +54,9 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     let mut filler = File::create(&other).expect("a file");
     filler.write_all(&vec![1; 300 * 1024]).expect("room");
     drop(filler);
-    let spool = FileSpool::open(SpoolConfig::new(folder.spool())).await.expect("opens");
+    let spool = FileSpool::open(SpoolConfig::new(folder.spool()))
+        .await
+        .expect("opens");
     let mut stored = Vec::new();
     let error = loop {
         let number = stored.len() as u64 + 1;
@@ -65,7 +69,10 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     assert!(stored.len() > 20, "{}", stored.len());
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.is_transient());
-    assert!(error.advice().is_some_and(|advice| advice.contains("room")), "{error}");
+    assert!(
+        error.advice().is_some_and(|advice| advice.contains("room")),
+        "{error}"
+    );
     assert!(matches!(spool.notice().await, Some(Notice::Broken(_))));
     // All that was stored can be read, and nothing else.
     until_readable(&spool).await;
@@ -74,7 +81,11 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     fs::remove_file(other).expect("gone");
     let last = stored.len() as u64 + 1;
     let again = async {
-        while spool.append(message(Lane::Signal, last, 4_000)).await.is_err() {
+        while spool
+            .append(message(Lane::Signal, last, 4_000))
+            .await
+            .is_err()
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -82,7 +93,9 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     stored.push(last);
     assert!(matches!(spool.notice().await, Some(Notice::Mended)));
     spool.close(LONG).await.expect("closed");
-    let spool = FileSpool::open(SpoolConfig::new(folder.spool())).await.expect("opens");
+    let spool = FileSpool::open(SpoolConfig::new(folder.spool()))
+        .await
+        .expect("opens");
     assert_eq!(numbers(&spool).await, stored);
     assert!(folder.aside().is_empty());
     spool.close(LONG).await.expect("closed");
@@ -95,26 +108,39 @@ async fn a_file_that_may_not_grow_is_an_error_and_loses_nothing() {
 }
 
 async fn a_limit_to_files(folder: &Folder) {
-    let output = limited(Task::Fill, &folder.spool(), 400).output().expect("a child");
+    let output = limited(Task::Fill, &folder.spool(), 400)
+        .output()
+        .expect("a child");
     let said = String::from_utf8(output.stdout).expect("text");
     let mut stored = Vec::new();
     let (mut refused, mut there) = (None, None);
     for line in said.lines() {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["stored", _, number] => stored.push(number.parse::<u64>().expect("a number")),
-            ["refused", kind, transient, ..] => refused = Some((kind.to_owned(), transient.to_owned())),
+            ["refused", kind, transient, ..] => {
+                refused = Some((kind.to_owned(), transient.to_owned()))
+            }
             ["there", count, last] => there = Some((count.to_owned(), last.to_owned())),
             _ => {}
         }
     }
     assert!(stored.len() > 10, "{said}");
-    assert_eq!(refused, Some(("Unavailable".into(), "true".into())), "{said}");
+    assert_eq!(
+        refused,
+        Some(("Unavailable".into(), "true".into())),
+        "{said}"
+    );
     let last = stored.last().expect("some").to_string();
     assert_eq!(there, Some((stored.len().to_string(), last)), "{said}");
     // Without the limit all is there, and there is room.
-    let spool = FileSpool::open(SpoolConfig::new(folder.spool())).await.expect("opens");
+    let spool = FileSpool::open(SpoolConfig::new(folder.spool()))
+        .await
+        .expect("opens");
     assert_eq!(numbers(&spool).await, stored);
-    spool.append(message(Lane::Signal, 999, 4_000)).await.expect("stored");
+    spool
+        .append(message(Lane::Signal, 999, 4_000))
+        .await
+        .expect("stored");
     spool.close(LONG).await.expect("closed");
     assert!(folder.aside().is_empty());
 }
@@ -129,5 +155,9 @@ async fn until_readable(spool: &FileSpool) {
 }
 
 async fn numbers(spool: &FileSpool) -> Vec<u64> {
-    all(spool, Lane::Signal).await.iter().map(number_of).collect()
+    all(spool, Lane::Signal)
+        .await
+        .iter()
+        .map(number_of)
+        .collect()
 }

@@ -62,7 +62,10 @@ async fn rounds(rounds: u32) {
 /// What a child says until it is killed, so long after it has opened the spool.
 fn killed_after(path: &Path, start: u64, delay: Duration) -> Vec<String> {
     let mut child = command(Task::Work, path);
-    let mut child = child.env("ALGEDONIC_TEST_START", start.to_string()).spawn().expect("a child");
+    let mut child = child
+        .env("ALGEDONIC_TEST_START", start.to_string())
+        .spawn()
+        .expect("a child");
     let output = BufReader::new(child.stdout.take().expect("its output"));
     let (sender, lines) = mpsc::channel();
     let reader = thread::spawn(move || {
@@ -101,7 +104,9 @@ impl Said {
 
     /// Opens the file: what was stored is there, in its place. How many removed ones came back.
     async fn check(&mut self, path: &Path) -> usize {
-        let spool = FileSpool::open(SpoolConfig::new(path)).await.expect("opens");
+        let spool = FileSpool::open(SpoolConfig::new(path))
+            .await
+            .expect("opens");
         let mut there = BTreeMap::new();
         let mut last_of: BTreeMap<(u64, u64), u64> = BTreeMap::new();
         for lane in Lane::ALL {
@@ -111,14 +116,20 @@ impl Said {
                 // Each writer's own are in the order in which it has stored them.
                 let writer = (number >> 32, number % WRITERS);
                 let before = last_of.insert(writer, number);
-                assert!(before.is_none_or(|before| before < number), "{before:?} before {number}");
+                assert!(
+                    before.is_none_or(|before| before < number),
+                    "{before:?} before {number}"
+                );
             }
         }
         let mut returned = 0;
         for (sequence, number) in &self.stored {
             let found = there.get(sequence);
             let gone = self.gone.contains(sequence);
-            assert!(found == Some(number) || gone && found.is_none(), "{sequence}: {found:?}");
+            assert!(
+                found == Some(number) || gone && found.is_none(),
+                "{sequence}: {found:?}"
+            );
             returned += usize::from(gone && found.is_some());
         }
         spool.close(LONG).await.expect("closed");
@@ -128,7 +139,8 @@ impl Said {
             // From now on it is there.
             self.gone.remove(&sequence);
         }
-        self.stored.retain(|sequence, _| !self.gone.contains(sequence));
+        self.stored
+            .retain(|sequence, _| !self.gone.contains(sequence));
         returned
     }
 }

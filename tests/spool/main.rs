@@ -32,7 +32,12 @@ fn message(lane: Lane, number: u64, length: usize) -> Message {
     let mut metadata = Metadata::new(Key::from_static("test.number"), "tests");
     metadata.id = EventId::from_u128(u128::from(number));
     metadata.priority = Priority::MAX;
-    let body: Vec<u8> = number.to_le_bytes().into_iter().cycle().take(length).collect();
+    let body: Vec<u8> = number
+        .to_le_bytes()
+        .into_iter()
+        .cycle()
+        .take(length)
+        .collect();
     Message::new(metadata, lane, "application/octet-stream", body)
 }
 

@@ -24,12 +24,17 @@ async fn no_two_have_one_file() {
     assert!(error.to_string().contains("in use"), "{error}");
     // Nor have two processes.
     let child = || {
-        let output = command(Task::Open, &folder.spool()).output().expect("a child");
+        let output = command(Task::Open, &folder.spool())
+            .output()
+            .expect("a child");
         String::from_utf8(output.stdout).expect("text")
     };
     assert!(child().contains("refused Conflict"), "{}", child());
     // Who was refused has done no harm.
-    spool.append(message(Lane::Signal, 1, 10)).await.expect("stored");
+    spool
+        .append(message(Lane::Signal, 1, 10))
+        .await
+        .expect("stored");
     spool.close(LONG).await.expect("closed");
     assert!(child().contains("opened"), "{}", child());
     let again = FileSpool::open(config).await.expect("opens");
@@ -77,17 +82,33 @@ async fn the_file_is_for_its_owner_only() {
 
     let folder = Folder::new();
     let config = SpoolConfig::new(folder.spool());
-    let mode = |path: &std::path::Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
-    FileSpool::open(config.clone()).await.expect("opens").close(LONG).await.expect("closed");
+    let mode =
+        |path: &std::path::Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    FileSpool::open(config.clone())
+        .await
+        .expect("opens")
+        .close(LONG)
+        .await
+        .expect("closed");
     assert_eq!(mode(&folder.spool()), 0o600);
     assert_eq!(mode(&folder.path().join("test.spool.lock")), 0o600);
     // Somebody has copied it about.
     fs::set_permissions(folder.spool(), fs::Permissions::from_mode(0o644)).expect("set");
-    FileSpool::open(config.clone()).await.expect("opens").close(LONG).await.expect("closed");
+    FileSpool::open(config.clone())
+        .await
+        .expect("opens")
+        .close(LONG)
+        .await
+        .expect("closed");
     assert_eq!(mode(&folder.spool()), 0o600);
     // A damaged one stays private, too.
     fs::write(folder.spool(), "damaged").expect("written");
-    FileSpool::open(config.clone()).await.expect("opens").close(LONG).await.expect("closed");
+    FileSpool::open(config.clone())
+        .await
+        .expect("opens")
+        .close(LONG)
+        .await
+        .expect("closed");
     assert_eq!(mode(&folder.aside()[0]), 0o600);
     // A link is not followed.
     let elsewhere = folder.path().join("elsewhere");
@@ -100,12 +121,21 @@ async fn the_file_is_for_its_owner_only() {
 #[tokio::test]
 async fn what_cannot_work_says_why() {
     let folder = Folder::new();
-    let error = FileSpool::open(SpoolConfig::new("")).await.expect_err("no path");
+    let error = FileSpool::open(SpoolConfig::new(""))
+        .await
+        .expect_err("no path");
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     assert!(error.to_string().contains("spool: path"), "{error}");
     let nowhere = folder.path().join("nowhere/test.spool");
-    let error = FileSpool::open(SpoolConfig::new(nowhere)).await.expect_err("no folder");
+    let error = FileSpool::open(SpoolConfig::new(nowhere))
+        .await
+        .expect_err("no folder");
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
-    assert!(error.advice().is_some_and(|advice| advice.contains("folder")), "{error}");
+    assert!(
+        error
+            .advice()
+            .is_some_and(|advice| advice.contains("folder")),
+        "{error}"
+    );
     assert!(!error.is_transient());
 }

@@ -40,20 +40,12 @@ impl Check {
         })
     }
 
-    pub(crate) fn at_least_one(
-        self,
-        field: &'static str,
-        value: u32,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn at_least_one(self, field: &'static str, value: u32) -> Result<Self, ConfigError> {
         self.holds(field, value, value >= 1, "at least 1")
     }
 
     /// A share of calls.
-    pub(crate) fn rate(
-        self,
-        field: &'static str,
-        value: f64,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn rate(self, field: &'static str, value: f64) -> Result<Self, ConfigError> {
         let holds = value > 0.0 && value <= 1.0;
         self.holds(field, value, holds, "above 0 and at most 1")
     }
@@ -64,11 +56,7 @@ impl Check {
     }
 
     /// A time that may be none.
-    pub(crate) fn bounded(
-        self,
-        field: &'static str,
-        value: Duration,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn bounded(self, field: &'static str, value: Duration) -> Result<Self, ConfigError> {
         let holds = Self::is_bounded(value);
         self.holds(field, value, holds, "below 2^40 ms (34 years)")
     }

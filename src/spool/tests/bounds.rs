@@ -46,7 +46,10 @@ fn the_oldest_low_one_makes_room_first() {
     assert_eq!(lost(&mut store), [(2, LossCause::Full)]);
     append(&mut store, Lane::Signal, 8, 6).expect("room");
     append(&mut store, Lane::Signal, 8, 7).expect("room");
-    assert_eq!(lost(&mut store), [(4, LossCause::Full), (3, LossCause::Full)]);
+    assert_eq!(
+        lost(&mut store),
+        [(4, LossCause::Full), (3, LossCause::Full)]
+    );
     // Nothing below it is left: the oldest of its own.
     append(&mut store, Lane::Signal, 8, 8).expect("room");
     assert_eq!(lost(&mut store), [(1, LossCause::Full)]);
@@ -85,7 +88,10 @@ fn commands_are_refused_and_no_lane_fills_another() {
     for number in 1..=4 {
         append(&mut store, Lane::Command, 0, number).expect("room");
     }
-    assert_eq!(append(&mut store, Lane::Command, 10, 5), Err(ErrorKind::Busy));
+    assert_eq!(
+        append(&mut store, Lane::Command, 10, 5),
+        Err(ErrorKind::Busy)
+    );
     for number in 5..=8 {
         append(&mut store, Lane::Event, 0, number).expect("room of its own");
         append(&mut store, Lane::Signal, 2, 10 + number).expect("room of its own");
@@ -118,8 +124,12 @@ fn what_is_too_old_or_has_expired_is_told() {
         expiring,
         message(Lane::Command, 0, 4, 10),
     ];
-    let drafts = messages.iter().map(|message| Draft::of(message).expect("encodes"));
-    store.commit(drafts.collect(), false, 1_000).expect("a good disk");
+    let drafts = messages
+        .iter()
+        .map(|message| Draft::of(message).expect("encodes"));
+    store
+        .commit(drafts.collect(), false, 1_000)
+        .expect("a good disk");
     let at = |store: &mut Store, now| {
         store.commit(Vec::new(), false, now).expect("a good disk");
         lost(store)

@@ -8,7 +8,7 @@ use std::{
 use redb::StorageBackend;
 
 use super::dice::Dice;
-use crate::spool::disk::{Backend, Disk};
+use crate::spool::disk::{Backend, Disk, Mark};
 
 /// Bytes that a disk writes whole, or not at all.
 const SECTOR: usize = 512;
@@ -24,6 +24,7 @@ struct Files {
     current: Option<usize>,
     fresh: Option<usize>,
     aside: Vec<usize>,
+    mark: Option<Mark>,
     /// Whoever had a file open before the last crash has it no more.
     life: usize,
     fault: Fault,
@@ -81,6 +82,7 @@ impl Memory {
         files.life += 1;
         files.fault = Fault::None;
         files.fresh = None;
+        files.mark = None;
         for content in files.files.values_mut() {
             content.crash(dice);
         }
@@ -118,6 +120,7 @@ impl Memory {
             files: current.into_iter().map(|content| (0, content)).collect(),
             made: 1,
             current: Some(0),
+            mark: files.mark,
             ..Files::default()
         };
         Self(Arc::new((Mutex::new(copy), Condvar::new())))
@@ -161,6 +164,15 @@ impl Disk for Memory {
             files.aside.push(old);
         }
         Ok(old.map(|old| old.to_string().into()))
+    }
+
+    fn take_mark(&mut self) -> io::Result<Option<Mark>> {
+        Ok(self.lock().mark.take())
+    }
+
+    fn leave_mark(&mut self, mark: Mark) -> io::Result<()> {
+        self.lock().mark = Some(mark);
+        Ok(())
     }
 }
 

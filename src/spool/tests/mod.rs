@@ -4,10 +4,10 @@
 mod bounds;
 /// Files that were changed from outside.
 mod damage;
-/// A disk in memory.
-mod disk;
 /// Random numbers that can be had again.
 mod dice;
+/// A disk in memory.
+mod disk;
 /// What has to come out, from a list that is gone through.
 mod model;
 /// Any sequence of steps, crashes among them.
@@ -40,7 +40,12 @@ fn message(lane: Lane, priority: u8, number: u64, length: usize) -> Message {
     let time = UNIX_EPOCH + Duration::from_secs(number);
     let mut metadata = Metadata::of(id, time, Key::from_static("test.number"), "tests");
     metadata.priority = Priority::new(priority);
-    let body: Vec<u8> = number.to_le_bytes().into_iter().cycle().take(length).collect();
+    let body: Vec<u8> = number
+        .to_le_bytes()
+        .into_iter()
+        .cycle()
+        .take(length)
+        .collect();
     Message::new(metadata, lane, "application/octet-stream", body)
 }
 
@@ -77,7 +82,10 @@ fn all(store: &mut Store) -> Vec<(Lane, Vec<Record>)> {
 /// The numbers of a lane, in order.
 fn numbers(store: &mut Store, lane: Lane) -> Vec<u64> {
     let all = all(store);
-    let of_lane = all.iter().find(|(other, _)| *other == lane).expect("a lane");
+    let of_lane = all
+        .iter()
+        .find(|(other, _)| *other == lane)
+        .expect("a lane");
     assert!(of_lane.1.is_sorted_by_key(|record| record.sequence));
     of_lane.1.iter().map(number_of).collect()
 }

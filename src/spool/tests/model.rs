@@ -57,7 +57,9 @@ impl Model {
         while bytes(&after) + new.length > bounds.max_bytes {
             // The first of the lowest.
             let candidates = after.iter().enumerate().filter(|(_, record)| {
-                record.lane == new.lane && record.may_be_dropped() && record.priority <= new.priority
+                record.lane == new.lane
+                    && record.may_be_dropped()
+                    && record.priority <= new.priority
             });
             let (place, _) = candidates.min_by_key(|(_, record)| record.priority)?;
             lost.push(after.remove(place).number);

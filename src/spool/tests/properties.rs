@@ -113,6 +113,7 @@ impl Pair {
                 // What was removed is on the disk: nothing comes back.
                 self.commit(Vec::new(), true);
                 self.model.doubtful.clear();
+                self.close();
                 self.reopen();
                 self.check_exactly();
             }
@@ -125,6 +126,12 @@ impl Pair {
             Step::Wait(millis) => self.now += millis,
         }
         balances(&self.store.books);
+    }
+
+    /// Leaves another in its place.
+    fn close(&mut self) {
+        let other = Store::open(Memory::default(), BOUNDS).expect("opens");
+        std::mem::replace(&mut self.store, other).close();
     }
 
     fn reopen(&mut self) {
@@ -226,7 +233,10 @@ impl Pair {
             for record in records {
                 let number = number_of(&record);
                 let before = self.model.records.iter().find(|kept| kept.number == number);
-                assert!(before.is_some() || self.model.doubtful.contains(&number), "{number}");
+                assert!(
+                    before.is_some() || self.model.doubtful.contains(&number),
+                    "{number}"
+                );
                 if before.is_some() {
                     assert_eq!(self.places[&number], record.sequence);
                 }
@@ -255,7 +265,11 @@ impl Pair {
             let places = records.iter().map(|record| record.sequence);
             assert!(places.eq(numbers.iter().map(|number| self.places[number])));
             for record in &records {
-                let kept = self.model.records.iter().find(|kept| kept.number == number_of(record));
+                let kept = self
+                    .model
+                    .records
+                    .iter()
+                    .find(|kept| kept.number == number_of(record));
                 let kept = kept.expect("is there");
                 assert_eq!(millis(record.stored), kept.stored);
                 assert_eq!(record.message.metadata.expires.map(millis), kept.expires);
@@ -310,5 +324,9 @@ proptest! {
 }
 
 fn cases() -> u32 {
-    if std::env::var_os("ALGEDONIC_LONG").is_some() { 5_000 } else { 256 }
+    if std::env::var_os("ALGEDONIC_LONG").is_some() {
+        5_000
+    } else {
+        256
+    }
 }

@@ -37,7 +37,10 @@ fn all_of_a_message_comes_back() {
     let read = record.message;
     assert_eq!(read.metadata, message.metadata);
     assert_eq!((read.lane, read.persistent), (Lane::Command, false));
-    assert_eq!((read.content_type, read.body), (message.content_type, message.body));
+    assert_eq!(
+        (read.content_type, read.body),
+        (message.content_type, message.body)
+    );
 }
 
 #[test]

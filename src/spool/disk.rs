@@ -134,6 +134,7 @@ impl Disk for Folder {
     fn replace(&mut self, aside: bool) -> io::Result<Option<PathBuf>> {
         let mut now = millis(SystemTime::now());
         let mut put = None;
+        let aside = aside && self.path.exists();
         while aside && put.is_none() {
             let path = with_end(&self.path, &format!(".damaged-{now}"));
             // So that there is a spool at any moment; a file system without links has to do without.

@@ -144,7 +144,11 @@ impl Store {
             .open()
             .map_err(|error| of_disk(operation, error))?;
         let trouble = match there {
-            None if was_open && self.index.len() > 0 => Trouble::damaged("the file is gone"),
+            None if self.index.len() > 0
+                || mark.is_some_and(|mark| mark != Index::default().mark()) =>
+            {
+                Trouble::damaged("the file is gone")
+            }
             None => return self.begin(),
             Some(backend) => match guarded(|| Loaded::from(backend)) {
                 Ok(loaded) => match self.complete(loaded, mark, was_open) {

@@ -121,20 +121,20 @@ fn a_tail_of_garbage_or_of_nothing_costs_no_record_that_is_whole() {
     let (memory, left) = filled(60);
     for filling in [0, 0x5A] {
         for tail in [1, 511, 512, 4096, 10_000] {
-            let memory = memory.copy();
-            memory.edit(|bytes| bytes.extend(std::iter::repeat_n(filling, tail)));
-            let there = opens(&memory, true, &left);
+            let longer = memory.copy();
+            longer.edit(|bytes| bytes.extend(std::iter::repeat_n(filling, tail)));
+            let there = opens(&longer, true, &left);
             assert!(
                 left.iter().all(|number| there.contains(number)),
                 "{tail} times {filling}"
             );
-            let memory = memory.copy();
-            memory.edit(|bytes| {
+            let changed = memory.copy();
+            changed.edit(|bytes| {
                 let start = bytes.len() - tail;
                 bytes[start..].fill(filling);
             });
-            let unclosed = memory.copy();
-            assert!(!opens(&memory, true, &left).is_empty());
+            let unclosed = changed.copy();
+            assert!(!opens(&changed, true, &left).is_empty());
             assert!(!opens(&unclosed, false, &left).is_empty());
         }
     }
@@ -288,4 +288,22 @@ proptest! {
         }
         let _ = all(&mut store).iter().flat_map(|(_, records)| records).map(number_of).max();
     }
+}
+
+#[test]
+fn a_file_that_is_gone_is_told() {
+    let folder = Memory::default();
+    let mut store = Store::open(folder.clone(), NO_BOUNDS).expect("opens");
+    append(&mut store, &[1, 2]);
+    store.close();
+    folder.lose();
+    let mut store = Store::open(folder.clone(), NO_BOUNDS).expect("opens");
+    let damage = damage(&mut store);
+    assert!(damage.error.to_string().contains("gone"), "{damage}");
+    assert_eq!((damage.aside, damage.salvaged), (None, 0));
+    // An empty one that is gone is no loss.
+    store.close();
+    folder.lose();
+    let store = Store::open(folder, NO_BOUNDS).expect("opens");
+    assert!(store.notices.is_empty());
 }

@@ -102,6 +102,11 @@ impl Memory {
         self.lock().aside.len()
     }
 
+    /// Somebody deletes the file.
+    pub(super) fn lose(&self) {
+        self.lock().current = None;
+    }
+
     /// Changes the file from outside.
     pub(super) fn edit(&self, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut files = self.lock();
@@ -163,7 +168,7 @@ impl Disk for Memory {
         if let Some(old) = old.filter(|_| aside) {
             files.aside.push(old);
         }
-        Ok(old.map(|old| old.to_string().into()))
+        Ok(old.filter(|_| aside).map(|old| old.to_string().into()))
     }
 
     fn take_mark(&mut self) -> io::Result<Option<Mark>> {

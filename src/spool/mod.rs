@@ -41,6 +41,9 @@
 //! look at; a new one takes its place, with every record that is whole, in order. The first notice tells it, with a typed error.
 //! Where the damage is found later, while the spool is open, it is the same, and the call that met it fails.
 //!
+//! A spool that was [closed](Spool::close) knows in its next life exactly what it held. After a crash it knows what the
+//! file says: what the disk has lost of the last write before the crash, nobody can tell from what was never written.
+//!
 //! # By hand
 //!
 //! `cargo run --features spool --example spool -- FILE` lists what is in a file that no process has open, shows

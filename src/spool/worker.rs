@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use algedonic_transport::{Error, ErrorKind};
+use algedonic_transport::{Error, ErrorKind, Lane};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
 
 use super::{
-    Notice, SpoolStatus,
+    Notice, Record, SpoolStatus,
     queue::{Append, LINGER, Queue, Work},
     record::millis,
     store::Store,
@@ -195,10 +195,10 @@ impl Worker {
 
     fn read(
         &mut self,
-        lane: algedonic_transport::Lane,
+        lane: Lane,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<super::Record>, Error> {
+    ) -> Result<Vec<Record>, Error> {
         let read = self.store.read(lane, after, limit);
         read.map_err(|error| self.failed(error))
     }

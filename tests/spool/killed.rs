@@ -41,16 +41,17 @@ async fn the_same_a_thousand_times() {
 
 async fn rounds(rounds: u32) {
     let mut random = Random::seeded("a spool whose process is killed");
+    let mut delays = random.fork();
     let mut folder = Folder::new();
     let (mut said, mut stored, mut returned) = (Said::default(), 0, 0);
     for round in 0..rounds {
         // A small file now and then: its beginnings matter, too.
-        if round % 20 == 19 {
+        if random.one_in(20) {
             folder = Folder::new();
             said = Said::default();
         }
         let start = u64::from(round) << 32;
-        let delay = Duration::from_micros(random.below(60_000));
+        let delay = Duration::from_micros(delays.below(60_000));
         let lines = killed_after(&folder.spool(), start, delay);
         stored += said.listen(&lines);
         returned += said.check(&folder.spool()).await;

@@ -193,12 +193,7 @@ impl Worker {
         }
     }
 
-    fn read(
-        &mut self,
-        lane: Lane,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Record>, Error> {
+    fn read(&mut self, lane: Lane, after: u64, limit: usize) -> Result<Vec<Record>, Error> {
         let read = self.store.read(lane, after, limit);
         read.map_err(|error| self.failed(error))
     }

@@ -13,6 +13,8 @@ mod observe;
 mod request;
 pub mod resilience;
 mod signal;
+#[cfg(feature = "spool")]
+pub mod spool;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;

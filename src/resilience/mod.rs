@@ -151,7 +151,7 @@ mod classify;
 mod clock;
 #[cfg(test)]
 mod composition;
-mod config;
+pub(crate) mod config;
 #[cfg(test)]
 mod contract;
 mod counter;

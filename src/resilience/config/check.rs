@@ -14,15 +14,15 @@ const LONGEST: Duration = Duration::from_millis(1 << 40);
 ///     .positive("window", self.window)?;
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub(in crate::resilience) struct Check(&'static str);
+pub(crate) struct Check(&'static str);
 
 impl Check {
-    pub(in crate::resilience) const fn of(component: &'static str) -> Self {
+    pub(crate) const fn of(component: &'static str) -> Self {
         Self(component)
     }
 
     /// A rule of its own: completes "the field must be …".
-    pub(in crate::resilience) fn holds(
+    pub(crate) fn holds(
         self,
         field: &'static str,
         value: impl fmt::Debug,
@@ -40,41 +40,29 @@ impl Check {
         })
     }
 
-    pub(in crate::resilience) fn at_least_one(
-        self,
-        field: &'static str,
-        value: u32,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn at_least_one(self, field: &'static str, value: u32) -> Result<Self, ConfigError> {
         self.holds(field, value, value >= 1, "at least 1")
     }
 
     /// A share of calls.
-    pub(in crate::resilience) fn rate(
-        self,
-        field: &'static str,
-        value: f64,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn rate(self, field: &'static str, value: f64) -> Result<Self, ConfigError> {
         let holds = value > 0.0 && value <= 1.0;
         self.holds(field, value, holds, "above 0 and at most 1")
     }
 
     /// Whether sums of some such times do not overflow.
-    pub(in crate::resilience) fn is_bounded(time: Duration) -> bool {
+    pub(crate) fn is_bounded(time: Duration) -> bool {
         time < LONGEST
     }
 
     /// A time that may be none.
-    pub(in crate::resilience) fn bounded(
-        self,
-        field: &'static str,
-        value: Duration,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn bounded(self, field: &'static str, value: Duration) -> Result<Self, ConfigError> {
         let holds = Self::is_bounded(value);
         self.holds(field, value, holds, "below 2^40 ms (34 years)")
     }
 
     /// A time that passes.
-    pub(in crate::resilience) fn positive(
+    pub(crate) fn positive(
         self,
         field: &'static str,
         value: Duration,

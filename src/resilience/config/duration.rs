@@ -6,14 +6,14 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub(in crate::resilience) fn serialize<S: Serializer>(
+pub(crate) fn serialize<S: Serializer>(
     duration: &Duration,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&humantime::format_duration(*duration))
 }
 
-pub(in crate::resilience) fn deserialize<'de, D: Deserializer<'de>>(
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(Written)
@@ -45,21 +45,21 @@ impl de::Visitor<'_> for Written {
 }
 
 /// The same for a time that may be none.
-pub(in crate::resilience) mod option {
+pub(crate) mod option {
     use super::{Deserialize, Deserializer, Duration, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     struct Some_(#[serde(with = "super")] Duration);
 
     #[expect(clippy::ref_option, reason = "serde calls it so")]
-    pub(in crate::resilience) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         duration.map(Some_).serialize(serializer)
     }
 
-    pub(in crate::resilience) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<Some_>::deserialize(deserializer)?.map(|Some_(duration)| duration))

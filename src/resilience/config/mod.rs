@@ -1,11 +1,11 @@
 //! What configurations share: their error, their rules, and how they are written down.
 
 mod check;
-pub(super) mod duration;
+pub(crate) mod duration;
 
 use std::{error::Error, fmt};
 
-pub(super) use self::check::Check;
+pub(crate) use self::check::Check;
 
 /// A setting that cannot work: which one, and the rule that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

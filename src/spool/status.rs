@@ -1,0 +1,54 @@
+use std::time::SystemTime;
+
+use algedonic_transport::{Error, Lane};
+
+use super::state::place_of;
+
+/// How a spool is, at one moment; from [`Spool::status`](super::Spool::status).
+///
+/// Its books balance: `recovered + appended` is `removed + dropped + expired + missing`, and the records that are there.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SpoolStatus {
+    /// Records that were there when it was opened.
+    pub recovered: u64,
+    /// Records that were appended since.
+    pub appended: u64,
+    /// Records that were removed since, as it was asked.
+    pub removed: u64,
+    /// Records that have made room for others since.
+    pub dropped: u64,
+    /// Records that became too old since, or whose message has expired.
+    pub expired: u64,
+    /// Records that were lost by damage to the file since.
+    pub missing: u64,
+    /// Messages that it refused since, because it was full.
+    pub refused: u64,
+    /// Why it does not work, if it does not.
+    pub error: Option<Error>,
+    pub(super) lanes: [LaneStatus; 3],
+}
+
+/// What a spool holds of one lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneStatus {
+    /// How many records.
+    pub records: u64,
+    /// How many bytes they take; the bound is [`max_bytes`](super::SpoolConfig::max_bytes).
+    pub bytes: u64,
+    /// When the oldest was stored.
+    pub oldest: Option<SystemTime>,
+}
+
+impl SpoolStatus {
+    /// What it holds of this lane.
+    pub fn lane(&self, lane: Lane) -> LaneStatus {
+        self.lanes[place_of(lane)]
+    }
+
+    /// How many records it holds, of all lanes.
+    pub fn records(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.records).sum()
+    }
+}

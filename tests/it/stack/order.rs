@@ -21,8 +21,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::flaky::{Fate, Flaky};
-use crate::{mirror::link_is, patience::within};
+use super::flaky::{CONFIRM, Fate, Flaky, REFUSE};
+use crate::{events::Tick, mirror::link_is, patience::within};
 
 /// One of a chain; the key is the chain's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -177,6 +177,25 @@ fn never() -> algedonic::resilience::breaker::Trip {
     }
 }
 
+/// While one waits for its next attempt those behind it do, too: so all get through.
+#[tokio::test(start_paused = true)]
+async fn nobody_passes_one_that_waits_and_all_get_through() {
+    let transport = Flaky::new([REFUSE, REFUSE, CONFIRM]);
+    let here = transport.bus(|mirror| mirror);
+    let (mut ids, mut remotes) = (Vec::new(), Vec::new());
+    for number in 0..10 {
+        let receipt = here.publish(Tick::new(number)).await.expect("open");
+        ids.push(receipt.id());
+        remotes.push(receipt.remote());
+    }
+    for remote in remotes {
+        let remote = within("the outcome", remote).await;
+        assert!(remote.is_confirmed(), "{remote}");
+    }
+    let arrived: Vec<_> = transport.arrived().into_iter().map(|(_, id)| id).collect();
+    assert_eq!((arrived, transport.calls()), (ids, 12));
+}
+
 /// The same over a broker that is cut off, stopped and blocked, as another bus sees it.
 #[test]
 fn a_receiver_sees_each_key_in_order_over_cuts_and_retries() {
@@ -203,10 +222,8 @@ fn a_receiver_sees_each_key_in_order_over_cuts_and_retries() {
             }
             let mut sure = HashSet::new();
             for (number, receipt) in (0..).zip(receipts) {
-                match within("the outcome", receipt.remote()).await {
-                    Remote::Confirmed => assert!(sure.insert(number)),
-                    _ => {}
-                }
+                let remote = within("the outcome", receipt.remote()).await;
+                assert!(!remote.is_confirmed() || sure.insert(number));
             }
             broker.inject(Faults::new());
             broker.unblock();

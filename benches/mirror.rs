@@ -4,9 +4,14 @@ mod load;
 
 use std::{hint::black_box, time::Duration};
 
-use algedonic::{Buffer, Bus, LocalOnly, Mirror, Remote, memory::Broker};
+use algedonic::{
+    Buffer, Bus, LocalOnly, Mirror, Remote,
+    memory::Broker,
+    transport::{Message, Outcome},
+};
 use criterion::{Criterion, Throughput};
 use tokio::runtime::Runtime;
+use tower::{BoxError, Service};
 
 use self::load::{Reading, Round};
 
@@ -43,7 +48,13 @@ fn round(from: Bus, to: &Bus, outcome: fn(&Remote) -> bool) -> Round {
     }
 }
 
-fn mirrored(mirror: Mirror) -> Bus {
+fn mirrored<S>(mirror: Mirror<S>) -> Bus
+where
+    S: Service<Message, Response = Outcome, Error: Into<BoxError>, Future: Send + 'static>
+        + Clone
+        + Send
+        + 'static,
+{
     let bus = Bus::builder().mirror(mirror).build();
     bus.expect("a good configuration")
 }

@@ -136,10 +136,10 @@ async fn story() -> Result<(), BoxError> {
     drop(supervisor);
     timeline.say("bus", &bus.health().to_string());
     let metrics = registry.metrics();
-    for breaker in metrics.breaker("llm_api") {
+    if let Some(breaker) = metrics.breaker("llm_api") {
         timeline.say("bus", &format!("{}: {:?}", breaker.name, breaker.counts));
     }
-    for pool in metrics.bulkhead("llm_worker") {
+    if let Some(pool) = metrics.bulkhead("llm_worker") {
         timeline.say("bus", &format!("{}: {:?}", pool.name, pool.counts));
     }
     let calls = metrics.total().breakers;

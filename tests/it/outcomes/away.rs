@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use algedonic::{LinkState, memory::Broker};
+use algedonic::{Bus, LinkState, Mirror, memory::Broker};
 use tokio::time::{Instant, advance};
 
-use super::{receiver, sender, told};
+use super::{receiver, told};
 use crate::{events::Tick, mirror::link_is, patience::until};
 
 /// While the transport takes nothing, publishers do not wake the mirror, which looks by itself: within two milliseconds, or
@@ -11,7 +11,10 @@ use crate::{events::Tick, mirror::link_is, patience::until};
 #[tokio::test(start_paused = true)]
 async fn what_stays_for_want_of_a_broker_is_told_at_once_to_who_asks_and_soon_to_the_books() {
     let broker = Broker::new();
-    let (here, there) = (sender::<Tick>(&broker), receiver::<Tick>(&broker));
+    // Without the layers, which would try again.
+    let mirror = Mirror::new(broker.transport("here")).outbound::<Tick>();
+    let here = Bus::builder().mirror(mirror.bare()).build().expect("good");
+    let there = receiver::<Tick>(&broker);
     link_is(&there, LinkState::Up).await;
     broker.stop();
     link_is(&here, LinkState::Down).await;

@@ -22,7 +22,7 @@ use crate::{
 
 fn outcomes() -> (Tracked<Outcomes>, Arc<Ledger>) {
     let ledger = Arc::default();
-    (Tracked::new(Outcomes::new(&ledger)), ledger)
+    (Tracked::new(Outcomes::new(&ledger, None)), ledger)
 }
 
 fn wait(outcomes: &Outcomes, at: usize) -> Remote {

@@ -155,7 +155,7 @@ mod tests {
         let bulkhead = BulkheadLayer::named("pool", config).expect("good");
         let second = std::time::Duration::from_secs(1);
         let timeout = TimeoutLayer::new(TimeoutConfig::attempt(second)).expect("good");
-        let pending = tower::service_fn(|_: ()| std::future::pending::<Call>());
+        let pending = tower::service_fn(|(): ()| std::future::pending::<Call>());
         let mut stack = breaker.layer(bulkhead.layer(timeout.layer(pending)));
         let first = stack.ready().await.expect("ready").call(());
         let full = stack.ready().await.expect("ready").call(()).await;

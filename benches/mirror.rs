@@ -59,6 +59,12 @@ where
     bus.expect("a good configuration")
 }
 
+/// The same without layers.
+fn bare(mirror: Mirror) -> Bus {
+    let bus = Bus::builder().mirror(mirror.bare()).build();
+    bus.expect("a good configuration")
+}
+
 /// A local bus beside one whose mirror can do nothing but say so, for every event.
 fn away(criterion: &mut Criterion, runtime: &Runtime, runtime_name: &str) {
     let mut group = load::group(criterion, &format!("{runtime_name}, broker away"));
@@ -73,7 +79,7 @@ fn away(criterion: &mut Criterion, runtime: &Runtime, runtime_name: &str) {
         let broker = Broker::new();
         broker.stop();
         let mirror = Mirror::new(broker.transport("here")).outbound::<Reading>();
-        let bus = mirrored(mirror.bare());
+        let bus = bare(mirror);
         round(bus.clone(), &bus, away)
     });
     // As after the first failures, without the time that their retries take.
@@ -104,7 +110,7 @@ fn across(criterion: &mut Criterion, runtime: &Runtime, runtime_name: &str) {
         let broker = Broker::new();
         let there = mirrored(Mirror::new(broker.transport("there")).inbound::<Reading>());
         let here = Mirror::new(broker.transport("here")).outbound::<Reading>();
-        round(mirrored(here.bare()), &there, Remote::is_confirmed)
+        round(bare(here), &there, Remote::is_confirmed)
     });
     group.finish();
 }

@@ -78,14 +78,14 @@ impl<F: Future<Output = Result<Outcome, BoxError>>> Future for ResponseFuture<F>
             Stage::Called(future) => ready!(future.poll(cx)),
             Stage::Unready(error) => Err(error.take().expect("polled after it has resolved")),
         };
-        Poll::Ready(Ok(result.map_or_else(judge, Remote::from)))
+        Poll::Ready(Ok(result.map_or_else(|error| judge(&*error), Remote::from)))
     }
 }
 
 /// What an error says about the whereabouts of the message. It stayed where the transport says so, or a layer that did not
 /// let it through; whatever else a layer says leaves that open.
-fn judge(error: BoxError) -> Remote {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(&*error);
+fn judge(error: &(dyn StdError + 'static)) -> Remote {
+    let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<Error>() {
             return Remote::LocalOnly(stayed(error.clone()));
@@ -130,19 +130,20 @@ mod tests {
         timeout::{TimeoutConfig, TimeoutLayer},
     };
 
+    fn judged(error: impl Into<BoxError>) -> Remote {
+        judge(&*error.into())
+    }
+
     #[test]
     fn a_transport_s_own_error_says_that_the_event_stayed_and_an_unknown_one_does_not() {
         let away = Error::transient(ErrorKind::Unavailable, "send");
-        assert!(judge(away.into()).is_local_only());
+        assert!(judged(away).is_local_only());
         let large = Error::permanent(ErrorKind::TooLarge, "send");
         assert!(matches!(
-            judge(large.into()),
+            judged(large),
             Remote::LocalOnly(LocalOnly::Refused(_))
         ));
-        assert!(matches!(
-            judge("a layer's error".into()),
-            Remote::Unknown { .. }
-        ));
+        assert!(matches!(judged("a layer's error"), Remote::Unknown { .. }));
     }
 
     /// Requirement 1.14: a full pool is told as such, and so is an open breaker; what took too long may have left.
@@ -154,22 +155,22 @@ mod tests {
         let bulkhead = BulkheadLayer::named("pool", config).expect("good");
         let second = std::time::Duration::from_secs(1);
         let timeout = TimeoutLayer::new(TimeoutConfig::attempt(second)).expect("good");
-        let pending = tower::service_fn(|_: ()| std::future::pending::<Call>());
+        let pending = tower::service_fn(|(): ()| std::future::pending::<Call>());
         let mut stack = breaker.layer(bulkhead.layer(timeout.layer(pending)));
         let first = stack.ready().await.expect("ready").call(());
         let full = stack.ready().await.expect("ready").call(()).await;
-        match judge(full.expect_err("full").into()) {
+        match judged(full.expect_err("full")) {
             Remote::LocalOnly(LocalOnly::Away(error)) => {
                 assert_eq!(error.kind(), ErrorKind::Busy);
                 assert!(error.to_string().contains("pool"), "{error}");
             }
             other => panic!("{other}"),
         }
-        let late = judge(first.await.expect_err("late").into());
+        let late = judged(first.await.expect_err("late"));
         assert!(matches!(late, Remote::Unknown { .. }), "{late}");
         breaker.handle().force_open();
         let open = stack.ready().await.expect("ready").call(()).await;
-        match judge(open.expect_err("open").into()) {
+        match judged(open.expect_err("open")) {
             Remote::LocalOnly(LocalOnly::Away(error)) => {
                 assert_eq!(error.kind(), ErrorKind::Unavailable);
                 let source = error.source().expect("the rejection");
@@ -181,6 +182,6 @@ mod tests {
         let inner = Error::transient(ErrorKind::Unavailable, "send");
         let nested: crate::resilience::breaker::Error<_> =
             crate::resilience::breaker::Error::Inner(inner);
-        assert!(judge(nested.into()).is_local_only());
+        assert!(judged(nested).is_local_only());
     }
 }

@@ -118,8 +118,7 @@ impl Mirror {
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let in_doubt = Arc::new(InDoubt::default());
         let settings = Settings::default();
-        let (stack, standard) = MirrorStack::new(&transport, &in_doubt, &settings)
-            .expect("the default configurations are valid");
+        let (stack, standard) = MirrorStack::standard(&transport, &in_doubt);
         Self {
             stack,
             standard: Some(standard),

@@ -142,13 +142,13 @@ impl Line {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn set(&self, number: u64, stage: Stage, left: bool) {
+    fn set(&self, number: u64, to: Stage, left: bool) {
         let mut state = self.state();
         let waited = state.waiting.remove(&number);
         if let Some(message) = state.message(number) {
-            message.stage = stage;
+            message.stage = to;
             message.left |= left;
-            if stage == Stage::Waiting {
+            if to == Stage::Waiting {
                 state.waiting.insert(number);
             }
         }

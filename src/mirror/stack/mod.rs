@@ -120,6 +120,13 @@ where
 }
 
 impl MirrorStack {
+    pub(crate) fn standard(
+        transport: &Arc<dyn Transport>,
+        in_doubt: &Arc<InDoubt>,
+    ) -> (Self, Standard) {
+        Self::new(transport, in_doubt, &Settings::default()).expect("the defaults are valid")
+    }
+
     pub(crate) fn new(
         transport: &Arc<dyn Transport>,
         in_doubt: &Arc<InDoubt>,

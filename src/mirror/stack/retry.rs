@@ -181,11 +181,11 @@ where
         place.wait(left);
         // What a breaker counts as a failure of a link that is down ends with the link.
         shared.recovery.look();
-        let least = last
+        let pause = last
             .as_ref()
             .err()
             .and_then(|error| error.class().retry_after());
-        let at = match shared.retry.again(&mut attempts, least) {
+        let at = match shared.retry.again(&mut attempts, pause) {
             Ok(at) => at,
             Err(why) => {
                 shared.retry.give_up(why);

@@ -67,17 +67,8 @@ impl Shared {
         }
     }
 
-    /// Admits a call, or not. In line is what one look decides.
     #[inline]
     pub(super) fn admit(&self) -> Result<Ticket, Rejection> {
-        match self.core.admits() {
-            Some(ticket) => Ok(ticket),
-            None => self.admit_some(),
-        }
-    }
-
-    #[cold]
-    fn admit_some(&self) -> Result<Ticket, Rejection> {
         let (admitted, change) = self.core.admit(|| self.clock.now());
         self.tell(change);
         admitted.map_err(|refusal| self.rejection(refusal))
@@ -86,14 +77,6 @@ impl Shared {
     /// Whether calls are refused now.
     #[inline]
     pub(super) fn refuses(&self) -> Option<Rejection> {
-        if self.core.passes() {
-            return None;
-        }
-        self.refuses_some()
-    }
-
-    #[cold]
-    fn refuses_some(&self) -> Option<Rejection> {
         let (refusal, change) = self.core.refuses(|| self.clock.now());
         self.tell(change);
         refusal.map(|refusal| self.rejection(refusal))

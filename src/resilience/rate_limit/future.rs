@@ -57,27 +57,13 @@ impl<S: Service<Request>, Request> Future for ResponseFuture<S, Request> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        if let StateProjection::Admitted(call) = state.as_mut().project() {
-            return call.poll(cx).map_err(Error::Inner);
-        }
-        state.later(cx)
-    }
-}
-
-impl<S: Service<Request>, Request> State<S, Request> {
-    /// Not in line: so small is what a call takes that is admitted at once.
-    #[cold]
-    fn later(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<S::Response, Error<S::Error>>> {
         loop {
-            match self.as_mut().project() {
+            match state.as_mut().project() {
                 StateProjection::Admitted(call) => return call.poll(cx).map_err(Error::Inner),
                 StateProjection::Waiting(wait, call) => {
                     ready!(wait.poll(cx));
                     let (service, request) = call.take().expect("waits once");
-                    self.set(Self::Admitted(Call::waiting(service, request)));
+                    state.set(State::Admitted(Call::waiting(service, request)));
                 }
                 StateProjection::Rejected(rejection) => {
                     return Poll::Ready(Err(Error::Limited(*rejection)));

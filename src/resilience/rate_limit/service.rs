@@ -81,9 +81,6 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         self.passed = false;
-        if self.shared.enters_now(&mut self.seen) {
-            return ResponseFuture::admitted(self.inner.call(request));
-        }
         match self.shared.enter(&mut self.seen) {
             Entry::Now => ResponseFuture::admitted(self.inner.call(request)),
             Entry::Later(booking) => {

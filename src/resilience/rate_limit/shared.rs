@@ -81,19 +81,8 @@ impl Shared {
         self.core.available(self.clock.now())
     }
 
-    /// Whether there is a token that counts now; then it is taken.
+    /// A token that counts now, or at most so much later, or a rejection.
     #[inline]
-    pub(super) fn enters_now(&self, seen: &mut u64) -> bool {
-        *seen = self.clock.now();
-        let taken = self.core.take_now(*seen);
-        if taken {
-            self.admitted.add(1);
-        }
-        taken
-    }
-
-    /// A token that counts now, or at most so much later, or a rejection. `seen` becomes the time.
-    #[cold]
     pub(super) fn enter(self: &Arc<Self>, seen: &mut u64) -> Entry {
         *seen = self.clock.now();
         match self.core.take(*seen, self.max_wait) {

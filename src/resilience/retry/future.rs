@@ -3,7 +3,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use pin_project::pin_project;
@@ -29,33 +28,16 @@ pub struct ResponseFuture<S: Service<Request>, Request, C = ByVerdict> {
     local: Arc<Local<S, C>>,
     /// For the next attempt; none if this is the last.
     request: Option<Request>,
-    /// None before it has to wait, or an attempt has failed.
-    later: Option<LaterOf<S, Request>>,
+    later: Later<S, Result<S::Response, S::Error>>,
 }
 
-/// What there is from then on.
+/// What there is from the first failure on.
 struct Later<S, Outcome> {
     attempts: Attempts,
     /// What later attempts call.
     service: Option<S>,
     /// What the last attempt said, until the next begins.
     last: Option<Outcome>,
-}
-
-type LaterOf<S, Request> = Later<S, Outcome<S, Request>>;
-
-/// What an attempt says.
-type Outcome<S, Request> =
-    Result<<S as Service<Request>>::Response, <S as Service<Request>>::Error>;
-
-impl<S, Outcome> Default for Later<S, Outcome> {
-    fn default() -> Self {
-        Self {
-            attempts: Attempts::default(),
-            service: None,
-            last: None,
-        }
-    }
 }
 
 #[pin_project(project = StateProjection)]
@@ -69,16 +51,16 @@ enum State<F> {
 
 impl<S: Service<Request>, Request, C> ResponseFuture<S, Request, C> {
     #[inline]
-    pub(super) const fn new(
-        call: S::Future,
-        again: Option<Request>,
-        local: Arc<Local<S, C>>,
-    ) -> Self {
+    pub(super) fn new(call: S::Future, again: Option<Request>, local: Arc<Local<S, C>>) -> Self {
         Self {
             state: State::Called(call),
             local,
             request: again,
-            later: None,
+            later: Later {
+                attempts: Attempts::default(),
+                service: None,
+                last: None,
+            },
         }
     }
 }
@@ -94,120 +76,73 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (mut state, local) = (this.state, &**this.local);
-        let mut failed = None;
-        if let StateProjection::Called(call) = state.as_mut().project() {
-            let Poll::Ready(outcome) = call.poll(cx) else {
-                if local.shared.config.max_elapsed.is_some() {
-                    begin(local, this.later);
+        let (mut state, local, request, later) =
+            (this.state, &**this.local, this.request, this.later);
+        loop {
+            match state.as_mut().project() {
+                StateProjection::Called(call) => {
+                    let Poll::Ready(outcome) = call.poll(cx) else {
+                        local.shared.end(&mut later.attempts);
+                        return Poll::Pending;
+                    };
+                    match local.again(&mut later.attempts, outcome.as_ref()) {
+                        None => return Poll::Ready(outcome),
+                        Some(at) => {
+                            later.last = Some(outcome);
+                            state.set(State::Pausing(sleep_until(at)));
+                        }
+                    }
                 }
-                return Poll::Pending;
-            };
-            match local.judge(outcome) {
-                Ok(outcome) => return Poll::Ready(outcome),
-                Err(again) => failed = Some(again),
-            }
-        }
-        again(state, local, this.request, this.later, failed, cx)
-    }
-}
-
-/// An outcome that is not final, and how long to wait at least.
-type Failed<Outcome> = (Outcome, Option<Duration>);
-
-/// The time of a call runs.
-#[cold]
-fn begin<S, C, Outcome>(local: &Local<S, C>, later: &mut Option<Later<S, Outcome>>) {
-    local
-        .shared
-        .end(&mut later.get_or_insert_default().attempts);
-}
-
-/// Not in line: so small is what a call takes whose first attempt is final. With what an attempt said, if one has failed
-/// now.
-#[cold]
-fn again<S, Request, C>(
-    mut state: Pin<&mut State<S::Future>>,
-    local: &Local<S, C>,
-    request: &mut Option<Request>,
-    later: &mut Option<LaterOf<S, Request>>,
-    mut failed: Option<Failed<Outcome<S, Request>>>,
-    cx: &mut Context<'_>,
-) -> Poll<Outcome<S, Request>>
-where
-    S: Service<Request> + Clone,
-    C: Classifier<S::Response, S::Error>,
-    Request: Clone,
-{
-    let later = later.get_or_insert_default();
-    loop {
-        if let Some((outcome, least)) = failed.take() {
-            match local.shared.again(&mut later.attempts, least) {
-                Err(why) => {
-                    local.shared.give_up(why);
-                    return Poll::Ready(outcome);
+                StateProjection::Pausing(timer) => {
+                    ready!(timer.poll(cx));
+                    let end = local.shared.end(&mut later.attempts);
+                    state.set(State::Readying(end.map(sleep_until)));
                 }
-                Ok(at) => {
-                    later.last = Some(outcome);
-                    state.set(State::Pausing(sleep_until(at)));
+                StateProjection::Readying(timer) => {
+                    let service = later.service.get_or_insert_with(|| local.service());
+                    let ready = service.poll_ready(cx);
+                    let end = timer.as_ref().as_pin_ref().map(|timer| timer.deadline());
+                    let late = end.is_some_and(|end| Instant::now() > end);
+                    let timer = timer.as_pin_mut();
+                    if late
+                        || (ready.is_pending()
+                            && timer.is_some_and(|timer| timer.poll(cx).is_ready()))
+                    {
+                        local.shared.give_up(GaveUp::Time);
+                        later.service = None;
+                        return Poll::Ready(later.last.take().expect("an attempt has ended"));
+                    }
+                    ready!(ready)?;
+                    let request = if later.attempts.is_last(&local.shared.config) {
+                        request.take()
+                    } else {
+                        request.clone()
+                    };
+                    later.last = None;
+                    let call = service.call(request.expect("kept for this attempt"));
+                    state.set(State::Called(call));
                 }
-            }
-        }
-        match state.as_mut().project() {
-            StateProjection::Called(call) => {
-                let Poll::Ready(outcome) = call.poll(cx) else {
-                    local.shared.end(&mut later.attempts);
-                    return Poll::Pending;
-                };
-                match local.judge(outcome) {
-                    Ok(outcome) => return Poll::Ready(outcome),
-                    Err(again) => failed = Some(again),
-                }
-            }
-            StateProjection::Pausing(timer) => {
-                ready!(timer.poll(cx));
-                let end = local.shared.end(&mut later.attempts);
-                state.set(State::Readying(end.map(sleep_until)));
-            }
-            StateProjection::Readying(timer) => {
-                let service = later.service.get_or_insert_with(|| local.service());
-                let ready = service.poll_ready(cx);
-                let end = timer.as_ref().as_pin_ref().map(|timer| timer.deadline());
-                let late = end.is_some_and(|end| Instant::now() > end);
-                let timer = timer.as_pin_mut();
-                if late
-                    || (ready.is_pending() && timer.is_some_and(|timer| timer.poll(cx).is_ready()))
-                {
-                    local.shared.give_up(GaveUp::Time);
-                    later.service = None;
-                    return Poll::Ready(later.last.take().expect("an attempt has ended"));
-                }
-                ready!(ready)?;
-                let request = if later.attempts.is_last(&local.shared.config) {
-                    request.take()
-                } else {
-                    request.clone()
-                };
-                later.last = None;
-                let call = service.call(request.expect("kept for this attempt"));
-                state.set(State::Called(call));
             }
         }
     }
 }
 
 impl<S, C> Local<S, C> {
-    /// The outcome, if it is final; else with how long to wait at least before another attempt.
+    /// When to try again; none if the outcome is final.
     #[inline]
-    fn judge<T, E>(&self, outcome: Result<T, E>) -> Result<Result<T, E>, Failed<Result<T, E>>>
+    fn again<T, E>(&self, attempts: &mut Attempts, outcome: Result<&T, &E>) -> Option<Instant>
     where
         C: Classifier<T, E>,
     {
-        match self.classifier.decide(outcome.as_ref()) {
-            Decision::Return => Ok(outcome),
-            Decision::Retry => Err((outcome, None)),
-            Decision::RetryAfter(least) => Err((outcome, Some(least))),
-        }
+        let least = match self.classifier.decide(outcome) {
+            Decision::Return => return None,
+            Decision::Retry => None,
+            Decision::RetryAfter(least) => Some(least),
+        };
+        self.shared
+            .again(attempts, least)
+            .map_err(|why| self.shared.give_up(why))
+            .ok()
     }
 }
 
@@ -220,10 +155,7 @@ impl<S: Service<Request>, Request, C> fmt::Debug for ResponseFuture<S, Request, 
         };
         f.debug_struct("ResponseFuture")
             .field("state", &state)
-            .field(
-                "attempts",
-                &self.later.as_ref().map(|later| &later.attempts),
-            )
+            .field("attempts", &self.later.attempts)
             .finish_non_exhaustive()
     }
 }

@@ -43,15 +43,9 @@ impl<S: Service<Request>, Request> Future for Call<S, Request> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Called(call) => call.poll(cx),
-            StateProjection::Waiting(call) => wait(call, cx),
+            StateProjection::Waiting(call) => call.poll(cx),
         }
     }
-}
-
-/// Not in line: so small is what a call takes that need not wait.
-#[cold]
-fn wait<F: Future>(call: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    call.poll(cx)
 }
 
 impl<S: Service<Request>, Request> fmt::Debug for Call<S, Request> {

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Elapsed, Error, shared::Local};
+use super::{Error, shared::Local};
 use crate::resilience::deadline::Inside;
 
 /// The response of a service behind a timeout. Dropped before it is ready, it drops the call.
@@ -65,24 +65,11 @@ where
             return Poll::Ready(result.map_err(Error::Inner));
         }
         drop(inside);
-        waits(this.call, this.timer, *this.limit, this.local, cx)
-            .map(|elapsed| Err(Error::Elapsed(elapsed)))
+        ready!(wait(this.timer, *this.limit, cx));
+        this.call.set(None);
+        let elapsed = this.local.shared.elapse(*this.limit);
+        Poll::Ready(Err(Error::Elapsed(elapsed)))
     }
-}
-
-/// The call waits; what it took if that was too long. Not in line: so small is what a call takes that is answered at
-/// once.
-#[cold]
-fn waits<F>(
-    mut call: Pin<&mut Option<F>>,
-    timer: Pin<&mut Option<Sleep>>,
-    limit: Duration,
-    local: &Local,
-    cx: &mut Context<'_>,
-) -> Poll<Elapsed> {
-    ready!(wait(timer, limit, cx));
-    call.set(None);
-    Poll::Ready(local.shared.elapse(limit))
 }
 
 /// Ready when the time is up, which begins now if there is no timer.

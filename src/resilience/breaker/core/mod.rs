@@ -109,37 +109,17 @@ impl Core {
         self.word.load(Ordering::Acquire).into()
     }
 
-    /// Admits a call if it admits all, by one look.
-    #[inline]
-    pub(in crate::resilience) fn admits(&self) -> Option<Ticket> {
-        let word = self.word();
-        word.admits_all().then(|| Ticket::of(word))
-    }
-
-    /// Whether a success changes nothing, by one look.
-    #[inline]
-    fn is_indifferent(&self, ticket: Ticket) -> bool {
-        match ticket.phase {
-            Phase::HalfOpen => false,
-            Phase::Disabled => true,
-            _ => match self.settings.trip {
-                Trip::Failures { .. } => true,
-                Trip::Consecutive { .. } => self.word().count() == 0,
-                Trip::RateOfCalls { .. } | Trip::RateInWindow { .. } => false,
-            },
-        }
-    }
-
     /// Admits a call, or not. The clock is read only if the answer hangs on it.
+    #[inline]
     pub(in crate::resilience) fn admit(
         &self,
         now: impl Fn() -> u64,
     ) -> (Result<Ticket, Refusal>, Option<Change>) {
         let word = self.word();
-        if word.admits_all() {
-            return (Ok(Ticket::of(word)), None);
+        match word.phase() {
+            Phase::Closed | Phase::Disabled => (Ok(Ticket::of(word)), None),
+            _ => self.admit_some(word, now()),
         }
-        self.admit_some(word, now())
     }
 
     #[cold]
@@ -188,16 +168,10 @@ impl Core {
         now: impl Fn() -> u64,
     ) -> (Option<Refusal>, Option<Change>) {
         let word = self.word();
-        if word.passes() {
-            return (None, None);
+        match word.phase() {
+            Phase::Closed | Phase::Disabled | Phase::Ramp => (None, None),
+            _ => self.refuses_some(word, now()),
         }
-        self.refuses_some(word, now())
-    }
-
-    /// Whether calls are let through to the service inside, or to its readiness, by one look.
-    #[inline]
-    pub(in crate::resilience) fn passes(&self) -> bool {
-        self.word().passes()
     }
 
     #[cold]
@@ -254,19 +228,6 @@ impl Core {
         now: impl Fn() -> u64,
     ) -> Option<Change> {
         let slow = slow && self.settings.counts_slow;
-        if outcome == Outcome::Success && !slow && self.is_indifferent(ticket) {
-            return None;
-        }
-        self.record_some(ticket, outcome, slow, now)
-    }
-
-    fn record_some(
-        &self,
-        ticket: Ticket,
-        outcome: Outcome,
-        slow: bool,
-        now: impl Fn() -> u64,
-    ) -> Option<Change> {
         match ticket.phase {
             Phase::HalfOpen => self.record_probe(ticket, outcome, slow, now()),
             Phase::Disabled => None,
@@ -276,11 +237,16 @@ impl Core {
         }
     }
 
+    #[inline]
     fn record_success(&self, ticket: Ticket, now: impl Fn() -> u64) -> Option<Change> {
         match &self.settings.trip {
             // Nothing that a success could change.
             Trip::Failures { .. } => {}
-            Trip::Consecutive { .. } => self.end_the_row(ticket),
+            Trip::Consecutive { .. } => {
+                if self.word().count() > 0 {
+                    self.end_the_row(ticket);
+                }
+            }
             Trip::RateOfCalls { .. } => {
                 let mut changes = lock(&self.changes);
                 if self.word().generation() == ticket.generation {

@@ -46,18 +46,6 @@ impl Word {
         }
     }
 
-    /// Whether every call is admitted.
-    #[inline]
-    pub(super) const fn admits_all(self) -> bool {
-        matches!(self.phase(), Phase::Closed | Phase::Disabled)
-    }
-
-    /// Whether calls are admitted, if perhaps not all.
-    #[inline]
-    pub(super) const fn passes(self) -> bool {
-        matches!(self.phase(), Phase::Closed | Phase::Disabled | Phase::Ramp)
-    }
-
     pub(super) const fn with_phase(self, phase: Phase) -> Self {
         self.with(PHASE_AT, 3, phase as u64)
     }

@@ -109,22 +109,6 @@ proptest! {
         prop_assert_eq!(token.at, now + wait + most);
     }
 
-    /// What counts now is taken in both ways alike, whatever was taken ahead.
-    #[test]
-    fn rl_2_a_token_that_counts_now((interval, burst) in limits(), acts in acts()) {
-        let (one, other) = (Core::new(interval, burst), Core::new(interval, burst));
-        let mut now = 0;
-        for act in acts {
-            match act {
-                Act::Take(0) => prop_assert_eq!(one.take_now(now), other.take(now, 0).is_ok()),
-                Act::Take(most) => prop_assert_eq!(one.take(now, most), other.take(now, most)),
-                Act::Tick(time) => now += time,
-                Act::GiveBack(_) => {}
-            }
-            prop_assert_eq!(one.available(now), other.available(now));
-        }
-    }
-
     /// A clock that stands still, or goes back, gives nothing away.
     #[test]
     fn rl_4_a_clock_that_goes_back_does_not_admit_more(

@@ -7,6 +7,10 @@ use super::Record;
 /// What a spool has to tell, each once; from [`Spool::notice`](super::Spool::notice). Each is worth a pain signal, but
 /// for [`Mended`](Self::Mended), which is worth a pleasure.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every notice is of a loss: a box would cost each of them"
+)]
 #[non_exhaustive]
 pub enum Notice {
     /// A record was dropped by a rule of the spool. It may have been sent meanwhile, its confirm not yet told.

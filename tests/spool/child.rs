@@ -101,9 +101,7 @@ async fn work(spool: FileSpool) {
             }
         })
     });
-    for writer in writers.collect::<Vec<_>>() {
-        writer.await.expect("for ever");
-    }
+    futures_util::future::join_all(writers).await;
 }
 
 async fn fill(spool: FileSpool) {

@@ -73,7 +73,8 @@ async fn a_torn_tail_is_told_and_costs_no_record_that_is_whole() {
 #[tokio::test]
 async fn a_file_of_something_else_is_put_aside() {
     let folder = Folder::new();
-    for content in [&b""[..], b"no spool at all", &[0; 100_000]] {
+    let zeros = vec![0; 100_000];
+    for content in [&b""[..], b"no spool at all", &zeros] {
         fs::write(folder.spool(), content).expect("written");
         let (there, damage) = open(&folder).await;
         assert!(there.is_empty());

@@ -122,9 +122,11 @@ async fn a_limit_to_files(folder: &Folder) {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["stored", _, number] => stored.push(number.parse::<u64>().expect("a number")),
             ["refused", kind, transient, ..] => {
-                refused = Some((kind.to_owned(), transient.to_owned()))
+                refused = Some((kind.to_owned(), transient.to_owned()));
             }
-            ["there", count, last] => there = Some((count.to_owned(), last.to_owned())),
+            ["there", count, last] => {
+                there = Some((count.to_owned(), last.to_owned()));
+            }
             _ => {}
         }
     }

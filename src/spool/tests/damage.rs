@@ -307,3 +307,21 @@ fn a_file_that_is_gone_is_told() {
     let store = Store::open(folder, NO_BOUNDS).expect("opens");
     assert!(store.notices.is_empty());
 }
+
+#[test]
+fn a_file_that_is_older_than_it_was_is_told() {
+    let memory = Memory::default();
+    let mut store = Store::open(memory.clone(), NO_BOUNDS).expect("opens");
+    append(&mut store, &[1, 2]);
+    store.close();
+    let mut old = Vec::new();
+    memory.edit(|bytes| old.clone_from(bytes));
+    let mut store = Store::open(memory.clone(), NO_BOUNDS).expect("opens");
+    append(&mut store, &[3]);
+    store.close();
+    // As good a database as any.
+    memory.edit(|bytes| *bytes = old);
+    let mut store = Store::open(memory, NO_BOUNDS).expect("opens");
+    assert_eq!(damage(&mut store).salvaged, 2);
+    assert_eq!(numbers(&mut store, Lane::Event), [1, 2]);
+}

@@ -19,7 +19,7 @@ pub(super) struct Memory(Arc<(Mutex<Files>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Files {
-    files: BTreeMap<usize, Content>,
+    contents: BTreeMap<usize, Content>,
     made: usize,
     current: Option<usize>,
     fresh: Option<usize>,
@@ -83,7 +83,7 @@ impl Memory {
         files.fault = Fault::None;
         files.fresh = None;
         files.mark = None;
-        for content in files.files.values_mut() {
+        for content in files.contents.values_mut() {
             content.crash(dice);
         }
     }
@@ -111,7 +111,7 @@ impl Memory {
     pub(super) fn edit(&self, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut files = self.lock();
         let current = files.current.expect("a file");
-        let content = files.files.get_mut(&current).expect("a file");
+        let content = files.contents.get_mut(&current).expect("a file");
         edit(&mut content.cached);
         content.synced.clone_from(&content.cached);
         content.unsynced.clear();
@@ -120,9 +120,11 @@ impl Memory {
     /// A copy that knows nothing of this one.
     pub(super) fn copy(&self) -> Self {
         let files = self.lock();
-        let current = files.current.map(|current| files.files[&current].clone());
+        let current = files
+            .current
+            .map(|current| files.contents[&current].clone());
         let copy = Files {
-            files: current.into_iter().map(|content| (0, content)).collect(),
+            contents: current.into_iter().map(|content| (0, content)).collect(),
             made: 1,
             current: Some(0),
             mark: files.mark,
@@ -155,7 +157,7 @@ impl Disk for Memory {
         let mut files = self.lock();
         let file = files.made;
         files.made += 1;
-        files.files.insert(file, Content::default());
+        files.contents.insert(file, Content::default());
         files.fresh = Some(file);
         drop(files);
         Ok(self.backend(file))
@@ -200,7 +202,7 @@ impl Handle {
                 return Err(io::Error::other("the disk is broken"));
             }
         }
-        work(files.files.get_mut(&self.file).expect("a file"))
+        work(files.contents.get_mut(&self.file).expect("a file"))
     }
 
     fn takes_room(&self) -> io::Result<()> {

@@ -232,17 +232,14 @@ fn listen(bus: &Bus, timeline: Timeline) -> Felt {
         while let Some(Ok(signal)) = signals.recv().await {
             let feeling = match signal.feeling {
                 Feeling::Pain => "PAIN",
-                _ => "PLEASURE",
+                Feeling::Pleasure => "PLEASURE",
             };
             let message = &signal.message;
             timeline.say(
                 feeling,
                 &format!("{} ({}): {message}", signal.metric, signal.level),
             );
-            if tell
-                .send((signal.feeling, signal.metric.to_string()))
-                .is_err()
-            {
+            if tell.send((signal.feeling, signal.metric.clone())).is_err() {
                 break;
             }
         }

@@ -53,7 +53,8 @@ async fn each_name_is_a_component_of_its_own() {
         // Until it is full.
         let slots: Vec<_> = std::iter::from_fn(|| pool.try_checkout().ok()).collect();
         let config = pool.config();
-        assert_eq!(slots.len() as u32, config.size + config.overflow);
+        let most = config.size + config.overflow;
+        assert_eq!(u32::try_from(slots.len()), Ok(most));
         let busy = |one: &algedonic::resilience::registry::BulkheadHealth| one.busy > 0;
         let busy: Vec<_> = registry.health().bulkheads.iter().map(busy).collect();
         assert_eq!(busy, [0, 1, 2, 3, 4].map(|other| other == number), "{name}");
@@ -79,7 +80,8 @@ async fn a_language_model_has_numbers_of_its_own() {
             .expect("known");
         // Ten per cent of it is jitter.
         assert!((120 * SECOND..=132 * SECOND).contains(&after), "{after:?}");
-        advance(after - Duration::from_millis(1)).await;
+        let almost = after.saturating_sub(Duration::from_millis(1));
+        advance(almost).await;
         assert_eq!(registry.breaker("llm_api").state(), State::Open);
         advance(Duration::from_millis(1)).await;
         assert_eq!(registry.breaker("llm_api").state(), State::HalfOpen);
@@ -94,7 +96,10 @@ async fn a_language_model_has_numbers_of_its_own() {
         .await;
     assert!(hangs.is_err());
     // Or a tick of the timer later.
-    let after = start.elapsed() - 30 * SECOND;
+    let after = start
+        .elapsed()
+        .checked_sub(30 * SECOND)
+        .expect("not before");
     assert!(after <= Duration::from_millis(1), "{after:?}");
 }
 

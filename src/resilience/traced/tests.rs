@@ -68,7 +68,7 @@ impl Log {
             assert_eq!(all["message"], name, "for who prints no names");
             let mut line = format!("{} {name}", all["component"]);
             for field in fields.iter().filter(|field| all.contains_key(*field)) {
-                line.push_str(&format!(" {field}={}", all[*field]));
+                line.extend([" ", field, "=", &all[*field]]);
             }
             (level, line)
         };
@@ -86,7 +86,7 @@ async fn call(registry: &Registry, result: Result<(), Failed>) {
         .await;
 }
 
-/// Requirement 1.16: state_change, rejected, failure, and calls, which are counted.
+/// Requirement 1.16: `state_change`, rejected, failure, and calls, which are counted.
 #[test]
 fn a_breaker_writes_its_events_by_their_names() {
     let log = Log::default();

@@ -56,6 +56,10 @@ pub(crate) struct Publishing {
     gate: Arc<AtomicBool>,
     jobs: mpsc::Receiver<Box<Parcel>>,
     /// Taken from these, and not published yet.
+    #[expect(
+        clippy::vec_box,
+        reason = "a parcel is large, and moved from queue to queue"
+    )]
     batch: Vec<Box<Parcel>>,
     phases: Phases,
     unconfirmed: Unconfirmed,
@@ -125,7 +129,7 @@ impl Publishing {
     fn shut(&mut self) {
         self.waits = None;
         self.gate.store(false, Ordering::SeqCst);
-        self.batch.drain(..).for_each(|job| job.refuse());
+        self.batch.drain(..).for_each(Parcel::refuse);
     }
 
     /// Awaits `step` while nothing can be published. None: the transport is closing.
@@ -255,7 +259,7 @@ impl Publishing {
             }
             if blocked {
                 // It takes nothing.
-                self.batch.drain(..).for_each(|job| job.refuse());
+                self.batch.drain(..).for_each(Parcel::refuse);
             }
             let lives = pipeline.settle();
             let now = Instant::now();

@@ -38,6 +38,10 @@ impl Feed for Box<dyn AnyFeed> {
         (**self).gather();
     }
 
+    fn rest(&mut self) {
+        (**self).rest();
+    }
+
     fn lie_down(&mut self) -> Rest {
         (**self).lie_down()
     }
@@ -146,6 +150,10 @@ impl<E: Event> Feed for LaneFeed<E> {
         }
     }
 
+    fn rest(&mut self) {
+        self.dues.rest();
+    }
+
     fn lie_down(&mut self) -> Rest {
         let rest = self.tap.lie_down();
         if rest == Rest::Lying {
@@ -156,11 +164,11 @@ impl<E: Event> Feed for LaneFeed<E> {
 }
 
 /// When the outcomes of the events of one lane are due. Publishers do not read the clock: an event was published between
-/// two looks at its lane, and counts as published at the first of them. While the feed lies, the next event wakes it: then
-/// it was published just now.
+/// two looks at its lane, and counts as published at the first of them. While the feed lies, the next event wakes it, and
+/// while it looks every millisecond, that sees it soon enough: then it was published just now.
 struct Dues {
     timeout: Duration,
-    /// The last look; none while it lies.
+    /// The last look; none while it rests.
     looked: Option<Instant>,
     /// Entries below the number, and not below that of the one before, were published at this time or later.
     since: VecDeque<(u64, Instant)>,

@@ -11,6 +11,10 @@ use super::{bus::TestBus, seat::Seat};
 use crate::{
     Bus, Mirror,
     memory::{Broker, Limits},
+    resilience::{
+        breaker::BreakerConfig,
+        retry::{Jitter, RetryConfig},
+    },
 };
 
 /// How long a test waits for anything, by tokio's clock, unless it says otherwise.
@@ -69,6 +73,9 @@ impl TestNet {
     /// A bus that publishes as `name`, and mirrors over the broker what `mirror` registers. When this returns it
     /// receives.
     ///
+    /// The mirror that `mirror` is given has the default layers without their chance: retries come after the full
+    /// delay, and a breaker opens for exactly its time, so that a test goes the same way twice.
+    ///
     /// # Panics
     ///
     /// When the mirror is misconfigured, and outside a tokio runtime.
@@ -78,7 +85,10 @@ impl TestNet {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        let mirror = mirror(Mirror::new(self.0.broker.transport(name)));
+        let exact = Mirror::new(self.0.broker.transport(name))
+            .retry(RetryConfig::default().jitter(Jitter::None))
+            .breaker(BreakerConfig::amqp().reset_jitter(0.0));
+        let mirror = mirror(exact);
         let bus = Bus::builder()
             .source(name.to_owned())
             .mirror(mirror)

@@ -181,7 +181,6 @@ async fn a_mirror_publishes_inside_the_amqp_breaker_and_causes_go_along() {
     let (broker, registry) = (Broker::new(), Registry::default());
     let mirror = Mirror::new(broker.transport("here"))
         .event::<Insight>()
-        .bare()
         .layer(registry.breaker_layer("amqp"));
     let here = Bus::builder().mirror(mirror).build().expect("good");
     let mirror = Mirror::new(broker.transport("there")).event::<Insight>();

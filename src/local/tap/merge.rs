@@ -19,6 +19,8 @@ pub(crate) trait Feed {
     fn take(&mut self) -> Option<Self::Item>;
     /// Takes all that it has seen out of its lane, since that comes to be full.
     fn gather(&mut self);
+    /// Has taken all that it has seen, and is asked again when there may be more, soon after that has come.
+    fn rest(&mut self) {}
     /// Has its bell rung by the next entry.
     fn lie_down(&mut self) -> Rest;
 }
@@ -107,9 +109,12 @@ impl<F: Feed> Merge<F> {
                         continue;
                     }
                     if !self.awake.is_empty() && self.linger.poll(&self.bells, cx).is_pending() {
+                        for &at in &self.awake {
+                            self.feeds[at].feed.rest();
+                        }
                         return Poll::Pending;
                     }
-                    self.rest();
+                    self.lie_down();
                     if !self.awake.is_empty() {
                         continue;
                     }
@@ -171,8 +176,8 @@ impl<F: Feed> Merge<F> {
         }
     }
 
-    /// Lets those rest that have nothing.
-    fn rest(&mut self) {
+    /// Lets those lie down that have nothing.
+    fn lie_down(&mut self) {
         let (feeds, ended) = (&mut self.feeds, &mut self.ended);
         self.awake.retain(|at| match feeds[*at].feed.lie_down() {
             Rest::Lying => false,

@@ -12,8 +12,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use algedonic_transport::{Message, Outcome, Transport};
-use tower::{BoxError, Layer, Service};
+use algedonic_transport::{Error, Message, Outcome, Transport};
+use tower::{Layer, Service};
 
 pub(crate) use self::settings::Settings;
 use self::{
@@ -27,12 +27,14 @@ use crate::{
     resilience::{
         ConfigError, Name, Notice, Observer,
         breaker::{self, Breaker, BreakerHandle, BreakerLayer, ByKind, Classifier},
-        bulkhead::{Bulkhead, BulkheadHandle, BulkheadLayer},
+        bulkhead::{self, Bulkhead, BulkheadHandle, BulkheadLayer},
         retry::{RetryHandle, RetryLayer},
-        timeout::{Timeout, TimeoutHandle, TimeoutLayer},
+        timeout::{self, Timeout, TimeoutHandle, TimeoutLayer},
     },
 };
 
+/// What the layers and the transport say, from the outside to the inside.
+type Failure = breaker::Error<bulkhead::Error<timeout::Error<Error>>>;
 type Inner = Breaker<Bulkhead<Timeout<TransportService>>, ByOutcome>;
 
 /// What the events of a [`Mirror`](crate::Mirror) pass on their way to its transport, unless it is given a
@@ -178,11 +180,11 @@ impl MirrorStack {
 
 impl Service<Message> for MirrorStack {
     type Response = Outcome;
-    type Error = BoxError;
+    type Error = Failure;
     type Future = Passing;
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         // Whoever knows that the link is up is not refused any more.
         self.recovery.look_if_tripped();
         self.retry.poll_ready(cx)
@@ -208,7 +210,7 @@ impl fmt::Debug for MirrorStack {
 pub struct Passing(#[pin] Trying<Inner>);
 
 impl Future for Passing {
-    type Output = Result<Outcome, BoxError>;
+    type Output = Result<Outcome, Failure>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

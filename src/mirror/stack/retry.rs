@@ -9,7 +9,7 @@ use std::{
 
 use algedonic_transport::{BoxFuture, Message, Outcome};
 use pin_project::pin_project;
-use tower::{BoxError, Service};
+use tower::Service;
 
 use super::{
     line::{Line, Place},
@@ -66,17 +66,17 @@ impl<S: Clone> Clone for InOrder<S> {
 impl<S> Service<Message> for InOrder<S>
 where
     S: Service<Message, Response = Outcome> + Clone + Send + 'static,
-    S::Error: Classify + Into<BoxError> + Send,
+    S::Error: Classify + Send,
     S::Future: Send,
 {
     type Response = Outcome;
-    type Error = BoxError;
+    type Error = S::Error;
     type Future = Trying<S>;
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         ready!(self.local.shared.line.poll_open(cx));
-        self.inner.poll_ready(cx).map_err(Into::into)
+        self.inner.poll_ready(cx)
     }
 
     #[inline]
@@ -98,7 +98,7 @@ where
 #[pin_project]
 pub(super) struct Trying<S: Service<Message>> {
     #[pin]
-    stage: Stage<S::Future>,
+    stage: Stage<S::Future, S::Error>,
     /// None once the first attempt has ended.
     place: Option<Place>,
     first: Option<Message>,
@@ -106,19 +106,19 @@ pub(super) struct Trying<S: Service<Message>> {
 }
 
 #[pin_project(project = StageProjection)]
-enum Stage<F> {
+enum Stage<F, E> {
     First(#[pin] F),
     /// What few need is boxed.
-    Later(BoxFuture<Result<Outcome, BoxError>>),
+    Later(BoxFuture<Result<Outcome, E>>),
 }
 
 impl<S> Future for Trying<S>
 where
     S: Service<Message, Response = Outcome> + Clone + Send + 'static,
-    S::Error: Classify + Into<BoxError> + Send,
+    S::Error: Classify + Send,
     S::Future: Send,
 {
-    type Output = Result<Outcome, BoxError>;
+    type Output = Result<Outcome, S::Error>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -131,7 +131,7 @@ where
                     let (place, message) = ended.expect("polled after it has resolved");
                     if !may_pass(outcome.as_ref()) {
                         place.end(this.local.may_have_left(outcome.as_ref(), &message));
-                        return Poll::Ready(outcome.map_err(Into::into));
+                        return Poll::Ready(outcome);
                     }
                     let later = again(Arc::clone(this.local), place, message, outcome);
                     this.stage.set(Stage::Later(Box::pin(later)));
@@ -168,10 +168,10 @@ async fn again<S>(
     mut place: Place,
     message: Message,
     mut last: Result<Outcome, S::Error>,
-) -> Result<Outcome, BoxError>
+) -> Result<Outcome, S::Error>
 where
     S: Service<Message, Response = Outcome> + Clone + Send + 'static,
-    S::Error: Classify + Into<BoxError> + Send,
+    S::Error: Classify + Send,
     S::Future: Send,
 {
     let shared = &local.shared;
@@ -207,5 +207,5 @@ where
         last = call.await;
     }
     place.end(local.may_have_left(last.as_ref(), &message));
-    last.map_err(Into::into)
+    last
 }

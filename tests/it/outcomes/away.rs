@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use algedonic::{Bus, LinkState, Mirror, memory::Broker};
+use algedonic::{Bus, ErrorKind, LinkState, LocalOnly, Mirror, Remote, memory::Broker};
 use tokio::time::{Instant, advance};
 
 use super::{receiver, told};
@@ -23,6 +23,15 @@ async fn what_stays_for_want_of_a_broker_is_told_at_once_to_who_asks_and_soon_to
         let receipt = here.publish(Tick::new(round)).await.expect("open");
         assert!(receipt.remote().await.is_local_only());
         assert_eq!(asked.elapsed(), Duration::ZERO, "round {round}");
+    }
+    // However long ago it has looked, the event was published now.
+    advance(Duration::from_secs(60)).await;
+    let receipt = here.publish(Tick::new(20)).await.expect("open");
+    match receipt.remote().await {
+        Remote::LocalOnly(LocalOnly::Away(error)) => {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+        }
+        other => panic!("{other}"),
     }
     let before = told(&here.counts());
     drop(here.publish(Tick::new(20)).await.expect("open"));

@@ -26,6 +26,7 @@ pub(super) struct Rules {
     body_max: u64,
     open: BTreeMap<u16, Channel>,
     alarms: u32,
+    greeted: bool,
     /// The broker has closed the connection.
     pub(super) over: bool,
 }
@@ -62,6 +63,7 @@ impl Rules {
             body_max: limits.body_max,
             open: BTreeMap::new(),
             alarms: 0,
+            greeted: false,
             over: false,
         }
     }
@@ -140,6 +142,11 @@ impl Rules {
             return Err("the connection is no channel");
         }
         match method {
+            connection::AMQPMethod::Start(_) => {
+                if std::mem::replace(&mut self.greeted, true) {
+                    return Err("a second greeting");
+                }
+            }
             connection::AMQPMethod::Close(_) => self.over = true,
             connection::AMQPMethod::Tune(tune) if tune.frame_max > 0 => {
                 let offered = usize::try_from(tune.frame_max).expect("32 bits").max(4096);

@@ -72,6 +72,8 @@ pub(super) struct Scanner {
     /// Those that we have opened.
     channels: BTreeMap<u16, Channel>,
     alarms: u32,
+    /// The broker has said what it is.
+    greeted: bool,
     /// The broker has closed the connection.
     over: bool,
     /// It has closed a channel.
@@ -88,6 +90,7 @@ impl Scanner {
             skipping: 0,
             channels: BTreeMap::new(),
             alarms: 0,
+            greeted: false,
             over: false,
             closed_one: false,
             outgoing: Outgoing::new(),
@@ -320,6 +323,9 @@ impl Scanner {
         match method {
             // Start: with the only table that a broker sends, but for those of messages.
             10 => {
+                if std::mem::replace(&mut self.greeted, true) {
+                    return Err(Broken("a second greeting"));
+                }
                 let mut rest = &*arguments;
                 let table = take_array::<2>(&mut rest).and(properties::long_string(&mut rest));
                 if table.is_none_or(|table| properties::check_table(table).is_err()) {

@@ -270,6 +270,9 @@ fn nothing_passes_once_the_frames_are_lost() {
 #[test]
 fn what_only_clients_say_and_what_nobody_has_opened_is_the_end() {
     let table = [b"\x01aF".to_vec(), long(&[])].concat();
+    let start = [vec![0, 9], long(b""), long(b"PLAIN"), long(b"en_US")];
+    let start = method(0, 10, 10, &start);
+    assert!(scan(&start).is_ok());
     for (broken, why) in [
         (
             method(
@@ -296,6 +299,8 @@ fn what_only_clients_say_and_what_nobody_has_opened_is_the_end() {
         (method(0, 60, 80, &[]), "not open"),
         (deliver(10, 1, b"", b"a"), "not open"),
         (frame(3, 10, b""), "not open"),
+        // A broker greets once.
+        (start.repeat(2), "a second greeting"),
         // It was closed.
         (
             [method(2, 20, 41, &[]), deliver(2, 1, b"", b"a")].concat(),

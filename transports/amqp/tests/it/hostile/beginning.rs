@@ -34,7 +34,7 @@ fn a_broker_that_lies_at_the_beginning() {
             case(
                 "greetings without end",
                 START,
-                Lost("no answer within"),
+                Lost("a second greeting"),
                 |_| Lie::default().endlessly(start()),
             ),
             case(

@@ -11,7 +11,10 @@ use tower::{Layer, Service, limit::ConcurrencyLimitLayer};
 use tower_resilience_bulkhead::BulkheadLayer as TheirLayer;
 
 use crate::{
-    call::Setting::{OneThread, TwoWorkers},
+    call::{
+        Setting::{OneThread, TwoWorkers},
+        current_thread,
+    },
     case::{
         Case, Contender,
         Target::{Faster, OverBare},
@@ -54,6 +57,9 @@ pub(crate) fn cases() -> Vec<Case> {
                 }),
                 Contender::new(PEER, || {
                     let mut service = theirs(1).layer(Hangs);
+                    // Its timers ask for one.
+                    let runtime = current_thread();
+                    let _inside = runtime.enter();
                     // It is ready at once.
                     let _ = service.poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
                     let mut call = service.call(0);

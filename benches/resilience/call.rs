@@ -44,7 +44,7 @@ impl Setting {
     }
 }
 
-fn current_thread() -> Runtime {
+pub(crate) fn current_thread() -> Runtime {
     let mut builder = Builder::new_current_thread();
     builder.enable_time().build().expect("a runtime")
 }

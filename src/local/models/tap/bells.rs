@@ -100,20 +100,3 @@ fn who_looks_by_itself_is_called_by_who_awaits() {
         publisher.join().expect("no panic");
     });
 }
-
-#[test]
-fn who_looks_by_itself_hears_that_a_lane_comes_to_be_full() {
-    check(3, || {
-        let mut way = Way::new(1, 2);
-        way.merge.set_lingering(true);
-        assert!(send(&way.lanes[0], 0).is_some());
-        assert_eq!(confirm_next(&mut way), Some(0));
-        // Nobody awaits any of them.
-        receive(&way.lanes[0], 10);
-        let publisher = sender(&way.lanes[0], 1..3);
-        for number in 1..3 {
-            assert_eq!(confirm_next(&mut way), Some(number));
-        }
-        assert_eq!(publisher.join().expect("no panic").len(), 2);
-    });
-}

@@ -1,7 +1,7 @@
 //! A client that protects itself from a server: watch it fall ill, and recover.
 //!
 //! Starts an HTTP server on this machine, asks it 20 times a second, makes it ill for a while, and prints what
-//! happens: the state of the circuit breaker, pain and pleasure, and who answers. Takes about 7 s. If the story
+//! happens: the state of the circuit breaker, pain and pleasure, and who answers. Takes about 4 s. If the story
 //! does not go as it should, it says so, and fails.
 //!
 //! ```text

@@ -13,7 +13,6 @@ mod observe;
 mod request;
 pub mod resilience;
 mod signal;
-#[cfg(feature = "spool")]
 pub mod spool;
 mod task;
 #[cfg(feature = "testing")]
@@ -47,7 +46,7 @@ pub use self::{
     },
     local::{Batch, Buffer, EventRef, Gap, Lag, Subscription},
     mirror::{
-        Mirror, MirrorStack, MirrorStackHandle, Mirrored, Passing, PublishFailed, Sending,
+        Mirror, MirrorStack, MirrorStackHandle, Mirrored, Outage, Passing, PublishFailed, Sending,
         TransportService,
     },
     observe::{

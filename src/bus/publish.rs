@@ -10,6 +10,7 @@ use crate::{
     event::{Cause, Envelope, Event},
     local::{Committed, Draft, Lane, Publication, Refused},
     mirror::Pending,
+    observe::{LocalOnly, Remote},
     signal::Signal,
 };
 
@@ -63,7 +64,7 @@ impl Bus {
     }
 
     /// Raises pain or pleasure: to every subscriber of [`signals`](Self::signals) and of matching
-    /// patterns, and always to other processes, on a way that no ordinary event takes.
+    /// patterns, and always to other processes, on a way that no ordinary event takes. Neither waits for the other.
     ///
     /// Reaches at once everyone who has room; then it waits for subscribers of signals that are full,
     /// 1,024 signals behind, for as long as they are: drop the future, or give it a timeout, to wait
@@ -71,37 +72,62 @@ impl Bus {
     /// process is said by [`Receipt::remote`]. Every bus with a mirror receives signals, this one too:
     /// [`Remote::Confirmed`](crate::Remote::Confirmed) says that the broker has it, not that another process does.
     ///
+    /// **With a [spool](crate::Mirror::spool)** it returns when the signal is confirmed, or on the disk, synced: the receipt then
+    /// says [`Confirmed`](crate::Remote::Confirmed) or [`Spooled`](crate::Remote::Spooled), and either survives the end
+    /// of this process. It takes as long as a confirm, at most [`spool_after`](crate::Mirror::spool_after) and a write to
+    /// the disk. Without one it does not wait for other processes, and what they do not get is lost with this one.
+    ///
     /// # Errors
     ///
-    /// `Closed` after [`shutdown`](Self::shutdown); while it goes on, not before the handlers are done.
+    /// - `Closed` after [`shutdown`](Self::shutdown); while it goes on, not before the handlers are done.
+    /// - With a spool, what it said when it did not take a signal that could not be confirmed: `Busy` when it is full of what matters
+    ///   as much, `Unavailable` or `Denied` when the disk fails, `TooLarge`. The subscribers in this process have the
+    ///   signal all the same; other processes do not get it.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the signal goes its way, but for subscribers that were full; whether it will be
+    /// confirmed or kept is not known.
     pub async fn signal(&self, signal: Signal) -> Result<Receipt, Error> {
         let shared = &*self.shared;
         let Some(_inside) = shared.signals_gate.enter() else {
             return Err(shared.refuse(Refused::Closed.into()));
         };
-        let (envelope, remote) = shared.send(signal);
+        let envelope = shared.feel(signal);
         let id = envelope.id();
-        let reached = shared.signals.deliver(envelope).await;
-        Ok(Receipt::new(id, reached.subscribers, remote))
+        let mirror = shared.mirror.as_ref();
+        let Some(secured) = mirror.and_then(|mirror| mirror.secure_signal(&envelope)) else {
+            let remote = shared.send(&envelope);
+            let reached = shared.signals.deliver(envelope).await;
+            return Ok(Receipt::new(id, reached.subscribers, remote));
+        };
+        let (reached, remote) = tokio::join!(shared.signals.deliver(envelope), secured);
+        if let Remote::LocalOnly(LocalOnly::NotSpooled(error)) = remote {
+            return Err(error);
+        }
+        Ok(Receipt::new(id, reached.subscribers, Pending::Told(remote)))
     }
 }
 
 impl Shared {
-    /// Sends a signal to other processes; it is still to be delivered here.
-    fn send(&self, mut signal: Signal) -> (Envelope<Signal>, Pending) {
+    /// A signal of this bus; it is still to be sent, and delivered here.
+    fn feel(&self, mut signal: Signal) -> Envelope<Signal> {
         if signal.source.is_empty() {
             signal.source = self.source.to_string();
         }
         let options = PublishOptions::new().priority(signal.level.priority());
         let name = const { Key::from_static(Signal::NAME) };
         let metadata = self.metadata(name, signal.key(), options);
-        let envelope = self.signals.seal(metadata, signal);
-        let remote = match &self.mirror {
-            None => Pending::NoTransport,
-            Some(mirror) => mirror.send_signal(&envelope),
-        };
         self.ledger.signals.add(1);
-        (envelope, remote)
+        self.signals.seal(metadata, signal)
+    }
+
+    /// Puts a signal on its way to other processes.
+    fn send(&self, signal: &Envelope<Signal>) -> Pending {
+        match &self.mirror {
+            None => Pending::NoTransport,
+            Some(mirror) => mirror.send_signal(signal),
+        }
     }
 
     /// The same for a signal of the bus itself.
@@ -109,7 +135,9 @@ impl Shared {
         let Some(_inside) = self.signals_gate.enter() else {
             return Err(self.refuse(Refused::Closed.into()));
         };
-        Ok(self.send(signal).0)
+        let envelope = self.feel(signal);
+        drop(self.send(&envelope));
+        Ok(envelope)
     }
 
     /// The metadata of a signal or a request of this name, from here.

@@ -104,6 +104,6 @@ impl About {
 fn has_failed(remote: &Remote) -> bool {
     !matches!(
         remote,
-        Remote::Confirmed | Remote::LocalOnly(LocalOnly::ShutDown)
+        Remote::Confirmed | Remote::Spooled | Remote::LocalOnly(LocalOnly::ShutDown)
     )
 }

@@ -6,6 +6,7 @@ mod feed;
 mod inbound;
 mod intake;
 mod latest;
+mod outage;
 mod outbound;
 mod outlet;
 mod reply;
@@ -13,6 +14,7 @@ mod route;
 mod running;
 mod seen;
 mod service;
+mod spooling;
 mod stack;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -24,6 +26,7 @@ use tower::{BoxError, Layer, Service, ServiceExt, util::BoxCloneService};
 use self::service::InDoubt;
 pub use self::{
     failed::PublishFailed,
+    outage::Outage,
     reply::Mirrored,
     service::{Sending, TransportService},
     stack::{MirrorStack, MirrorStackHandle, Passing},
@@ -38,6 +41,7 @@ use crate::{
     Alarms,
     event::Event,
     resilience::{breaker::BreakerConfig, retry::RetryConfig},
+    spool::Spool,
 };
 
 /// The stack of services between the bus and its transport, its type forgotten.
@@ -107,6 +111,8 @@ pub struct Mirror<S = MirrorStack> {
     /// None where the stack was replaced.
     pub(crate) standard: Option<Standard>,
     pub(crate) alarms: Option<Alarms>,
+    pub(crate) spool: Option<Arc<dyn Spool>>,
+    pub(crate) spool_after: Duration,
     pub(crate) reports_failures: bool,
     /// The first mistake made with the builder; told by [`Builder::build`](crate::Builder::build).
     pub(crate) mistake: Option<Error>,
@@ -130,6 +136,8 @@ impl Mirror {
             dedup_window: 65_536,
             in_doubt,
             alarms: Some(Alarms::default()),
+            spool: None,
+            spool_after: Duration::from_millis(250),
             reports_failures: false,
             mistake: None,
         }
@@ -256,6 +264,63 @@ impl<S> Mirror<S> {
         self
     }
 
+    /// Keeps on the disk what cannot be confirmed: every signal, and events of the types whose
+    /// [outage policy](Self::outage) is [`Outage::Spool`].
+    ///
+    /// With a spool [`Bus::signal`](crate::Bus::signal) returns when the other side has confirmed the signal, or when it is on
+    /// the disk, synced. What lies there is sent, in order, until it is confirmed: by this process, or by the next that
+    /// opens the same spool. The mirror closes it at [`Bus::shutdown`](crate::Bus::shutdown). The order is that of each
+    /// level, for signals, and that of all events that are kept.
+    ///
+    /// A crash is survived by what has an outcome of [`Remote::Confirmed`](crate::Remote::Confirmed) or
+    /// [`Remote::Spooled`](crate::Remote::Spooled). Receivers may get a message twice, and tell it by its id.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "memory", feature = "spool"))]
+    /// # async fn example() -> Result<(), algedonic::Error> {
+    /// # use algedonic::{Bus, Event, Mirror, memory::Broker};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] struct Order { number: u64 }
+    /// # impl Event for Order { const NAME: &'static str = "shop.order"; }
+    /// use algedonic::{Level, Outage, Signal, spool::{FileSpool, SpoolConfig}};
+    ///
+    /// # let transport = Broker::new().transport("shop");
+    /// let spool = FileSpool::open(SpoolConfig::new("/var/lib/shop/outbound.spool")).await?;
+    /// let mirror = Mirror::new(transport)
+    ///     .spool(spool)
+    ///     .event::<Order>()
+    ///     .outage::<Order>(Outage::Spool);
+    /// let bus = Bus::builder().mirror(mirror).build()?;
+    ///
+    /// let receipt = bus.signal(Signal::pain(Level::Critical, "stock")).await?;
+    /// assert!(receipt.remote().await.is_safe()); // at once: it is confirmed, or on the disk
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spool(mut self, spool: impl Spool) -> Self {
+        self.spool = Some(Arc::new(spool));
+        self
+    }
+
+    /// How long a signal may await its confirm before it goes to the disk, where there is a [`spool`](Self::spool); default
+    /// 250 ms (ours): confirms take some milliseconds, and a person does not notice a quarter of a second. The confirm is
+    /// awaited all the same.
+    pub fn spool_after(mut self, patience: Duration) -> Self {
+        self.spool_after = patience;
+        self
+    }
+
+    /// What becomes of events of type `E` while the other side cannot be reached; default [`Outage::LocalOnly`]. The type has to be
+    /// registered to be sent, and [`Outage::Spool`] needs a [`spool`](Self::spool):
+    /// [`Builder::build`](crate::Builder::build) says so.
+    ///
+    /// What is kept is what could not be handed over, and what may have left without an answer. An answer is final: an event
+    /// that nobody wants, or that the other side refuses, is not kept. While some lie on the disk all later ones pass
+    /// through it. Too many for the [lane](Self::outbound_capacity) are not kept: publishing waits for no disk.
+    pub fn outage<E: Event>(self, outage: Outage) -> Self {
+        self.register(Route::of::<E>().map(|route| route.outage(outage)))
+    }
+
     /// Raises pain when the breaker opens and pleasure when it has been closed for the hold, each once: `breaker.amqp`, on this
     /// bus and to other processes. By default with [`Alarms::new`], 5 s of hold.
     ///
@@ -347,6 +412,8 @@ impl<S> Mirror<S> {
             settings: self.settings,
             standard: self.standard,
             alarms: self.alarms,
+            spool: self.spool,
+            spool_after: self.spool_after,
             reports_failures: self.reports_failures,
             mistake: self.mistake,
         }

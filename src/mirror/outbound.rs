@@ -22,6 +22,7 @@ use super::{
     fallback::{Fallback, FallbackLayer},
     intake::{Intake, Outgoing},
     service::InDoubt,
+    spooling::{Keeper, Ticket},
 };
 use crate::{
     observe::{LocalOnly, Remote},
@@ -34,6 +35,8 @@ pub(super) struct Pump {
     window: Window,
     timeout: Duration,
     in_doubt: Arc<InDoubt>,
+    /// None where nothing is to be kept.
+    pub(super) keeper: Option<Keeper>,
     /// None where nobody is to be told of them.
     pub(super) failures: Option<Failures>,
     pub(super) in_flight: Arc<AtomicUsize>,
@@ -58,6 +61,7 @@ impl Pump {
             window,
             timeout,
             in_doubt,
+            keeper: None,
             failures: None,
             in_flight: Arc::default(),
         }
@@ -101,49 +105,73 @@ impl Pump {
                     continue;
                 }
             };
+            // Its place in the order of what is kept.
+            let ticket = self
+                .keeper
+                .as_ref()
+                .and_then(|keeper| keeper.admit(&message));
             let about = self.failures.as_ref();
             let about = about.map(|failures| failures.about(&message.metadata));
             let size = message.body.len();
-            while bytes.saturating_add(size) > self.window.bytes && !outcomes.is_empty() {
+            let is_next = ticket.as_ref().is_none_or(Ticket::is_direct);
+            while is_next && bytes.saturating_add(size) > self.window.bytes && !outcomes.is_empty()
+            {
                 tokio::select! {
                     biased;
                     Some(done) = outcomes.next() => bytes -= settled(done, &mut intake),
                     () = rounds.next(&mut intake) => intake.look(),
                 }
             }
-            // Answers go on coming in while a layer makes us wait.
-            let meanwhile = async {
-                loop {
+            let in_time = is_next
+                && {
+                    // Answers go on coming in while a layer makes us wait.
+                    let meanwhile = async {
+                        loop {
+                            tokio::select! {
+                                biased;
+                                Some(done) = outcomes.next(), if !outcomes.is_empty() => bytes -= settled(done, &mut intake),
+                                () = rounds.next(&mut intake) => intake.look(),
+                            }
+                        }
+                    };
                     tokio::select! {
                         biased;
-                        Some(done) = outcomes.next(), if !outcomes.is_empty() => bytes -= settled(done, &mut intake),
-                        () = rounds.next(&mut intake) => intake.look(),
+                        ready = is_ready(&mut self.service, due) => ready,
+                        () = meanwhile => false,
                     }
-                }
-            };
-            let in_time = tokio::select! {
-                biased;
-                ready = is_ready(&mut self.service, due) => ready,
-                () = meanwhile => false,
-            };
-            if !in_time || Instant::now() >= due {
+                };
+            let call = if !is_next {
+                Call::Over(Remote::LocalOnly(LocalOnly::QueueFull))
+            } else if !in_time || Instant::now() >= due {
                 let late = Error::transient(ErrorKind::TimedOut, "send")
                     .with_detail("its turn did not come by the mirror's timeout");
-                tell(reply, about, Remote::LocalOnly(LocalOnly::Away(late)));
-                continue;
-            }
-            reply.hand_over();
-            let id = message.metadata.id;
-            // The place in the order is taken by the call.
-            match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
-                Ok(outcome) => {
-                    bytes += size;
-                    let tell = move |remote| tell(reply, about, remote);
-                    let settled = settle(outcome, id, due, tell, Arc::clone(&self.in_doubt));
-                    outcomes.push(settled.map(move |away| (size, away)));
+                Call::Over(Remote::LocalOnly(LocalOnly::Away(late)))
+            } else {
+                reply.hand_over();
+                let id = message.metadata.id;
+                // The place in the order is taken by the call.
+                match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
+                    Ok(outcome) => Call::Begun(outcome, id, Arc::clone(&self.in_doubt)),
+                    Err(_) => Call::Over(panicked()),
                 }
-                Err(_) => tell(reply, about, panicked()),
+            };
+            let call = match call {
+                // Its outcome is known, and it is nothing that takes room.
+                Call::Over(remote) if ticket.is_none() => {
+                    tell(reply, about, remote);
+                    continue;
+                }
+                call => call,
+            };
+            if ticket.is_some() {
+                // Cut off now, it may be on the disk.
+                reply.hand_over();
             }
+            let size = if is_next { size } else { 0 };
+            bytes += size;
+            let tell = move |remote| tell(reply, about, remote);
+            let settled = settle(call, due, ticket, tell);
+            outcomes.push(settled.map(move |away| (size, away)));
         }
         while outcomes.next().await.is_some() {
             self.in_flight.store(outcomes.len(), Ordering::Relaxed);
@@ -195,14 +223,42 @@ fn settled((bytes, away): (usize, bool), intake: &mut impl Intake) -> usize {
     bytes
 }
 
+/// The call of the stack with one message.
+enum Call<F> {
+    /// Its outcome is to be waited for; of which message, and whether an attempt with it may have left.
+    Begun(F, EventId, Arc<InDoubt>),
+    /// It was not made, or has failed.
+    Over(Remote),
+}
+
 /// Waits for the outcome of one message, and says it. Gives whether the transport does not take any.
-async fn settle(
-    outcome: impl Future<Output = Result<Remote, Infallible>>,
-    id: EventId,
+async fn settle<F>(
+    call: Call<F>,
     due: Instant,
+    ticket: Option<Ticket>,
     tell: impl FnOnce(Remote),
-    in_doubt: Arc<InDoubt>,
-) -> bool {
+) -> bool
+where
+    F: Future<Output = Result<Remote, Infallible>> + Send + 'static,
+{
+    let remote = match ticket {
+        None => outcome(call, due).await,
+        Some(ticket) => ticket.secure(Box::pin(outcome(call, due))).await,
+    };
+    let away = matches!(remote, Remote::LocalOnly(LocalOnly::Away(_)));
+    tell(remote);
+    away
+}
+
+/// What becomes of one message, known when it is due.
+async fn outcome<F>(call: Call<F>, due: Instant) -> Remote
+where
+    F: Future<Output = Result<Remote, Infallible>>,
+{
+    let (outcome, id, in_doubt) = match call {
+        Call::Begun(outcome, id, in_doubt) => (outcome, id, in_doubt),
+        Call::Over(remote) => return remote,
+    };
     let mut outcome = pin!(AssertUnwindSafe(outcome).catch_unwind());
     let outcome = poll_fn(|cx| {
         // A layer that tries again knows until when.
@@ -214,15 +270,13 @@ async fn settle(
         Ok(Err(_)) => panicked(),
         Err(_) => Remote::unknown("no outcome within the mirror's timeout"),
     };
-    let away = matches!(remote, Remote::LocalOnly(LocalOnly::Away(_)));
-    tell(match remote {
+    match remote {
         // The last attempt did not leave; an earlier one may have.
         Remote::LocalOnly(why) if in_doubt.contains(id) => {
             Remote::unknown(format!("an earlier attempt may have left; the last: {why}"))
         }
         remote => remote,
-    });
-    away
+    }
 }
 
 /// Says what became of one message, to who asked, and to all if it failed.

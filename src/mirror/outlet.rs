@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Pending, Reply,
+    Mirrored, Pending, Reply,
     feed::later,
     intake::{Intake, Raised},
     outbound::Pump,
@@ -87,6 +87,31 @@ impl SignalOutlet {
             }
         }
         pending
+    }
+
+    /// As [`push`](Self::push), but it waits for room, and for the outcome.
+    pub(super) fn secure(
+        &self,
+        envelope: Envelope<Signal>,
+        ledger: &Arc<Ledger>,
+    ) -> impl Future<Output = Remote> + use<> {
+        let (reply, pending) = Reply::new(ledger);
+        let due = later(Instant::now(), self.timeout);
+        let raised = Raised::Signal {
+            envelope,
+            reply,
+            due,
+        };
+        // Its place in the order, if there is one.
+        let refused = self.queue.try_send(raised).err();
+        let queue = self.queue.clone();
+        async move {
+            if let Some(refused) = refused {
+                // One that is refused here answers that the bus was shut down.
+                let _ = queue.send(refused.into_inner()).await;
+            }
+            Mirrored::new(pending).await
+        }
     }
 
     /// Sends what is queued and waits for the outcomes, by the deadline.

@@ -20,6 +20,8 @@ pub(crate) enum Pending {
     Ended,
     /// It will be told.
     Awaited(Cell),
+    /// It has been told.
+    Told(Remote),
 }
 
 /// The mirror's end of one remote outcome. Dropped without an answer it says that the bus was shut
@@ -113,6 +115,7 @@ impl Future for Mirrored {
             Pending::NoTransport => Remote::LocalOnly(LocalOnly::NoTransport),
             Pending::NotMirrored => Remote::LocalOnly(LocalOnly::NotMirrored),
             Pending::Ended => Remote::LocalOnly(LocalOnly::ShutDown),
+            Pending::Told(remote) => remote.clone(),
             Pending::Awaited(cell) => {
                 this.waits = true;
                 ready!(cell.outcomes().poll(cell.at(), cx))

@@ -9,7 +9,10 @@ use std::{
 use algedonic_transport::{Error, ErrorKind, Key, Message, Metadata, Pattern};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::feed::{AnyFeed, LaneFeed};
+use super::{
+    Outage,
+    feed::{AnyFeed, LaneFeed},
+};
 use crate::{
     event::{Event, codec},
     local::{Local, Taps},
@@ -30,6 +33,7 @@ pub(crate) struct Route {
     pub(crate) name: Key,
     pub(crate) version: u32,
     pub(crate) keys: Pattern,
+    pub(super) outage: Outage,
     pub(super) open: Option<Open>,
     pub(crate) dispatch: Option<Dispatch>,
 }
@@ -56,6 +60,7 @@ impl Route {
             name,
             version: E::VERSION,
             keys,
+            outage: Outage::LocalOnly,
             open: None,
             dispatch: None,
         })
@@ -67,6 +72,11 @@ impl Route {
 
     pub(crate) fn outbound<E: Event + Serialize>(mut self) -> Self {
         self.open = Some(open::<E>);
+        self
+    }
+
+    pub(super) fn outage(mut self, outage: Outage) -> Self {
+        self.outage = outage;
         self
     }
 
@@ -91,6 +101,7 @@ pub(super) fn add(routes: &mut Routes, route: Route) -> Result<(), Error> {
         }
         Entry::Occupied(mut known) => {
             let known = known.get_mut();
+            known.outage = known.outage.max(route.outage);
             known.open = known.open.or(route.open);
             known.dispatch = known.dispatch.or(route.dispatch);
         }

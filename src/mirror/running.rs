@@ -1,25 +1,28 @@
-use std::{any::TypeId, fmt, sync::Arc};
+use std::{any::TypeId, collections::HashSet, fmt, sync::Arc};
 
 use algedonic_transport::{
     BoxStream, BusId, Closed, Error, ErrorKind, Key, Lane, Link, Pattern, Transport,
 };
 use tokio::{runtime::Handle, sync::watch, time::Instant};
 use tower::{ServiceExt, util::BoxCloneService};
+use tracing::warn;
 
 use super::{
-    Boxed, Mirror, MirrorStackHandle, Pending, Routes, Standard,
+    Boxed, Mirror, MirrorStackHandle, Outage, Pending, Routes, Standard,
     failed::Failures,
     inbound::Dispatcher,
     outbound::{Pump, Window},
     outlet::{Outlet, SignalOutlet},
     seen::Seen,
     service::TransportService,
+    spooling::{Keeper, Keeps, Replay},
 };
 use crate::{
     event::Envelope,
     local::{Local, Merge, Taps},
-    observe::{Ledger, MirrorHealth},
+    observe::{Ledger, MirrorHealth, Remote},
     signal::{Alarms, Notices, Signal, Signals},
+    spool::Spool,
     task::Task,
 };
 
@@ -31,6 +34,8 @@ pub(crate) struct Running {
     events: Option<Outlet>,
     signals: SignalOutlet,
     dispatchers: Vec<Task>,
+    replays: Vec<Task>,
+    spool: Option<Arc<dyn Spool>>,
     stop: watch::Sender<bool>,
     ledger: Arc<Ledger>,
     /// None where the user has a stack of their own.
@@ -66,6 +71,8 @@ impl Running {
             standard,
             settings,
             alarms: _,
+            spool,
+            spool_after,
             reports_failures,
             mistake: _,
         } = mirror;
@@ -113,6 +120,28 @@ impl Running {
             };
             dispatchers.push(Task::spawn(&runtime, dispatcher.run()));
         }
+        let kept: HashSet<Key> = routes
+            .values()
+            .filter(|route| route.outage == Outage::Spool)
+            .map(|route| match route.open {
+                Some(_) => Ok(route.name.clone()),
+                None => Err(misfit("an event type that is to be spooled is not sent")
+                    .with_advice("register it with Mirror::event or Mirror::outbound")),
+            })
+            .collect::<Result<_, _>>()?;
+        if spool.is_none() && !kept.is_empty() {
+            return Err(misfit("there are event types to be spooled, but no spool"));
+        }
+        let mut replays = Vec::new();
+        let mut keeper = |keeps| {
+            let (keeper, behind) = Keeper::new(spool.as_ref()?, keeps, &transport, ledger);
+            let tasks = behind.into_iter().map(Replay::run);
+            replays.extend(tasks.map(|replay| Task::spawn(&runtime, replay)));
+            Some(keeper)
+        };
+        let of_signals = keeper(Keeps::Signals(spool_after));
+        // Also where no type is kept any more: what lies there is sent.
+        let of_events = keeper(Keeps::Events(kept.into()));
         let watch = standard
             .as_ref()
             .filter(|_| count > 0)
@@ -120,12 +149,17 @@ impl Running {
         let events = (count > 0).then(|| {
             let merge = Merge::new(feeds, Arc::clone(&taps.bells));
             let mut pump = pump(stack);
+            pump.keeper = of_events;
             pump.failures = reports_failures.then(|| Failures::new(local, ledger));
             Outlet::open(&runtime, pump, merge)
         });
+        let mut of_all_signals = pump(bare);
+        of_all_signals.keeper = of_signals;
         Ok(Self {
             events,
-            signals: SignalOutlet::open(&runtime, pump(bare), outbound_capacity, timeout),
+            signals: SignalOutlet::open(&runtime, of_all_signals, outbound_capacity, timeout),
+            replays,
+            spool,
             transport,
             routes,
             dispatchers,
@@ -178,6 +212,21 @@ impl Running {
         self.signals.push(signal.clone(), &self.ledger)
     }
 
+    /// Puts a signal on the way out, and waits until it is confirmed or on the disk. None where nothing is kept: then it
+    /// is to be [sent](Self::send_signal).
+    pub(crate) fn secure_signal(
+        &self,
+        signal: &Envelope<Signal>,
+    ) -> Option<impl Future<Output = Remote> + use<>> {
+        self.spool.as_ref()?;
+        Some(self.signals.secure(signal.clone(), &self.ledger))
+    }
+
+    /// What is kept, if something is.
+    pub(crate) fn spool(&self) -> Option<&Arc<dyn Spool>> {
+        self.spool.as_ref()
+    }
+
     /// `untold` events and signals were to be mirrored, and their outcome is not known.
     pub(crate) fn health(&self, untold: u64) -> MirrorHealth {
         let outlets = || self.events.iter().chain([&self.signals.outlet]);
@@ -196,6 +245,7 @@ impl Running {
             breaker,
             queued: untold.saturating_sub(in_flight),
             in_flight,
+            spool: self.spool.as_ref().map(|spool| spool.status()),
         }
     }
 
@@ -219,9 +269,24 @@ impl Running {
             }
         };
         tokio::join!(events, self.signals.drain(sent));
+        for replay in &self.replays {
+            replay.abort();
+        }
         let left = closed.saturating_duration_since(Instant::now());
-        self.transport.close(left).await
+        let transport = self.transport.close(left);
+        let Some(spool) = &self.spool else {
+            return transport.await;
+        };
+        let (closed, spool) = tokio::join!(transport, spool.close(left));
+        if let Err(error) = spool {
+            warn!(%error, "the spool is not closed");
+        }
+        closed
     }
+}
+
+fn misfit(detail: &'static str) -> Error {
+    Error::permanent(ErrorKind::Misconfigured, "start the mirror").with_detail(detail)
 }
 
 /// What a bus with these routes wants to receive on a lane.

@@ -2,9 +2,12 @@ use std::fmt;
 
 use algedonic_transport::{Link, LinkState};
 
-use crate::resilience::{
-    breaker::State,
-    registry::{self, HealthReport},
+use crate::{
+    resilience::{
+        breaker::State,
+        registry::{self, HealthReport},
+    },
+    spool::SpoolStatus,
 };
 
 /// How a bus is; from [`Bus::health`](crate::Bus::health).
@@ -50,6 +53,8 @@ pub struct MirrorHealth {
     pub queued: usize,
     /// Events and signals that were sent and await their outcome.
     pub in_flight: usize,
+    /// What waits on the disk, if there is a [spool](crate::Mirror::spool).
+    pub spool: Option<SpoolStatus>,
 }
 
 impl Health {
@@ -77,7 +82,11 @@ impl Health {
 
 impl MirrorHealth {
     fn works(&self) -> bool {
-        self.running && self.link.state == LinkState::Up && self.breaker.is_none_or(lets_through)
+        let spool_works = |spool: &SpoolStatus| spool.error.is_none();
+        self.running
+            && self.spool.as_ref().is_none_or(spool_works)
+            && self.link.state == LinkState::Up
+            && self.breaker.is_none_or(lets_through)
     }
 }
 
@@ -96,6 +105,12 @@ impl fmt::Display for Health {
                 write!(f, ", mirror over {}: {}", mirror.transport, mirror.link)?;
                 if let Some(state) = mirror.breaker.filter(|state| !lets_through(*state)) {
                     write!(f, ", its breaker is {state}")?;
+                }
+                if let Some(spool) = &mirror.spool {
+                    write!(f, ", {} on the disk", spool.records())?;
+                    if let Some(error) = &spool.error {
+                        write!(f, ", which fails: {error}")?;
+                    }
                 }
             }
             Some(mirror) => write!(

@@ -3,7 +3,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 impl Counts {
     /// Of those that were to be mirrored: how many outcomes are known.
     pub(crate) fn told(&self) -> u64 {
-        self.confirmed + self.unroutable + self.rejected + self.unknown + self.local_only
+        self.confirmed
+            + self.unroutable
+            + self.rejected
+            + self.unknown
+            + self.spooled
+            + self.local_only
     }
 
     /// And how many are not.
@@ -122,7 +127,7 @@ ledger! {
     delayed_abandoned,
     /// Delayed events that are not yet published: not due, or waiting for room.
     delayed_pending,
-    /// Events and signals that were to be mirrored. Each is in exactly one of the following five once its
+    /// Events and signals that were to be mirrored. Each is in exactly one of the following six once its
     /// outcome is known.
     mirrored,
     /// Outcomes [`Remote::Confirmed`](crate::Remote::Confirmed).
@@ -133,9 +138,18 @@ ledger! {
     rejected,
     /// Outcomes [`Remote::Unknown`](crate::Remote::Unknown).
     unknown,
+    /// Outcomes [`Remote::Spooled`](crate::Remote::Spooled).
+    spooled,
     /// Outcomes [`Remote::LocalOnly`](crate::Remote::LocalOnly) of events and signals that were to
     /// be mirrored.
     local_only,
+    /// Of what was spooled, in this life of the process or an earlier one: sent, and confirmed.
+    replayed,
+    /// Of the same: not taken by the other side, or impossible to send.
+    replay_refused,
+    /// Of the same: dropped by a rule of the spool before it was confirmed; each is told by a
+    /// [`Notice`](crate::spool::Notice).
+    spool_lost,
     /// Events and signals from other processes, delivered here.
     received,
     /// Messages heard again of this bus itself, and dropped.

@@ -23,6 +23,9 @@ pub enum Remote {
         /// What stood in the way of the answer.
         reason: Arc<str>,
     },
+    /// It is on the disk, synced, and will be sent until the other side has it: by this process, or by the next that
+    /// opens the [spool](crate::spool). It may have arrived already.
+    Spooled,
     /// It certainly did not leave this process.
     LocalOnly(LocalOnly),
 }
@@ -41,6 +44,8 @@ pub enum LocalOnly {
     QueueFull,
     /// It can never be sent as it is: too large, or it cannot be encoded.
     Refused(Error),
+    /// It could not be kept on the disk, where it was to wait for the other side: why.
+    NotSpooled(Error),
     /// The bus was shut down before its turn.
     ShutDown,
 }
@@ -57,6 +62,11 @@ impl Remote {
         matches!(self, Self::Confirmed)
     }
 
+    /// Whether the other side has it, or will get it from the disk.
+    pub fn is_safe(&self) -> bool {
+        matches!(self, Self::Confirmed | Self::Spooled)
+    }
+
     /// Whether it certainly stayed in this process.
     pub fn is_local_only(&self) -> bool {
         matches!(self, Self::LocalOnly(_))
@@ -68,6 +78,7 @@ impl Remote {
             Self::Unroutable => ledger.unroutable.add(1),
             Self::Rejected { .. } => ledger.rejected.add(1),
             Self::Unknown { .. } => ledger.unknown.add(1),
+            Self::Spooled => ledger.spooled.add(1),
             Self::LocalOnly(_) => ledger.local_only.add(1),
         }
     }
@@ -94,6 +105,7 @@ impl fmt::Display for Remote {
             Self::Unroutable => f.write_str("unroutable: nobody there wants it"),
             Self::Rejected { reason } => write!(f, "rejected: {reason}"),
             Self::Unknown { reason } => write!(f, "unknown: {reason}"),
+            Self::Spooled => f.write_str("spooled: on the disk, to be sent"),
             Self::LocalOnly(why) => write!(f, "local only: {why}"),
         }
     }
@@ -105,6 +117,7 @@ impl fmt::Display for LocalOnly {
             Self::NotMirrored => f.write_str("the type is not mirrored"),
             Self::NoTransport => f.write_str("there is no transport"),
             Self::Away(error) | Self::Refused(error) => write!(f, "{error}"),
+            Self::NotSpooled(error) => write!(f, "and not on the disk: {error}"),
             Self::QueueFull => f.write_str("too many events wait to be sent"),
             Self::ShutDown => f.write_str("the bus was shut down"),
         }

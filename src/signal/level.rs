@@ -28,6 +28,18 @@ pub enum Level {
 }
 
 impl Level {
+    /// All, the most severe first.
+    pub(crate) const DESCENDING: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
+
+    /// The level that a message of this priority belongs to.
+    pub(crate) fn of_priority(priority: Priority) -> Self {
+        let level = |level: &Self| level.priority() <= priority;
+        Self::DESCENDING
+            .into_iter()
+            .find(level)
+            .unwrap_or(Self::Low)
+    }
+
     /// The message priority of the level (requirement 0.09).
     pub const fn priority(self) -> Priority {
         Priority::new(match self {

@@ -49,30 +49,19 @@
 //! `cargo run --features spool --example spool -- FILE` lists what is in a file that no process has open, shows
 //! single records, removes them, and drains all of it.
 
-mod config;
-mod disk;
-mod error;
+#[cfg(feature = "spool")]
 mod file;
-mod index;
 mod notice;
-mod queue;
 mod record;
-mod salvage;
-mod state;
 mod status;
-mod store;
-#[cfg(test)]
-mod tests;
-
-mod worker;
 
 use std::{fmt, time::Duration};
 
 use algedonic_transport::{BoxFuture, Error, Lane, Message};
 
+#[cfg(feature = "spool")]
+pub use self::file::{FileSpool, SpoolConfig};
 pub use self::{
-    config::SpoolConfig,
-    file::FileSpool,
     notice::{Damage, LossCause, Lost, Notice},
     record::Record,
     status::{LaneStatus, SpoolStatus},

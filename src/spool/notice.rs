@@ -41,7 +41,8 @@ pub struct Lost {
 }
 
 impl Lost {
-    pub(super) fn new(record: Record, cause: LossCause) -> Self {
+    /// What is told of a record that is gone.
+    pub fn new(record: Record, cause: LossCause) -> Self {
         Self {
             sequence: record.sequence,
             lane: record.message.lane,

@@ -2,8 +2,6 @@ use std::time::SystemTime;
 
 use algedonic_transport::{Error, Lane};
 
-use super::state::place_of;
-
 /// How a spool is, at one moment; from [`Spool::status`](super::Spool::status).
 ///
 /// Its books balance: `recovered + appended` is `removed + dropped + expired + missing`, and the records that are there.
@@ -47,8 +45,22 @@ impl SpoolStatus {
         self.lanes[place_of(lane)]
     }
 
+    /// Says what it holds of this lane: for a [`Spool`](super::Spool) of your own.
+    pub fn set_lane(&mut self, lane: Lane, status: LaneStatus) {
+        self.lanes[place_of(lane)] = status;
+    }
+
     /// How many records it holds, of all lanes.
     pub fn records(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.records).sum()
+    }
+}
+
+/// The place of a lane in an array of all.
+pub(super) const fn place_of(lane: Lane) -> usize {
+    match lane {
+        Lane::Event => 0,
+        Lane::Signal => 1,
+        Lane::Command => 2,
     }
 }

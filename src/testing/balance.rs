@@ -117,6 +117,8 @@ fn losses(counts: &Counts) -> Vec<String> {
         ("rejected by the broker", counts.rejected),
         ("with an unknown outcome", counts.unknown),
         ("only local, though to be mirrored", counts.local_only),
+        ("dropped from the spool", counts.spool_lost),
+        ("spooled, and then refused", counts.replay_refused),
         ("messages that could not be read", counts.malformed),
         ("messages of an unknown type", counts.unknown_type),
     ];

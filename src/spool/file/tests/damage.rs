@@ -7,10 +7,10 @@ use super::{
     disk::{Fault, Memory},
     message, number_of, numbers,
 };
-use crate::spool::{
+use crate::spool::file::{
     Damage, Notice,
     disk::Disk,
-    record::Draft,
+    encoding::Draft,
     salvage,
     state::{self, State},
     store::Store,

@@ -9,8 +9,9 @@ use std::{collections::BTreeMap, io};
 use redb::StorageBackend;
 
 use super::{
-    record::{self, HEADER, Header},
-    state::{self, State, place_of},
+    encoding::{self, HEADER, Header},
+    place_of,
+    state::{self, State},
 };
 
 /// What a file still holds.
@@ -57,7 +58,7 @@ pub(super) fn scan(file: &dyn StorageBackend, known: Option<u64>) -> io::Result<
             {
                 states.push(state);
                 place += state::LENGTH;
-            } else if rest.starts_with(&record::MAGIC)
+            } else if rest.starts_with(&encoding::MAGIC)
                 && let Some(header) = Header::read(rest)
                 && is_whole(file, here, length, &header)?
             {

@@ -6,7 +6,7 @@ use super::{
     Store,
     database::{self, Loaded},
 };
-use crate::spool::{
+use crate::spool::file::{
     Damage, Notice, SpoolStatus,
     disk::{Disk, Mark},
     error::{Trouble, guarded, of_disk},

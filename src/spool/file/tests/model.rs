@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use algedonic_transport::Lane;
 
-use crate::spool::{LossCause, index::Bounds};
+use crate::spool::file::{LossCause, index::Bounds};
 
 /// What a record is to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

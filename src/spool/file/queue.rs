@@ -11,7 +11,7 @@ use std::{
 use algedonic_transport::{Error, Lane};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
-use super::{Record, error::closed, record::Draft};
+use super::{Record, encoding::Draft, error::closed};
 
 /// How long a removal may wait for others, or for an append, to share their write.
 pub(super) const LINGER: Duration = Duration::from_millis(100);

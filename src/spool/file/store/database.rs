@@ -3,12 +3,12 @@ use std::collections::BTreeSet;
 use algedonic_transport::{Error, ErrorKind};
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 
-use crate::spool::{
+use crate::spool::file::{
     LossCause, Lost, Record,
     disk::Backend,
+    encoding::Header,
     error::{Trouble, of_disk, unsupported},
     index::Index,
-    record::Header,
     salvage,
     state::{self, State},
 };

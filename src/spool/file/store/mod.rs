@@ -14,9 +14,9 @@ use self::database::Changes;
 use super::{
     LossCause, Lost, Notice, Record, SpoolStatus,
     disk::Disk,
+    encoding::{Draft, Header},
     error::{Trouble, guarded},
     index::{Bounds, Index},
-    record::{Draft, Header},
     state::{self, State},
 };
 

@@ -11,7 +11,7 @@ use std::{
 use algedonic_transport::{Error, ErrorKind};
 use redb::{StorageBackend, backends::FileBackend};
 
-use super::{error::of_disk, record::millis};
+use super::{encoding::millis, error::of_disk};
 
 /// Where the bytes of a spool are.
 pub(super) trait Disk: Send + 'static {

@@ -11,9 +11,9 @@ use super::{
     model::{Kept, Model},
     number_of,
 };
-use crate::spool::{
+use crate::spool::file::{
     LossCause, Notice,
-    record::{Draft, millis, moment},
+    encoding::{Draft, millis, moment},
     store::Store,
 };
 

@@ -1,3 +1,18 @@
+//! A spool in a file: redb, on a thread of its own.
+
+mod config;
+mod disk;
+mod encoding;
+mod error;
+mod index;
+mod queue;
+mod salvage;
+mod state;
+mod store;
+#[cfg(test)]
+mod tests;
+mod worker;
+
 use std::{sync::Arc, thread, time::Duration};
 
 use algedonic_transport::{BoxFuture, Error, ErrorKind, Lane, Message};
@@ -6,15 +21,18 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    Notice, Record, Spool, SpoolConfig, SpoolStatus,
+pub use self::config::SpoolConfig;
+use self::{
     disk::{Disk, Folder},
+    encoding::Draft,
     error::{closed, of_disk},
     index::Bounds,
     queue::{Append, Queue, Read},
-    record::Draft,
     store::Store,
     worker::{Shared, Worker},
+};
+use super::{
+    Damage, LaneStatus, LossCause, Lost, Notice, Record, Spool, SpoolStatus, status::place_of,
 };
 
 /// A spool in a file, with a thread of its own. Cheap to clone; the file is free some time after the last clone is
@@ -82,7 +100,7 @@ impl FileSpool {
     }
 
     /// On this disk.
-    pub(super) async fn start<D: Disk>(
+    async fn start<D: Disk>(
         config: SpoolConfig,
         lock: impl FnOnce() -> Result<D, Error> + Send + 'static,
     ) -> Result<Self, Error> {

@@ -8,7 +8,7 @@ use super::{
     disk::{Fault, Memory},
     message,
 };
-use crate::spool::{FileSpool, LossCause, Notice, Spool, SpoolConfig};
+use crate::spool::file::{FileSpool, LossCause, Notice, Spool, SpoolConfig};
 
 const LONG: Duration = Duration::from_secs(30);
 

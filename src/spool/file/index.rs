@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use algedonic_transport::{Lane, Priority};
 
 use super::{
-    LossCause,
+    LaneStatus, LossCause,
     disk::Mark,
-    record::{Header, moment},
-    state::place_of,
-    status::LaneStatus,
+    encoding::{Header, moment},
+    place_of,
 };
 
 /// The bounds that the index keeps.

@@ -13,8 +13,8 @@ use tracing::{error, info};
 
 use super::{
     Notice, Record, SpoolStatus,
+    encoding::millis,
     queue::{Append, LINGER, Queue, Work},
-    record::millis,
     store::Store,
 };
 

@@ -6,9 +6,9 @@ use algedonic_transport::{
 use proptest::prelude::*;
 
 use super::message;
-use crate::spool::{
+use crate::spool::file::{
     Record,
-    record::{Draft, Header, moment},
+    encoding::{Draft, Header, moment},
     state::{self, State},
 };
 

@@ -1,8 +1,6 @@
 //! What has to be known of the spool besides its records. It lies among them, under the sequence 0.
 
-use algedonic_transport::Lane;
-
-use super::record::field;
+use super::encoding::field;
 
 pub(super) const MAGIC: [u8; 4] = *b"AlSt";
 /// The format of files that this code writes, and the newest that it reads.
@@ -49,14 +47,5 @@ impl State {
             next: number(1)?,
             floors: [number(2)?, number(3)?, number(4)?],
         })
-    }
-}
-
-/// The place of a lane in an array of all.
-pub(super) const fn place_of(lane: Lane) -> usize {
-    match lane {
-        Lane::Event => 0,
-        Lane::Signal => 1,
-        Lane::Command => 2,
     }
 }

@@ -1,10 +1,10 @@
 use algedonic_transport::{ErrorKind, Lane, Priority};
 
 use super::{BOUNDS, balances, disk::Memory, message, numbers};
-use crate::spool::{
+use crate::spool::file::{
     LossCause, Notice,
+    encoding::{Draft, moment},
     index::Bounds,
-    record::{Draft, moment},
     store::Store,
 };
 

@@ -8,7 +8,7 @@ use std::{
 use redb::StorageBackend;
 
 use super::dice::Dice;
-use crate::spool::disk::{Backend, Disk, Mark};
+use crate::spool::file::disk::{Backend, Disk, Mark};
 
 /// Bytes that a disk writes whole, or not at all.
 const SECTOR: usize = 512;

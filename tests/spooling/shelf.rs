@@ -1,0 +1,149 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime},
+};
+
+use algedonic::{
+    Error, ErrorKind,
+    spool::{LaneStatus, Notice, Record, Spool, SpoolStatus},
+    transport::{BoxFuture, Lane, Message},
+};
+use tokio::{sync::Notify, time::sleep};
+
+/// A spool in memory, by tokio's clock. Its clones are one, and outlive the bus, as a disk does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shelf {
+    state: Arc<Mutex<State>>,
+    told: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: BTreeMap<u64, Message>,
+    next: u64,
+    /// How long a write takes.
+    latency: Duration,
+    /// Why it does not write.
+    failure: Option<Error>,
+    appended: u64,
+    removed: u64,
+    notices: Vec<Notice>,
+}
+
+impl Shelf {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic")
+    }
+
+    /// How many it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.state().records.len()
+    }
+
+    pub(crate) fn appended(&self) -> u64 {
+        self.state().appended
+    }
+
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    /// From now on it is full, or works again.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        let full =
+            || Error::transient(ErrorKind::Busy, "spool a message").with_detail("it is full");
+        self.state().failure = is_full.then(full);
+    }
+
+    pub(crate) fn tell(&self, notice: Notice) {
+        self.state().notices.push(notice);
+        self.told.notify_one();
+    }
+}
+
+impl Spool for Shelf {
+    fn append(&self, message: Message) -> BoxFuture<Result<u64, Error>> {
+        let shelf = self.clone();
+        let (latency, placed) = {
+            let mut state = self.state();
+            let placed = match state.failure.clone() {
+                Some(error) => Err(error),
+                None => {
+                    state.next += 1;
+                    Ok(state.next)
+                }
+            };
+            (state.latency, placed)
+        };
+        Box::pin(async move {
+            let sequence = placed?;
+            if !latency.is_zero() {
+                sleep(latency).await;
+            }
+            let mut state = shelf.state();
+            state.records.insert(sequence, message);
+            state.appended += 1;
+            Ok(sequence)
+        })
+    }
+
+    fn read(&self, lane: Lane, after: u64, limit: usize) -> BoxFuture<Result<Vec<Record>, Error>> {
+        let shelf = self.clone();
+        Box::pin(async move {
+            let latency = shelf.state().latency;
+            if !latency.is_zero() {
+                sleep(latency).await;
+            }
+            let state = shelf.state();
+            let behind = state.records.range(after + 1..);
+            let of_lane = behind.filter(|(_, message)| message.lane == lane);
+            let records = of_lane.take(limit).map(|(sequence, message)| {
+                Record::new(*sequence, SystemTime::UNIX_EPOCH, message.clone())
+            });
+            Ok(records.collect())
+        })
+    }
+
+    fn remove(&self, sequences: &[u64]) {
+        let mut state = self.state();
+        for sequence in sequences {
+            let removed = state.records.remove(sequence);
+            state.removed += u64::from(removed.is_some());
+        }
+    }
+
+    fn status(&self) -> SpoolStatus {
+        let state = self.state();
+        let mut status = SpoolStatus::default();
+        status.appended = state.appended;
+        status.removed = state.removed;
+        for lane in Lane::ALL {
+            let mut of_lane = LaneStatus::default();
+            let messages = state.records.values();
+            of_lane.records = messages.filter(|message| message.lane == lane).count() as u64;
+            status.set_lane(lane, of_lane);
+        }
+        status
+    }
+
+    fn notice(&self) -> BoxFuture<Option<Notice>> {
+        let shelf = self.clone();
+        Box::pin(async move {
+            loop {
+                let next = {
+                    let mut state = shelf.state();
+                    (!state.notices.is_empty()).then(|| state.notices.remove(0))
+                };
+                if next.is_some() {
+                    return next;
+                }
+                shelf.told.notified().await;
+            }
+        })
+    }
+
+    fn close(&self, _: Duration) -> BoxFuture<Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+}

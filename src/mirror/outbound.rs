@@ -140,6 +140,8 @@ impl Pump {
                         () = meanwhile => false,
                     }
                 };
+            // Meanwhile another may have gone to the disk.
+            let is_next = ticket.as_ref().is_none_or(Ticket::is_direct);
             let call = if !is_next {
                 Call::Over(Remote::LocalOnly(LocalOnly::QueueFull))
             } else if !in_time || Instant::now() >= due {

@@ -9,7 +9,10 @@ use algedonic::{
     spool::{LaneStatus, Notice, Record, Spool, SpoolStatus},
     transport::{BoxFuture, Lane, Message},
 };
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 /// A spool in memory, by tokio's clock. Its clones are one, and outlive the bus, as a disk does.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,8 @@ struct State {
     next: u64,
     /// How long a write takes.
     latency: Duration,
+    /// When the last write is done: they are done in order.
+    busy: Option<Instant>,
     /// Why it does not write.
     failure: Option<Error>,
     appended: u64,
@@ -65,8 +70,10 @@ impl Shelf {
 impl Spool for Shelf {
     fn append(&self, message: Message) -> BoxFuture<Result<u64, Error>> {
         let shelf = self.clone();
-        let (latency, placed) = {
+        let (done, placed) = {
             let mut state = self.state();
+            let done = state.busy.max(Some(Instant::now() + state.latency));
+            state.busy = done;
             let placed = match state.failure.clone() {
                 Some(error) => Err(error),
                 None => {
@@ -74,12 +81,12 @@ impl Spool for Shelf {
                     Ok(state.next)
                 }
             };
-            (state.latency, placed)
+            (done, placed)
         };
         Box::pin(async move {
             let sequence = placed?;
-            if !latency.is_zero() {
-                sleep(latency).await;
+            if let Some(done) = done.filter(|done| *done > Instant::now()) {
+                sleep_until(done).await;
             }
             let mut state = shelf.state();
             state.records.insert(sequence, message);

@@ -25,6 +25,8 @@ struct State {
     places: BTreeMap<u64, Seat>,
     /// Those who have given up their place for one in the spool, and are not on the disk yet.
     appending: usize,
+    /// How many have got there, or failed to.
+    appended: u64,
     /// While it is closed, all goes to the disk.
     is_closed: bool,
 }
@@ -44,6 +46,7 @@ impl Line {
                 next: 0,
                 places: BTreeMap::new(),
                 appending: 0,
+                appended: 0,
                 is_closed,
             }),
             work: Notify::new(),
@@ -68,10 +71,16 @@ impl Line {
         }
     }
 
-    /// Opens it, unless somebody is about to append. Whether it is open.
-    pub(super) fn open(&self) -> bool {
+    /// How many were appended. Asked for before the disk is looked at, it says later whether that is the latest.
+    pub(super) fn appended(&self) -> u64 {
+        self.lock().appended
+    }
+
+    /// Opens it, if nothing was appended since there were so many, nor is about to be. Whether it is open.
+    pub(super) fn open(&self, appended: u64) -> bool {
         let mut state = self.lock();
-        if state.appending == 0 && !state.places.values().any(|seat| seat.appends) {
+        let is_last = state.appended == appended && state.appending == 0;
+        if is_last && !state.places.values().any(|seat| seat.appends) {
             state.is_closed = false;
         }
         !state.is_closed
@@ -100,11 +109,16 @@ impl Line {
 pub(super) struct Place {
     line: Arc<Line>,
     number: u64,
-    /// Nothing is before it on the disk: it may be sent without.
+    /// Nothing was before it on the disk.
     pub(super) is_direct: bool,
 }
 
 impl Place {
+    /// Whether nothing is before it on the disk: it may be sent without.
+    pub(super) fn is_direct(&self) -> bool {
+        self.is_direct && !self.line.is_closed()
+    }
+
     /// From now on all goes to the disk, in order; this one, too.
     pub(super) fn close(&self) {
         let wakers = {
@@ -192,7 +206,11 @@ pub(super) struct Appending(Arc<Line>);
 
 impl Drop for Appending {
     fn drop(&mut self) {
-        self.0.lock().appending -= 1;
+        {
+            let mut state = self.0.lock();
+            state.appending -= 1;
+            state.appended += 1;
+        }
         self.0.ring();
     }
 }

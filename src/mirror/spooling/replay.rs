@@ -60,8 +60,8 @@ enum Course {
 
 /// How a pass over all records ended.
 enum Pass {
-    /// Nothing is left that could be sent.
-    Done,
+    /// Nothing was left that could be sent, when so many had been appended.
+    Done(u64),
     /// The transport, or the disk, does not take part now.
     Stuck,
 }
@@ -80,14 +80,18 @@ impl Replay {
             let before = self.ledger.counts().replayed;
             match self.pass().await {
                 // What was appended meanwhile rings.
-                Pass::Done if self.line.open() => delay = DELAY[0],
-                Pass::Done => self.line.work().await,
+                Pass::Done(appended) if self.line.open(appended) => delay = DELAY[0],
+                Pass::Done(_) => self.line.work().await,
                 Pass::Stuck => {
                     if self.ledger.counts().replayed > before {
                         delay = DELAY[0];
                     }
-                    wait(&mut links, delay).await;
-                    delay = (delay * 2).min(DELAY[1]);
+                    let changed = wait(&mut links, delay).await;
+                    delay = if changed {
+                        DELAY[0]
+                    } else {
+                        (delay * 2).min(DELAY[1])
+                    };
                 }
             }
         }
@@ -116,8 +120,10 @@ impl Replay {
         let mut awaited = FuturesUnordered::new();
         let mut bytes = 0_usize;
         let mut course = Course::Ahead;
+        let mut appended = 0;
         loop {
             if page.is_empty() && !at_end && course != Course::Stopped {
+                appended = self.line.appended();
                 match self.spool.read(self.lane, read, PAGE).await {
                     Ok(records) => {
                         at_end = records.is_empty();
@@ -163,7 +169,7 @@ impl Replay {
                 match course {
                     Course::Stopped => return Pass::Stuck,
                     Course::Behind if at_end => return Pass::Stuck,
-                    Course::Ahead if at_end => return Pass::Done,
+                    Course::Ahead if at_end => return Pass::Done(appended),
                     Course::Behind | Course::Ahead => continue,
                 }
             };
@@ -176,13 +182,18 @@ impl Replay {
         let lane = self.lane;
         match outcome {
             Ok(Outcome::Confirmed) => self.confirmed(sequence),
-            Ok(outcome @ (Outcome::NotRouted | Outcome::Rejected { .. })) => {
-                warn!(sequence, %lane, %outcome, "a message that was spooled is not taken");
-                if lane == Lane::Event {
-                    // That is an answer.
-                    self.ledger.replay_refused.add(1);
-                    self.spool.remove(&[sequence]);
-                } else if *course == Course::Ahead {
+            // That is an answer, and the last one for an event; a signal waits for somebody.
+            Ok(outcome @ Outcome::NotRouted) if lane == Lane::Event => {
+                warn!(sequence, %lane, %outcome, "nobody wants an event that was spooled");
+                self.ledger.replay_refused.add(1);
+                self.spool.remove(&[sequence]);
+            }
+            // No order is to be kept that matters more than the next signal.
+            Ok(outcome @ (Outcome::NotRouted | Outcome::Rejected { .. }))
+                if lane == Lane::Signal =>
+            {
+                debug!(sequence, %lane, %outcome, "sent again later");
+                if *course == Course::Ahead {
                     *course = Course::Behind;
                 }
             }
@@ -213,14 +224,17 @@ fn is_hopeless(error: &Error) -> bool {
     matches!(error.kind(), Malformed | TooLarge | Unsupported)
 }
 
-/// Waits until something changes about the link, at most so long.
-async fn wait(links: &mut BoxStream<Link>, delay: Duration) {
+/// Waits until something changes about the link, at most so long. Whether it has.
+async fn wait(links: &mut BoxStream<Link>, delay: Duration) -> bool {
     tokio::select! {
-        link = links.next() => if link.is_none() {
-            // Closed: nothing will ever be sent.
-            std::future::pending::<()>().await;
-        },
-        () = sleep(delay) => {}
+        link = links.next() => {
+            if link.is_none() {
+                // Closed: nothing will ever be sent.
+                std::future::pending::<()>().await;
+            }
+            true
+        }
+        () = sleep(delay) => false,
     }
 }
 

@@ -25,9 +25,9 @@ pub(in crate::mirror) struct Ticket {
 }
 
 impl Ticket {
-    /// Whether it may be sent without the disk: nothing is before it there.
-    pub(in crate::mirror) const fn is_direct(&self) -> bool {
-        self.place.is_direct
+    /// Whether it may be sent without the disk, now: nothing is before it there.
+    pub(in crate::mirror) fn is_direct(&self) -> bool {
+        self.place.is_direct()
     }
 
     /// Waits until it is confirmed, or on the disk. `direct` is what becomes of it without the disk.

@@ -2,8 +2,14 @@
 
 use std::sync::{Arc, Weak};
 
+use tokio::runtime::Handle;
+
 use super::{Bus, Shared};
-use crate::signal::{AlarmObserver, Alarms, Notices};
+use crate::{
+    mirror::Running,
+    signal::{AlarmObserver, Alarms, Notices, Signal, SpoolAlarms},
+    task::Task,
+};
 
 impl Bus {
     /// Raises pain when a breaker opens or calls are refused, and pleasure when that is over: for the components that
@@ -62,15 +68,43 @@ impl Bus {
     }
 }
 
+/// Raises the signals of a mirror.
+pub(super) fn begin(bus: &Weak<Shared>, mirror: &Running, alarms: &Alarms) -> Vec<Task> {
+    // The mirror runs in one.
+    let Ok(runtime) = Handle::try_current() else {
+        return Vec::new();
+    };
+    let breaker = mirror.notices(alarms);
+    let breaker = breaker.map(|notices| Task::spawn(&runtime, raise(bus.clone(), notices)));
+    let spool = mirror.spool_alarms(alarms);
+    let spool = spool.map(|alarms| Task::spawn(&runtime, raise_of_spool(bus.clone(), alarms)));
+    breaker.into_iter().chain(spool).collect()
+}
+
 /// The same for what the bus itself holds, and so without keeping it alive: not even while a subscriber is full.
-pub(super) async fn raise(bus: Weak<Shared>, notices: Notices) {
+async fn raise(bus: Weak<Shared>, notices: Notices) {
     while let Some(signal) = notices.next().await {
-        let Some((signals, envelope)) = bus.upgrade().and_then(|bus| {
-            let envelope = bus.raise(signal).ok()?;
-            Some((Arc::clone(&bus.signals), envelope))
-        }) else {
+        if tell(&bus, signal).await.is_none() {
             return;
-        };
-        signals.deliver(envelope).await;
+        }
     }
+}
+
+/// The same for its spool.
+async fn raise_of_spool(bus: Weak<Shared>, mut alarms: SpoolAlarms) {
+    while let Some(signal) = alarms.next().await {
+        if tell(&bus, signal).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// None where the bus has ended.
+async fn tell(bus: &Weak<Shared>, signal: Signal) -> Option<()> {
+    let (signals, envelope) = bus.upgrade().and_then(|bus| {
+        let envelope = bus.raise(signal).ok()?;
+        Some((Arc::clone(&bus.signals), envelope))
+    })?;
+    signals.deliver(envelope).await;
+    Some(())
 }

@@ -98,10 +98,12 @@ impl Builder {
         let (mirror, alarms) = mirror.unzip();
         Ok(Bus {
             shared: Arc::new_cyclic(|shared| Shared {
-                alarms: alarms.flatten().and_then(|alarms| {
-                    let mirror = mirror.as_ref()?;
-                    mirror.alarm(alarms, |notices| alarms::raise(shared.clone(), notices))
-                }),
+                alarms: mirror
+                    .as_ref()
+                    .zip(alarms.flatten())
+                    .map_or_else(Vec::new, |(mirror, alarms)| {
+                        alarms::begin(shared, mirror, &alarms)
+                    }),
                 source,
                 origin,
                 signals_gate: Gate::default(),

@@ -72,9 +72,9 @@ struct Shared {
     delays: Delays,
     /// Held by the one shutdown at work.
     shutting_down: tokio::sync::Mutex<()>,
-    /// Raises the signals of the mirror's breaker.
-    #[expect(dead_code, reason = "a task that ends with the bus")]
-    alarms: Option<Task>,
+    /// Raise the signals of the mirror.
+    #[expect(dead_code, reason = "tasks that end with the bus")]
+    alarms: Vec<Task>,
     mirror: Option<Running>,
     /// Whose health is part of that of the bus. It may keep the bus alive, by its observer.
     registry: Mutex<Option<WeakRegistry>>,
@@ -158,6 +158,9 @@ impl Shared {
         counts.delivered += total.delivered;
         counts.dropped = total.dropped;
         counts.expired += total.expired;
+        if let Some(spool) = self.mirror.as_ref().and_then(Running::spool) {
+            counts.spool_lost = spool.dropped + spool.expired + spool.missing;
+        }
         counts.delayed_pending = self.delays.pending();
         counts
     }

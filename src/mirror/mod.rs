@@ -324,13 +324,16 @@ impl<S> Mirror<S> {
     /// Raises pain when the breaker opens and pleasure when it has been closed for the hold, each once: `breaker.amqp`, on this
     /// bus and to other processes. By default with [`Alarms::new`], 5 s of hold.
     ///
+    /// Also what the [spool](Self::spool) has to tell: `spool.lost` (`High`, with how many), `spool.damaged` and `spool.disk`
+    /// (`Critical`), the last with its pleasure when the disk works again.
+    ///
     /// A [stack](Self::stack) of your own has none; give its layers the observer of [`Bus::alarms`](crate::Bus::alarms).
     pub fn alarms(mut self, alarms: Alarms) -> Self {
         self.alarms = Some(alarms);
         self
     }
 
-    /// Raises no signals about the breaker.
+    /// Raises no signals about the breaker and the spool.
     pub fn without_alarms(mut self) -> Self {
         self.alarms = None;
         self

@@ -21,8 +21,8 @@ use crate::{
     event::Envelope,
     local::{Local, Merge, Taps},
     observe::{Ledger, MirrorHealth, Remote},
-    signal::{Alarms, Notices, Signal, Signals},
-    spool::Spool,
+    signal::{Alarms, Notices, Signal, Signals, SpoolAlarms},
+    spool::{Spool, SpoolStatus},
     task::Task,
 };
 
@@ -175,15 +175,18 @@ impl Running {
         self.standard.as_ref().map(|standard| &standard.handle)
     }
 
-    /// Begins to raise signals about the breaker; none where there is no breaker that events pass.
-    pub(crate) fn alarm<F>(&self, alarms: Alarms, raise: impl FnOnce(Notices) -> F) -> Option<Task>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    /// What is noticed of the breaker; None where there is none that events pass.
+    pub(crate) fn notices(&self, alarms: &Alarms) -> Option<Notices> {
         let standard = self.standard.as_ref().filter(|_| self.events.is_some())?;
-        let (observer, notices) = Notices::new(alarms);
+        let (observer, notices) = Notices::new(alarms.clone());
         standard.alarm(observer);
-        Some(Task::spawn(&Handle::try_current().ok()?, raise(notices)))
+        Some(notices)
+    }
+
+    /// What the spool has to tell, if there is one.
+    pub(crate) fn spool_alarms(&self, alarms: &Alarms) -> Option<SpoolAlarms> {
+        let spool = self.spool.as_ref()?;
+        Some(SpoolAlarms::new(spool, alarms))
     }
 
     /// Whether an event of this type may have this key.
@@ -222,9 +225,9 @@ impl Running {
         Some(self.signals.secure(signal.clone(), &self.ledger))
     }
 
-    /// What is kept, if something is.
-    pub(crate) fn spool(&self) -> Option<&Arc<dyn Spool>> {
-        self.spool.as_ref()
+    /// How the spool is, if there is one.
+    pub(crate) fn spool(&self) -> Option<SpoolStatus> {
+        self.spool.as_ref().map(|spool| spool.status())
     }
 
     /// `untold` events and signals were to be mirrored, and their outcome is not known.
@@ -245,7 +248,7 @@ impl Running {
             breaker,
             queued: untold.saturating_sub(in_flight),
             in_flight,
-            spool: self.spool.as_ref().map(|spool| spool.status()),
+            spool: self.spool(),
         }
     }
 

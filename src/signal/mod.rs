@@ -11,11 +11,16 @@ mod subscriber;
 use algedonic_transport::Key;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{alarm::Notices, channel::Reached, lane::Signals, receiver::Receiver};
 pub use self::{
     alarm::{AlarmObserver, Alarms},
     level::{Feeling, Level},
     receiver::SignalSubscription,
+};
+pub(crate) use self::{
+    alarm::{Notices, SpoolAlarms},
+    channel::Reached,
+    lane::Signals,
+    receiver::Receiver,
 };
 
 /// Pain or pleasure: the message that must arrive when everything else fails.

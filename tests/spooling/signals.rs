@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use algedonic::{
-    Bus, ErrorKind, Level, LinkState, Mirror, Remote, SignalSubscription,
+    Bus, ErrorKind, Feeling, Key, Level, LinkState, Metadata, Mirror, Remote, SignalSubscription,
     memory::{Broker, Limits},
+    spool::{LossCause, Lost, Notice, Record},
+    transport::{Lane, Message},
 };
 use futures_util::FutureExt;
 use tokio::time::Instant;
@@ -223,4 +225,42 @@ async fn more_signals_at_once_than_the_transport_takes_are_all_safe() {
         assert!(receipt.expect("open").remote().await.is_safe());
     }
     assert_eq!(heard, Vec::from_iter(0..500));
+}
+
+/// What the disk drops is a pain, told once for a burst; what it did before the bus had a subscriber, too.
+#[tokio::test(start_paused = true)]
+async fn what_a_spool_has_to_tell_is_a_signal() {
+    let (broker, shelf) = (Broker::new(), Shelf::default());
+    let mirror = Mirror::new(broker.transport("sender")).spool(shelf.clone());
+    let here = Bus::builder().mirror(mirror).build().expect("good");
+    let mut signals = here.signals();
+    let record = |number| {
+        let metadata = Metadata::new(Key::from_static("test.kept"), "here");
+        let message = Message::new(metadata, Lane::Event, "text/plain", "x");
+        Notice::Lost(Lost::new(
+            Record::new(number, std::time::SystemTime::UNIX_EPOCH, message),
+            LossCause::Full,
+        ))
+    };
+    for number in 1..=100 {
+        shelf.tell(record(number));
+    }
+    let mut lost = 0.0;
+    let start = Instant::now();
+    for turn in 0..2 {
+        let pain = within("the pain", signals.recv()).await;
+        let pain = pain.expect("open").expect("no gap");
+        assert_eq!((pain.feeling, pain.level), (Feeling::Pain, Level::High));
+        assert_eq!(pain.metric, "spool.lost");
+        lost += pain.value.expect("counted");
+        assert_eq!(start.elapsed().as_secs(), turn * 5);
+    }
+    assert!((lost - 100.0).abs() < 0.5, "{lost}");
+    shelf.tell(Notice::Mended);
+    let pleasure = within("the pleasure", signals.recv()).await;
+    let pleasure = pleasure.expect("open").expect("no gap");
+    assert_eq!(
+        (pleasure.feeling, &*pleasure.metric),
+        (Feeling::Pleasure, "spool.disk")
+    );
 }

@@ -2,13 +2,14 @@
 
 mod levels;
 mod notices;
+mod spool;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeSet, time::Duration};
 
 pub use self::notices::AlarmObserver;
-pub(crate) use self::notices::Notices;
+pub(crate) use self::{notices::Notices, spool::SpoolAlarms};
 use super::Level;
 use crate::resilience::Name;
 

@@ -4,6 +4,9 @@
 mod events;
 /// The same for any sequence of steps, with a process that dies among them.
 mod histories;
+/// A real broker, a real disk, a process that is killed.
+#[cfg(feature = "amqp")]
+mod killed;
 #[path = "../it/patience.rs"]
 mod patience;
 /// A spool in memory, which fails when it is told to.
@@ -12,7 +15,6 @@ mod shelf;
 mod signals;
 
 use algedonic::{Bus, Event, Level, LinkState, Mirror, Signal, memory::Broker};
-use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use self::shelf::Shelf;

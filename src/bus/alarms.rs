@@ -1,8 +1,11 @@
 //! Who raises the signals of breakers and bulkheads?
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::sleep};
 
 use super::{Bus, Shared};
 use crate::{
@@ -90,8 +93,15 @@ async fn raise(bus: Weak<Shared>, notices: Notices) {
     }
 }
 
-/// The same for its spool.
+/// The same for its spool, which may have something to tell before anybody could subscribe.
 async fn raise_of_spool(bus: Weak<Shared>, mut alarms: SpoolAlarms) {
+    for _ in 0..100 {
+        let is_heard = bus.upgrade().is_none_or(|bus| bus.signals.is_heard());
+        if is_heard {
+            break;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
     while let Some(signal) = alarms.next().await {
         if tell(&bus, signal).await.is_none() {
             return;

@@ -325,7 +325,8 @@ impl<S> Mirror<S> {
     /// bus and to other processes. By default with [`Alarms::new`], 5 s of hold.
     ///
     /// Also what the [spool](Self::spool) has to tell: `spool.lost` (`High`, with how many), `spool.damaged` and `spool.disk`
-    /// (`Critical`), the last with its pleasure when the disk works again.
+    /// (`Critical`), the last with its pleasure when the disk works again. What it has to tell when the bus is built waits up to a
+    /// second for the first subscriber.
     ///
     /// A [stack](Self::stack) of your own has none; give its layers the observer of [`Bus::alarms`](crate::Bus::alarms).
     pub fn alarms(mut self, alarms: Alarms) -> Self {

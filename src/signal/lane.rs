@@ -46,6 +46,11 @@ impl Signals {
         both(Some(to_subscribers), to_patterns).await
     }
 
+    /// Whether anybody in this process listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.subscribers.is_empty() || !self.patterns.is_empty()
+    }
+
     /// Signals of this level and above.
     pub(crate) fn subscribe(&self, level: Level) -> SignalSubscription {
         let wants = move |signal: &Envelope<Signal>| signal.level >= level;

@@ -5,6 +5,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Bus;
 use crate::{
     handler::Ended,
+    mirror::Running,
     observe::{Books, Counts},
 };
 
@@ -27,6 +28,9 @@ pub struct Shutdown {
     pub unsent: u64,
     /// Of the same: for how many nobody can say.
     pub unknown: u64,
+    /// Events and signals that wait on the disk, for the next that opens the [spool](crate::Mirror::spool). They are safe, and
+    /// nothing that was left undone.
+    pub spooled: u64,
     /// What was counted, to the end.
     pub counts: Counts,
     /// The books at the end, per type and subscriber.
@@ -56,7 +60,7 @@ impl Bus {
     /// 3. Handlers finish what is in their buffers, and responders what they have in hand, until three
     ///    quarters have. Then signals are refused.
     /// 4. What is on its way to other processes is sent and its outcome awaited, until nine tenths have; it
-    ///    went on leaving meanwhile. Then the transport is closed.
+    ///    went on leaving meanwhile. Then the transport is closed, and the spool, with what still waits in it.
     ///
     /// Subscriptions end after what they hold; that may be read afterwards, too.
     ///
@@ -119,6 +123,11 @@ impl Shutdown {
             unread: shared.local.unread() + shared.signals.unread(),
             unsent: counts.local_only - before.local_only,
             unknown: counts.unknown - before.unknown,
+            spooled: shared
+                .mirror
+                .as_ref()
+                .and_then(Running::spool)
+                .map_or(0, |spool| spool.records()),
             counts,
             books: shared.local.books(),
         }
@@ -128,8 +137,13 @@ impl Shutdown {
 impl fmt::Display for Shutdown {
     /// One line for an operator.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let on_disk = |f: &mut fmt::Formatter<'_>| match self.spooled {
+            0 => Ok(()),
+            spooled => write!(f, ", {spooled} on the disk"),
+        };
         if self.is_clean() {
-            return f.write_str("shut down, nothing left");
+            f.write_str("shut down, nothing left")?;
+            return on_disk(f);
         }
         write!(
             f,
@@ -140,6 +154,7 @@ impl fmt::Display for Shutdown {
             self.unread,
             self.unsent,
             self.unknown
-        )
+        )?;
+        on_disk(f)
     }
 }

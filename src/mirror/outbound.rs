@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use algedonic_transport::{Error, ErrorKind, EventId};
+use algedonic_transport::{Error, ErrorKind, EventId, Message};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower::{Layer, Service, ServiceExt};
@@ -69,23 +69,17 @@ impl Pump {
 
     /// Runs until nothing comes any more. Aborted earlier, every reply still resolves.
     pub(super) async fn run(mut self, mut intake: impl Intake) {
-        let mut outcomes = FuturesUnordered::new();
-        let mut bytes = 0_usize;
-        let mut rounds = Rounds::new(self.timeout);
+        let mut awaited = Awaited::new(self.timeout);
         loop {
-            self.in_flight.store(outcomes.len(), Ordering::Relaxed);
-            if outcomes.len() >= self.window.messages {
-                tokio::select! {
-                    biased;
-                    Some(done) = outcomes.next() => bytes -= settled(done, &mut intake),
-                    () = rounds.next(&mut intake) => intake.look(),
-                }
+            self.in_flight.store(awaited.len(), Ordering::Relaxed);
+            if awaited.len() >= self.window.messages {
+                awaited.next(&mut intake).await;
                 continue;
             }
             let next = tokio::select! {
                 biased;
-                Some(done) = outcomes.next(), if !outcomes.is_empty() => {
-                    bytes -= settled(done, &mut intake);
+                Some(done) = awaited.calls.next() => {
+                    awaited.settle(done, &mut intake);
                     continue;
                 }
                 next = poll_fn(|cx| intake.poll_next(cx)) => next,
@@ -105,60 +99,32 @@ impl Pump {
                     continue;
                 }
             };
-            // Its place in the order of what is kept.
-            let ticket = self
-                .keeper
-                .as_ref()
-                .and_then(|keeper| keeper.admit(&message));
             let about = self.failures.as_ref();
             let about = about.map(|failures| failures.about(&message.metadata));
+            let ticket = self.keeper.as_ref();
+            let ticket = ticket.and_then(|keeper| keeper.admit(&message));
             let size = message.body.len();
-            let is_next = ticket.as_ref().is_none_or(Ticket::is_direct);
-            while is_next && bytes.saturating_add(size) > self.window.bytes && !outcomes.is_empty()
-            {
-                tokio::select! {
+            let may_call = || ticket.as_ref().is_none_or(Ticket::is_direct);
+            let mut in_time = false;
+            if may_call() {
+                while awaited.bytes.saturating_add(size) > self.window.bytes && awaited.len() > 0 {
+                    awaited.next(&mut intake).await;
+                }
+                // Answers go on coming in while a layer makes us wait.
+                in_time = tokio::select! {
                     biased;
-                    Some(done) = outcomes.next() => bytes -= settled(done, &mut intake),
-                    () = rounds.next(&mut intake) => intake.look(),
-                }
-            }
-            let in_time = is_next
-                && {
-                    // Answers go on coming in while a layer makes us wait.
-                    let meanwhile = async {
-                        loop {
-                            tokio::select! {
-                                biased;
-                                Some(done) = outcomes.next(), if !outcomes.is_empty() => bytes -= settled(done, &mut intake),
-                                () = rounds.next(&mut intake) => intake.look(),
-                            }
-                        }
-                    };
-                    tokio::select! {
-                        biased;
-                        ready = is_ready(&mut self.service, due) => ready,
-                        () = meanwhile => false,
-                    }
+                    ready = is_ready(&mut self.service, due) => ready,
+                    never = awaited.all(&mut intake) => match never {},
                 };
+            }
             // Meanwhile another may have gone to the disk.
-            let is_next = ticket.as_ref().is_none_or(Ticket::is_direct);
-            let call = if !is_next {
-                Call::Over(Remote::LocalOnly(LocalOnly::QueueFull))
-            } else if !in_time || Instant::now() >= due {
-                let late = Error::transient(ErrorKind::TimedOut, "send")
-                    .with_detail("its turn did not come by the mirror's timeout");
-                Call::Over(Remote::LocalOnly(LocalOnly::Away(late)))
+            let (size, call) = if may_call() {
+                let call = self.call(message, &mut reply, due, in_time);
+                (size, call)
             } else {
-                reply.hand_over();
-                let id = message.metadata.id;
-                // The place in the order is taken by the call.
-                match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
-                    Ok(outcome) => Call::Begun(outcome, id, Arc::clone(&self.in_doubt)),
-                    Err(_) => Call::Over(panicked()),
-                }
+                (0, Call::Over(Remote::LocalOnly(LocalOnly::QueueFull)))
             };
             let call = match call {
-                // Its outcome is known, and it is nothing that takes room.
                 Call::Over(remote) if ticket.is_none() => {
                     tell(reply, about, remote);
                     continue;
@@ -169,15 +135,85 @@ impl Pump {
                 // Cut off now, it may be on the disk.
                 reply.hand_over();
             }
-            let size = if is_next { size } else { 0 };
-            bytes += size;
             let tell = move |remote| tell(reply, about, remote);
             let settled = settle(call, due, ticket, tell);
-            outcomes.push(settled.map(move |away| (size, away)));
+            awaited.push(size, settled.map(move |away| (size, away)));
         }
-        while outcomes.next().await.is_some() {
-            self.in_flight.store(outcomes.len(), Ordering::Relaxed);
+        while awaited.calls.next().await.is_some() {
+            self.in_flight.store(awaited.len(), Ordering::Relaxed);
         }
+    }
+
+    /// Calls the stack with one message, if its turn came in time.
+    fn call(
+        &mut self,
+        message: Message,
+        reply: &mut Reply,
+        due: Instant,
+        in_time: bool,
+    ) -> Call<<Fallback<Boxed> as Service<Message>>::Future> {
+        if !in_time || Instant::now() >= due {
+            let late = Error::transient(ErrorKind::TimedOut, "send")
+                .with_detail("its turn did not come by the mirror's timeout");
+            return Call::Over(Remote::LocalOnly(LocalOnly::Away(late)));
+        }
+        reply.hand_over();
+        let id = message.metadata.id;
+        // The place in the order is taken by the call.
+        match catch_unwind(AssertUnwindSafe(|| self.service.call(message))) {
+            Ok(outcome) => Call::Begun(outcome, id, Arc::clone(&self.in_doubt)),
+            Err(_) => Call::Over(panicked()),
+        }
+    }
+}
+
+/// Calls whose outcome is not known yet.
+struct Awaited<F> {
+    calls: FuturesUnordered<F>,
+    /// What their messages hold.
+    bytes: usize,
+    rounds: Rounds,
+}
+
+impl<F: Future<Output = (usize, bool)>> Awaited<F> {
+    fn new(timeout: Duration) -> Self {
+        Self {
+            calls: FuturesUnordered::new(),
+            bytes: 0,
+            rounds: Rounds::new(timeout),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    fn push(&mut self, size: usize, call: F) {
+        self.bytes += size;
+        self.calls.push(call);
+    }
+
+    /// Waits for one outcome, or until it is time to look what has come.
+    async fn next(&mut self, intake: &mut impl Intake) {
+        tokio::select! {
+            biased;
+            Some(done) = self.calls.next() => self.settle(done, intake),
+            () = self.rounds.next(intake) => intake.look(),
+        }
+    }
+
+    /// The same, again and again.
+    async fn all(&mut self, intake: &mut impl Intake) -> Infallible {
+        loop {
+            self.next(intake).await;
+        }
+    }
+
+    /// What a message held is free, now that its outcome is said. While what is to be sent stays here anyway, publishers are
+    /// not to be troubled with it.
+    fn settle(&mut self, (size, away): (usize, bool), intake: &mut impl Intake) {
+        self.bytes -= size;
+        intake.set_lingering(away);
     }
 }
 
@@ -216,13 +252,6 @@ async fn is_ready(service: &mut Fallback<Boxed>, due: Instant) -> bool {
     // A panic is told by the call that follows.
     let ready = AssertUnwindSafe(service.ready()).catch_unwind();
     timeout_at(due, ready).await.is_ok()
-}
-
-/// What a message held, now that its outcome is said. While what is to be sent stays here anyway, publishers are not
-/// to be troubled with it.
-fn settled((bytes, away): (usize, bool), intake: &mut impl Intake) -> usize {
-    intake.set_lingering(away);
-    bytes
 }
 
 /// The call of the stack with one message.

@@ -189,6 +189,11 @@ async fn the_next_life_sends_what_the_last_one_left() {
         let here = sender(&broker, &shelf);
         let receipt = here.signal(numbered(Level::Medium, life)).await;
         assert!(receipt.expect("open").remote().await.is_safe());
+        if life == 3 {
+            let end = here.shutdown(Duration::from_secs(1)).await;
+            assert!(end.is_clean(), "{end}");
+            assert_eq!(end.spooled, 4);
+        }
         drop(here);
     }
     broker.start();

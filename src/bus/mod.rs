@@ -4,6 +4,7 @@ mod alarms;
 mod builder;
 mod delay;
 mod delayed;
+mod escalate;
 mod links;
 mod options;
 mod pattern;

@@ -93,7 +93,7 @@ impl Bus {
         let Some(_inside) = shared.signals_gate.enter() else {
             return Err(shared.refuse(Refused::Closed.into()));
         };
-        let envelope = shared.feel(signal);
+        let envelope = shared.feel(signal, Cause::current());
         let id = envelope.id();
         let mirror = shared.mirror.as_ref();
         let Some(secured) = mirror.and_then(|mirror| mirror.secure_signal(&envelope)) else {
@@ -111,13 +111,13 @@ impl Bus {
 
 impl Shared {
     /// A signal of this bus; it is still to be sent, and delivered here.
-    fn feel(&self, mut signal: Signal) -> Envelope<Signal> {
+    fn feel(&self, mut signal: Signal, cause: Option<Cause>) -> Envelope<Signal> {
         if signal.source.is_empty() {
             signal.source = self.source.to_string();
         }
         let options = PublishOptions::new().priority(signal.level.priority());
         let name = const { Key::from_static(Signal::NAME) };
-        let metadata = self.metadata(name, signal.key(), options);
+        let metadata = self.metadata_of(name, signal.key(), options, cause);
         self.ledger.signals.add(1);
         self.signals.seal(metadata, signal)
     }
@@ -131,21 +131,35 @@ impl Shared {
     }
 
     /// The same for a signal of the bus itself.
-    pub(super) fn raise(&self, signal: Signal) -> Result<Envelope<Signal>, Error> {
+    pub(super) fn raise(
+        &self,
+        signal: Signal,
+        cause: Option<Cause>,
+    ) -> Result<Envelope<Signal>, Error> {
         let Some(_inside) = self.signals_gate.enter() else {
             return Err(self.refuse(Refused::Closed.into()));
         };
-        let envelope = self.feel(signal);
+        let envelope = self.feel(signal, cause);
         drop(self.send(&envelope));
         Ok(envelope)
     }
 
     /// The metadata of a signal or a request of this name, from here.
     pub(super) fn metadata(&self, name: Key, key: Key, options: PublishOptions) -> Metadata {
+        self.metadata_of(name, key, options, Cause::current())
+    }
+
+    fn metadata_of(
+        &self,
+        name: Key,
+        key: Key,
+        options: PublishOptions,
+        cause: Option<Cause>,
+    ) -> Metadata {
         let mut metadata = Metadata::new(name, Arc::clone(&self.source));
         metadata.key = key;
         metadata.origin = Some(self.origin);
-        options.complete(&mut metadata, Cause::current());
+        options.complete(&mut metadata, cause);
         metadata
     }
 

@@ -3,6 +3,7 @@
 
 mod alarm;
 mod channel;
+mod escalation;
 mod lane;
 mod level;
 mod receiver;
@@ -13,12 +14,14 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     alarm::{AlarmObserver, Alarms},
+    escalation::{Chain, ChainCounts, Escalation, Pain, SeatSubscription},
     level::{Feeling, Level},
     receiver::SignalSubscription,
 };
 pub(crate) use self::{
     alarm::{Notices, SpoolAlarms},
     channel::Reached,
+    escalation::Desk,
     lane::Signals,
     receiver::Receiver,
 };
@@ -55,6 +58,15 @@ pub struct Signal {
     /// A sentence for people.
     #[serde(default)]
     pub message: String,
+    /// How often a [chain](crate::Escalation) has raised it again, because nobody reacted; 0 at first. Its
+    /// [causation](crate::Metadata::causation) is then the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub step: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(step: &u32) -> bool {
+    *step == 0
 }
 
 impl Signal {
@@ -80,6 +92,7 @@ impl Signal {
             value: None,
             threshold: None,
             message: String::new(),
+            step: 0,
         }
     }
 

@@ -1,5 +1,7 @@
-//! What a mirror keeps on the disk: nothing that was said to be safe is lost.
+//! Signals, and what else must not be lost: on the disk until it is confirmed, and up a chain until somebody reacts.
 
+/// Who is to react.
+mod chain;
 /// Events whose type is kept through an outage.
 mod events;
 /// The same for any sequence of steps, with a process that dies among them.

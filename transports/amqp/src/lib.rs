@@ -181,7 +181,7 @@ mod window;
 pub mod wire;
 
 pub use self::{
-    config::{AmqpConfig, CommandQueue, QueueType, TopologyMode},
+    config::{AmqpConfig, AuditQueue, CommandQueue, QueueType, TopologyMode},
     tls::Tls,
     topology::Purpose,
     transport::Amqp,

@@ -7,11 +7,13 @@ use algedonic_transport::{Error, ErrorKind, EventId};
 use crate::{Tls, backoff::Pauses, uri::Uri, wire::WireForm};
 
 mod addresses;
+mod audit;
 mod commands;
 mod queues;
 mod security;
 mod validate;
 
+pub use audit::AuditQueue;
 pub use commands::CommandQueue;
 pub use queues::{QueueType, TopologyMode};
 pub(crate) use {addresses::Address, security::is_loopback};
@@ -27,10 +29,11 @@ pub(crate) use {addresses::Address, security::is_loopback};
 /// | [`prefix`](Self::prefix) | `algedonic` | a key of at most 100 bytes, not `amq` |
 /// | [`queue`](Self::queue) | anonymous | at most 100 bytes, no control characters |
 /// | [`exchange`](Self::exchange) | `{prefix}.events` … | a key of at most 100 bytes, not `amq` |
-/// | [`queue_type`](Self::queue_type) | quorum | |
+/// | [`queue_type`](Self::queue_type) | quorum | not of signals |
 /// | [`topology_mode`](Self::topology_mode) | declare | expect needs a `queue` name |
-/// | [`message_ttl`](Self::message_ttl) | none | 1 s to 30 days |
-/// | [`max_length`](Self::max_length) | none | at least 1 |
+/// | [`message_ttl`](Self::message_ttl) | none | 1 s to 30 days; not of signals |
+/// | [`max_length`](Self::max_length) | none | at least 1; not of signals |
+/// | [`audit`](Self::audit) | `{prefix}.algedonic.signals` | see [`AuditQueue`] |
 /// | [`commands`](Self::commands) | see [`CommandQueue`] | |
 /// | [`fallback`](Self::fallback) | none | at most 15 addresses |
 /// | [`tls`](Self::tls) | the system's authorities | with `amqps://` only |
@@ -58,6 +61,7 @@ pub struct AmqpConfig {
     pub(crate) topology_mode: TopologyMode,
     pub(crate) message_ttl: Option<Duration>,
     pub(crate) max_length: Option<u32>,
+    pub(crate) audit: Option<AuditQueue>,
     pub(crate) commands: CommandQueue,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) tls: Option<Tls>,
@@ -112,6 +116,7 @@ impl AmqpConfig {
             topology_mode: TopologyMode::default(),
             message_ttl: None,
             max_length: None,
+            audit: Some(AuditQueue::new()),
             commands: CommandQueue::new(),
             fallbacks: Vec::new(),
             tls: None,
@@ -225,8 +230,9 @@ impl AmqpConfig {
         self
     }
 
-    /// How many unsettled events, and how many unsettled signals, the broker may have with us. Of commands
-    /// it is fewer ([`CommandQueue::prefetch`]).
+    /// How many unsettled events the broker may have with us, and how many unsettled signals of each level:
+    /// so many that are less urgent may be on their way when one that is more urgent comes, and it is read before
+    /// them. Of commands it is fewer ([`CommandQueue::prefetch`]).
     pub fn prefetch(mut self, messages: u16) -> Self {
         self.prefetch = messages;
         self
@@ -290,6 +296,48 @@ mod tests {
             ("queue", config().queue("")),
             ("exchange", config().exchange(Purpose::Events, "a..b")),
             ("exchange", config().exchange(Purpose::Signals, "amq.topic")),
+            (
+                "exchange",
+                config().exchange(Purpose::Events, "algedonic.signals.low"),
+            ),
+            (
+                "exchange",
+                config().exchange(Purpose::Commands, "algedonic.signals.levels"),
+            ),
+            (
+                "audit: name",
+                config().audit(AuditQueue::new().name("a..b")),
+            ),
+            (
+                "audit: name",
+                config().audit(AuditQueue::new().name("amq.x")),
+            ),
+            (
+                "audit: name",
+                config()
+                    .queue("q")
+                    .audit(AuditQueue::new().name("algedonic.q.signals.high")),
+            ),
+            (
+                "audit: name",
+                config()
+                    .queue("q")
+                    .audit(AuditQueue::new().name("algedonic.q.signals.dlq")),
+            ),
+            (
+                "audit: name",
+                config()
+                    .queue("q")
+                    .audit(AuditQueue::new().name("algedonic.q.events")),
+            ),
+            (
+                "audit: max_length",
+                config().audit(AuditQueue::new().max_length(0)),
+            ),
+            (
+                "audit: max_bytes",
+                config().audit(AuditQueue::new().max_bytes(1000)),
+            ),
             (
                 "topology_mode",
                 config().topology_mode(TopologyMode::Expect),

@@ -59,6 +59,7 @@ impl AmqpConfig {
         self.check_names()?;
         self.check_login()?;
         self.check_queues()?;
+        self.check_audit()?;
         self.check_limits()
     }
 
@@ -73,6 +74,16 @@ impl AmqpConfig {
             .map(|purpose| self.exchange_name(purpose));
         if events == signals || signals == commands || commands == events {
             return refuse("exchange: events, signals and commands need one each");
+        }
+        let (levels, bands) = self.band_exchange_names();
+        let parts = bands.iter().chain([&levels]);
+        if let Some(name) = parts
+            .into_iter()
+            .find(|name| [&events, &commands].contains(name))
+        {
+            return refuse(format!(
+                "exchange: {name} is one of those that part signals"
+            ));
         }
         // Longer ones make lapin panic.
         if self.uri.vhost.is_empty()
@@ -155,6 +166,45 @@ impl AmqpConfig {
                     "{of}max_attempts: must be 2 to 1000, not {attempts}"
                 ));
             }
+        }
+        Ok(())
+    }
+
+    fn check_audit(&self) -> Result<(), Error> {
+        let (Some(audit), Some(name)) = (&self.audit, self.audit_queue_name()) else {
+            return Ok(());
+        };
+        if audit.name.is_some() {
+            check_name("audit: name", &name)?;
+        }
+        // It drops its oldest, and has copies of all.
+        let waiting = Lane::ALL.map(|lane| {
+            let purpose = lane.into();
+            [
+                self.queue_name(purpose),
+                self.dead_letter_queue_name(purpose),
+            ]
+        });
+        let bands = self.signal_queue_names();
+        if waiting
+            .as_flattened()
+            .iter()
+            .chain(&bands)
+            .any(|one| *one == name)
+        {
+            return refuse(format!(
+                "audit: name: {name} is where messages wait for this instance, and the audit queue drops its oldest"
+            ));
+        }
+        if audit.max_length == 0 {
+            return refuse("audit: max_length: must be at least 1");
+        }
+        let least = self.max_body_bytes as u64;
+        if audit.max_bytes < least || i64::try_from(audit.max_bytes).is_err() {
+            return refuse(format!(
+                "audit: max_bytes: must be at least max_body_bytes, {least}, not {}",
+                audit.max_bytes
+            ));
         }
         Ok(())
     }

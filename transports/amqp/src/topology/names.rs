@@ -65,7 +65,7 @@ impl AmqpConfig {
     }
 
     /// What the queue of this instance for this purpose is called: `{prefix}.{queue}.events` and so
-    /// on.
+    /// on. Signals have four, whose names begin with this one ([`signal_queue_names`](Self::signal_queue_names)).
     pub fn queue_name(&self, purpose: Purpose) -> String {
         format!("{}.{}.{}", self.prefix, self.queue, purpose.word())
     }

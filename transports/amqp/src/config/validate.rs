@@ -59,8 +59,8 @@ impl AmqpConfig {
         self.check_names()?;
         self.check_login()?;
         self.check_queues()?;
-        self.check_audit()?;
-        self.check_limits()
+        self.check_limits()?;
+        self.check_audit()
     }
 
     fn check_names(&self) -> Result<(), Error> {

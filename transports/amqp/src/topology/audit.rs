@@ -74,6 +74,9 @@ impl Audit {
         look: bool,
         deadline: Deadline,
     ) -> Result<(), Error> {
+        if let Some(version) = session.version() {
+            self.queue.check(version)?;
+        }
         let topology = Topology::begin(session, config, deadline).await?;
         topology.queue(&self.queue, look).await?;
         if config.topology_mode == TopologyMode::Declare {

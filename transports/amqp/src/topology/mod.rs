@@ -60,9 +60,6 @@ pub(crate) async fn declare_exchange(
     deadline: Deadline,
 ) -> Result<(), Error> {
     let plan = Plan::to_publish(config, lane);
-    if let Some(version) = session.version() {
-        plan.check(version)?;
-    }
     Topology::begin(session, config, deadline)
         .await?
         .see_to(&plan)

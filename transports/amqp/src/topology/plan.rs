@@ -145,29 +145,33 @@ impl Plan {
 
     /// Refuses what a broker of this version would ignore without a word.
     pub(super) fn check(&self, version: Version) -> Result<(), Error> {
-        let unsupported = |what: &str, since: Option<Version>| {
+        self.queues
+            .iter()
+            .try_for_each(|queue| queue.check(version))
+    }
+}
+
+impl Queue {
+    /// Refuses what a broker of this version would ignore without a word.
+    pub(super) fn check(&self, version: Version) -> Result<(), Error> {
+        let quorum = self
+            .arguments
+            .contains(&("x-queue-type", Argument::Text("quorum".to_owned())));
+        for (argument, _) in &self.arguments {
+            let since = since(argument, quorum);
+            if since.is_some_and(|since| version >= since) {
+                continue;
+            }
+            let kind = if quorum { "quorum" } else { "classic" };
             let error = Error::permanent(ErrorKind::Unsupported, During::Declare.operation())
-                .with_detail(format!("{what}: not on RabbitMQ {version}"));
-            match since {
-                Some(since) => {
-                    Err(error.with_advice(format!("it needs RabbitMQ {since} or later")))
-                }
-                None => Err(error),
-            }
-        };
-        let audit = self.audit.iter().map(|audit| &audit.queue);
-        for queue in self.queues.iter().chain(audit) {
-            let quorum = queue
-                .arguments
-                .contains(&("x-queue-type", Argument::Text("quorum".to_owned())));
-            for (argument, _) in &queue.arguments {
-                let since = since(argument, quorum);
-                if since.is_none_or(|since| version < since) {
-                    let kind = if quorum { "quorum" } else { "classic" };
-                    let what = format!("{argument} of the {kind} queue {}", queue.name);
-                    return unsupported(&what, since);
-                }
-            }
+                .with_detail(format!(
+                    "{argument} of the {kind} queue {}: not on RabbitMQ {version}",
+                    self.name
+                ));
+            return Err(match since {
+                Some(since) => error.with_advice(format!("it needs RabbitMQ {since} or later")),
+                None => error,
+            });
         }
         Ok(())
     }
@@ -269,6 +273,9 @@ mod tests {
                 Version(4, 3, 5),
             ] {
                 plan.check(version).expect("understood");
+                if let Some(audit) = &plan.audit {
+                    audit.queue.check(version).expect("understood");
+                }
             }
         }
     }

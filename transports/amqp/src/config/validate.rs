@@ -178,22 +178,18 @@ impl AmqpConfig {
             check_name("audit: name", &name)?;
         }
         // It drops its oldest, and has copies of all.
-        let waiting = Lane::ALL.map(|lane| {
-            let purpose = lane.into();
-            [
-                self.queue_name(purpose),
-                self.dead_letter_queue_name(purpose),
-            ]
-        });
+        let [events, signals, commands] = [Purpose::Events, Purpose::Signals, Purpose::Commands];
+        let lanes = [events, commands].map(|purpose| self.queue_name(purpose));
+        let dead = [events, signals, commands].map(|purpose| self.dead_letter_queue_name(purpose));
         let bands = self.signal_queue_names();
-        if waiting
-            .as_flattened()
+        if lanes
             .iter()
+            .chain(&dead)
             .chain(&bands)
             .any(|one| *one == name)
         {
             return refuse(format!(
-                "audit: name: {name} is where messages wait for this instance, and the audit queue drops its oldest"
+                "audit: name: messages wait in {name} for this instance, and an audit queue drops its oldest"
             ));
         }
         if audit.max_length == 0 {

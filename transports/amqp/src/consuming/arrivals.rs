@@ -55,7 +55,8 @@ impl Source {
         }
     }
 
-    /// What comes next, and was not taken in advance; its end is told to whom it concerns, and is none of the application's business.
+    /// What comes next, and was not taken in advance; its end is told to whom it concerns, and is none of
+    /// the application's business.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Delivery>> {
         match ready!(Pin::new(&mut self.consumer).poll_next(context)) {
             Some(Ok(delivery)) => return Poll::Ready(Some(delivery)),

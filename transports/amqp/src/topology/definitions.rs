@@ -4,10 +4,7 @@ use std::fmt::Write;
 
 use algedonic_transport::{Lane, Pattern};
 
-use super::{
-    ALTERNATE,
-    plan::{Argument, End, Plan},
-};
+use super::plan::{ALTERNATE, Argument, End, Plan};
 use crate::AmqpConfig;
 
 impl AmqpConfig {

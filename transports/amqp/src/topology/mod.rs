@@ -11,7 +11,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
-use self::plan::{Argument, Binding, End, Exchange, Plan, Queue};
+use self::plan::{ALTERNATE, Argument, Binding, End, Exchange, Plan, Queue};
 use crate::{
     AmqpConfig, TopologyMode,
     connect::{Deadline, Session},
@@ -20,6 +20,7 @@ use crate::{
 
 mod audit;
 mod bands;
+mod copies;
 mod definitions;
 mod keep;
 mod names;
@@ -200,9 +201,6 @@ impl Topology {
         self.deadline.step(during, subject, step).await
     }
 }
-
-/// The argument of an exchange that names the one for what it cannot route.
-const ALTERNATE: &str = "alternate-exchange";
 
 fn amqp(value: &Argument) -> AMQPValue {
     match value {

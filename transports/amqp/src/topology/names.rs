@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(config.exchange_name(Purpose::Commands), "vsm.commands");
         assert_eq!(config.queue_name(Purpose::Events), "vsm.s3.events");
         assert_eq!(config.queue_name(Purpose::Signals), "vsm.s3.signals");
+        assert_eq!(config.signal_queue_names()[0], "vsm.s3.signals.critical");
         assert_eq!(config.queue_name(Purpose::Commands), "vsm.s3.commands");
         assert_eq!(
             config.dead_letter_queue_name(Purpose::Events),

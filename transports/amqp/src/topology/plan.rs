@@ -26,6 +26,8 @@ const WEEK: i64 = 7 * 24 * 60 * MINUTE;
 /// default, and a lost connection counts as one: so many losses are a bad hour, not a bad message.
 const DELIVERY_LIMIT: i64 = 1000;
 const DEAD_LETTERS: i64 = 100_000;
+/// The argument of an exchange that names the one for what it cannot route.
+pub(super) const ALTERNATE: &str = "alternate-exchange";
 
 pub(super) type Arguments = Vec<(&'static str, Argument)>;
 

@@ -70,7 +70,7 @@ impl DeadLetters {
     /// With where each of so many queues hands in its letters. Nothing is connected before there is one.
     /// At most as many are on their way as the consumers have deliveries that are not settled.
     pub(crate) fn new(config: Arc<AmqpConfig>, lane: Lane, queues: usize) -> (Vec<Letters>, Self) {
-        let (sender, queued) = mpsc::unbounded_channel();
+        let (letters, queued) = mpsc::unbounded_channel();
         let (told, results) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
         task.spawn(run(config, lane, queued, told));
@@ -78,11 +78,11 @@ impl DeadLetters {
             results,
             _task: task,
         };
-        let letters = |queue| Letters {
+        let of = |queue| Letters {
             queue,
-            sender: sender.clone(),
+            sender: letters.clone(),
         };
-        ((0..queues).map(letters).collect(), dead_letters)
+        ((0..queues).map(of).collect(), dead_letters)
     }
 
     /// Waits for the next letter that has arrived, or has not.

@@ -17,7 +17,7 @@ fn the_defaults_are_valid_and_show_no_password() {
 #[test]
 fn each_broken_rule_names_its_field() {
     let second = Duration::from_secs(1);
-    for (field, broken) in [
+    for (field, broken) in vec![
         ("prefix", config().prefix("a..b")),
         ("prefix", config().prefix("amq.x")),
         ("queue", config().queue("q".repeat(101))),
@@ -32,40 +32,6 @@ fn each_broken_rule_names_its_field() {
         (
             "exchange",
             config().exchange(Purpose::Commands, "algedonic.signals.levels"),
-        ),
-        (
-            "audit: name",
-            config().audit(AuditQueue::new().name("a..b")),
-        ),
-        (
-            "audit: name",
-            config().audit(AuditQueue::new().name("amq.x")),
-        ),
-        (
-            "audit: name",
-            config()
-                .queue("q")
-                .audit(AuditQueue::new().name("algedonic.q.signals.high")),
-        ),
-        (
-            "audit: name",
-            config()
-                .queue("q")
-                .audit(AuditQueue::new().name("algedonic.q.signals.dlq")),
-        ),
-        (
-            "audit: name",
-            config()
-                .queue("q")
-                .audit(AuditQueue::new().name("algedonic.q.events")),
-        ),
-        (
-            "audit: max_length",
-            config().audit(AuditQueue::new().max_length(0)),
-        ),
-        (
-            "audit: max_bytes",
-            config().audit(AuditQueue::new().max_bytes(1000)),
         ),
         (
             "topology_mode",
@@ -112,13 +78,59 @@ fn each_broken_rule_names_its_field() {
             config().commands(CommandQueue::new().max_attempts(1001)),
         ),
     ] {
-        let error = broken.validate().expect_err(field);
-        assert_eq!(error.kind(), ErrorKind::Misconfigured);
-        assert!(
-            error.to_string().contains(&format!(": {field}: ")),
-            "{error}"
-        );
+        refused(field, &broken);
     }
+}
+
+#[test]
+fn an_audit_queue_takes_the_place_of_no_other() {
+    for (field, broken) in vec![
+        (
+            "audit: name",
+            config().audit(AuditQueue::new().name("a..b")),
+        ),
+        (
+            "audit: name",
+            config().audit(AuditQueue::new().name("amq.x")),
+        ),
+        (
+            "audit: name",
+            config()
+                .queue("q")
+                .audit(AuditQueue::new().name("algedonic.q.signals.high")),
+        ),
+        (
+            "audit: name",
+            config()
+                .queue("q")
+                .audit(AuditQueue::new().name("algedonic.q.signals.dlq")),
+        ),
+        (
+            "audit: name",
+            config()
+                .queue("q")
+                .audit(AuditQueue::new().name("algedonic.q.events")),
+        ),
+        (
+            "audit: max_length",
+            config().audit(AuditQueue::new().max_length(0)),
+        ),
+        (
+            "audit: max_bytes",
+            config().audit(AuditQueue::new().max_bytes(1000)),
+        ),
+    ] {
+        refused(field, &broken);
+    }
+}
+
+fn refused(field: &str, broken: &AmqpConfig) {
+    let error = broken.validate().expect_err(field);
+    assert_eq!(error.kind(), ErrorKind::Misconfigured);
+    assert!(
+        error.to_string().contains(&format!(": {field}: ")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -70,10 +70,10 @@ impl DeadLetters {
     /// With where each of so many queues hands in its letters. Nothing is connected before there is one.
     /// At most as many are on their way as the consumers have deliveries that are not settled.
     pub(crate) fn new(config: Arc<AmqpConfig>, lane: Lane, queues: usize) -> (Vec<Letters>, Self) {
-        let (letters, queued) = mpsc::unbounded_channel();
+        let (letters, handed_in) = mpsc::unbounded_channel();
         let (told, results) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
-        task.spawn(run(config, lane, queued, told));
+        task.spawn(run(config, lane, handed_in, told));
         let dead_letters = Self {
             results,
             _task: task,

@@ -17,7 +17,7 @@ fn the_defaults_are_valid_and_show_no_password() {
 #[test]
 fn each_broken_rule_names_its_field() {
     let second = Duration::from_secs(1);
-    for (field, broken) in vec![
+    for (field, broken) in [
         ("prefix", config().prefix("a..b")),
         ("prefix", config().prefix("amq.x")),
         ("queue", config().queue("q".repeat(101))),
@@ -84,7 +84,7 @@ fn each_broken_rule_names_its_field() {
 
 #[test]
 fn an_audit_queue_takes_the_place_of_no_other() {
-    for (field, broken) in vec![
+    for (field, broken) in [
         (
             "audit: name",
             config().audit(AuditQueue::new().name("a..b")),

@@ -17,7 +17,7 @@ fn the_defaults_are_valid_and_show_no_password() {
 #[test]
 fn each_broken_rule_names_its_field() {
     let second = Duration::from_secs(1);
-    for (field, broken) in [
+    for (field, broken) in vec![
         ("prefix", config().prefix("a..b")),
         ("prefix", config().prefix("amq.x")),
         ("queue", config().queue("q".repeat(101))),

@@ -42,6 +42,13 @@ pub(super) fn broken(settings: &Settings) -> Vec<&'static str> {
             && exchanges[1] != exchanges[2]
             && exchanges[2] != exchanges[0],
     );
+    // Those that part signals by their level.
+    let parts = ["levels", "critical", "high", "medium", "low"];
+    let parts = parts.map(|part| format!("{}.{part}", exchanges[1]));
+    rule(
+        "exchange",
+        !parts.contains(&exchanges[0]) && !parts.contains(&exchanges[2]),
+    );
 
     rule("vhost", text(&settings.vhost, 255));
     rule(

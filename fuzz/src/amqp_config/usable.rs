@@ -21,6 +21,16 @@ pub(super) fn check(config: &AmqpConfig) {
             assert!(!name.starts_with("amq."), "{name:?} is the broker's");
         }
     }
+    let (levels, bands) = config.band_exchange_names();
+    let audit = config.audit_queue_name();
+    let all = bands
+        .into_iter()
+        .chain(config.signal_queue_names())
+        .chain([levels])
+        .chain(audit);
+    for name in all {
+        assert!(ShortString::try_new(&*name).is_ok(), "{name:?} is too long");
+    }
     assert!(ShortString::try_new(&*config.uri.vhost).is_ok());
     definitions(config);
 
@@ -83,7 +93,8 @@ fn definitions(config: &AmqpConfig) {
         names("queues"),
         [
             config.dead_letter_queue_name(events),
-            config.queue_name(events)
+            config.queue_name(events),
+            config.audit_queue_name().expect("by default"),
         ]
     );
     assert_eq!(json["bindings"][0]["routing_key"], "a.*.#");

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | routing key | the [`Key`] of the instance |
 //! | exchange | `{prefix}.events`, `{prefix}.signals` and `{prefix}.commands`, durable topic exchanges, one for each lane: all instances of one prefix publish to them |
-//! | queue | `{prefix}.{queue}.events`, `….signals` and `….commands`, one for each lane that is received; `{prefix}.{queue}.events.dlq` and so on keep what could not be read or used, see [Dead letters](#dead-letters) |
+//! | queue | `{prefix}.{queue}.events` and `….commands`, one for each lane that is received, and four for signals, see [Signals](#signals); `{prefix}.{queue}.events.dlq` and so on keep what could not be read or used, see [Dead letters](#dead-letters) |
 //! | binding | one for each [`Pattern`] of interest |
 //! | confirm | the broker has taken responsibility: [`Outcome::Confirmed`]; a negative one is [`Outcome::Rejected`] |
 //! | return | no binding matched: [`Outcome::NotRouted`]. Every message is published as *mandatory* |
@@ -30,6 +30,35 @@
 //! keeps them, as do closing and dropping the transport: what comes waits. A pattern that only an
 //! earlier run of the same name was interested in stays bound until the queue is deleted.
 //!
+//! # Signals
+//!
+//! A signal is for everybody: each instance that listens has a copy, in queues of its own. It has one for each level,
+//! `{prefix}.{queue}.signals.critical`, `….high`, `….medium` and `….low`, and reads the most urgent first: one that is
+//! less urgent comes when nothing more urgent is there. A backlog of low signals does not delay a critical one, since
+//! the broker hands out each queue by itself, at most [`AmqpConfig::prefetch`] of each at a time.
+//!
+//! - The level is the last word of the key, as in `algedonic.pain.critical`. A key that ends with another word is in the
+//!   queue of the low ones: no signal is without a queue for want of a level. The order of one key is kept.
+//! - Priorities of the broker would not do: quorum queues have none before RabbitMQ 4, and two before 4.3. The priority
+//!   (10, 8, 5 or 2) is on the message all the same, for whoever reads it elsewhere.
+//! - The queues are durable and quorum queues, always: a classic one may confirm what is not on disk yet. They have no
+//!   time to live and no length, and refuse rather than drop, should a policy of the broker bound them
+//!   (`x-overflow: reject-publish`); what is delivered more than 1,000 times, or given back more often than
+//!   [`AmqpConfig::max_attempts`] allows, goes to the dead-letter queue, and leaves only when it is there
+//!   (`x-dead-letter-strategy: at-least-once`). No setting changes that: [`AmqpConfig::message_ttl`],
+//!   [`max_length`](AmqpConfig::max_length) and [`queue_type`](AmqpConfig::queue_type) are for events. With
+//!   [`TopologyMode::Expect`] it is up to whoever makes the queues; AMQP has no way to look at their arguments.
+//! - What has no bound has to be read. A named instance that has gone for good leaves queues that grow: delete them.
+//! - Without a name the queues are called by a UUID that nobody has again, and the broker drops them 30 minutes after
+//!   their owner has gone, with what is in them: nobody could ask for it. An owner that is cut off for longer than that,
+//!   and comes back, has missed what came meanwhile: who must miss none has a name ([`AmqpConfig::queue`]).
+//! - The audit queue, `{prefix}.algedonic.signals` ([`AmqpConfig::audit`]), has a copy of every signal for an operator.
+//!   It is the one place where anything goes for want of room: the oldest copies, beyond 100,000. It is not for
+//!   subsystems, which would share what is in it.
+//! - Exchanges part signals by their level: `{prefix}.signals` leads to `{prefix}.signals.levels`, and that to
+//!   `{prefix}.signals.critical` and so on, of which each instance binds its queues by its interest. They are internal:
+//!   publish to `{prefix}.signals`, and bind to that what else is to hear signals.
+//!
 //! # Commands
 //!
 //! The instances of one name are a group, whose commands wait in one queue, `{prefix}.{queue}.commands`
@@ -37,7 +66,7 @@
 //! stays. What differs from the queues of the other lanes:
 //!
 //! - It has an owner: an instance without a name receives none ([`Lane::Command`]), and the queue never expires.
-//! - Full, it refuses: the sender learns [`Outcome::Rejected`]. The other lanes drop their oldest.
+//! - Full, it refuses: the sender learns [`Outcome::Rejected`]. That of events drops its oldest.
 //! - An instance has 10 of them at a time, not 100, so that an idle one finds something to do.
 //! - A quorum queue keeps a dead command until its dead-letter queue has it (`x-dead-letter-strategy`); to look at
 //!   again takes RabbitMQ three minutes, where that queue was missing.
@@ -76,7 +105,8 @@
 //!
 //! What cannot be read, what the application puts aside, and what was delivered more often than
 //! [`AmqpConfig::max_attempts`] allows goes to the dead-letter queue of its lane. That holds at most
-//! 100,000 messages, of which the oldest go first, for 7 days: what is not looked at by then is gone.
+//! 100,000 messages, of which the oldest go first, for 7 days: what is not looked at by then is gone. Dead signals
+//! wait for longer than that: until somebody looks, or there are too many.
 //! RabbitMQ also dead-letters a message whose property `expiration` has passed. Ours carry none, so
 //! that what is merely late does not push out what is wrong: a queue keeps what has expired until its
 //! owner reads it, and the bus leaves it out.
@@ -128,7 +158,8 @@
 //! and told by [`Link::error`](algedonic_transport::Link). Every 30 s each looks whether its exchange,
 //! queue and bindings are still there, and declares them again; sooner when a message of this instance that
 //! it wants itself is not routed. RabbitMQ tells nobody that a binding has gone: what others publish until
-//! then does not come, and if nobody else hears it their outcome is [`Outcome::NotRouted`].
+//! then does not come, and if nobody else hears it their outcome is [`Outcome::NotRouted`]. A signal that only the
+//! audit queue takes is [`Outcome::Confirmed`]: a missing binding of signals is found within 30 s.
 //!
 //! What was published and has no answer when its connection or channel ends is published again on the
 //! next one, first, in order and under the same ids, for as long as its sender waits
@@ -181,7 +212,7 @@ mod window;
 pub mod wire;
 
 pub use self::{
-    config::{AmqpConfig, CommandQueue, QueueType, TopologyMode},
+    config::{AmqpConfig, AuditQueue, CommandQueue, QueueType, TopologyMode},
     tls::Tls,
     topology::Purpose,
     transport::Amqp,

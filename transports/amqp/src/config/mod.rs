@@ -7,11 +7,15 @@ use algedonic_transport::{Error, ErrorKind, EventId};
 use crate::{Tls, backoff::Pauses, uri::Uri, wire::WireForm};
 
 mod addresses;
+mod audit;
 mod commands;
 mod queues;
 mod security;
+#[cfg(test)]
+mod tests;
 mod validate;
 
+pub use audit::AuditQueue;
 pub use commands::CommandQueue;
 pub use queues::{QueueType, TopologyMode};
 pub(crate) use {addresses::Address, security::is_loopback};
@@ -27,10 +31,11 @@ pub(crate) use {addresses::Address, security::is_loopback};
 /// | [`prefix`](Self::prefix) | `algedonic` | a key of at most 100 bytes, not `amq` |
 /// | [`queue`](Self::queue) | anonymous | at most 100 bytes, no control characters |
 /// | [`exchange`](Self::exchange) | `{prefix}.events` … | a key of at most 100 bytes, not `amq` |
-/// | [`queue_type`](Self::queue_type) | quorum | |
+/// | [`queue_type`](Self::queue_type) | quorum | not of signals |
 /// | [`topology_mode`](Self::topology_mode) | declare | expect needs a `queue` name |
-/// | [`message_ttl`](Self::message_ttl) | none | 1 s to 30 days |
-/// | [`max_length`](Self::max_length) | none | at least 1 |
+/// | [`message_ttl`](Self::message_ttl) | none | 1 s to 30 days; not of signals |
+/// | [`max_length`](Self::max_length) | none | at least 1; not of signals |
+/// | [`audit`](Self::audit) | `{prefix}.algedonic.signals` | see [`AuditQueue`] |
 /// | [`commands`](Self::commands) | see [`CommandQueue`] | |
 /// | [`fallback`](Self::fallback) | none | at most 15 addresses |
 /// | [`tls`](Self::tls) | the system's authorities | with `amqps://` only |
@@ -58,6 +63,7 @@ pub struct AmqpConfig {
     pub(crate) topology_mode: TopologyMode,
     pub(crate) message_ttl: Option<Duration>,
     pub(crate) max_length: Option<u32>,
+    pub(crate) audit: Option<AuditQueue>,
     pub(crate) commands: CommandQueue,
     pub(crate) fallbacks: Vec<String>,
     pub(crate) tls: Option<Tls>,
@@ -112,6 +118,7 @@ impl AmqpConfig {
             topology_mode: TopologyMode::default(),
             message_ttl: None,
             max_length: None,
+            audit: Some(AuditQueue::new()),
             commands: CommandQueue::new(),
             fallbacks: Vec::new(),
             tls: None,
@@ -225,8 +232,9 @@ impl AmqpConfig {
         self
     }
 
-    /// How many unsettled events, and how many unsettled signals, the broker may have with us. Of commands
-    /// it is fewer ([`CommandQueue::prefetch`]).
+    /// How many unsettled events the broker may have with us, and how many unsettled signals of each level:
+    /// so many that are less urgent may be on their way when one that is more urgent comes, and it is read before
+    /// them. Of commands it is fewer ([`CommandQueue::prefetch`]).
     pub fn prefetch(mut self, messages: u16) -> Self {
         self.prefetch = messages;
         self
@@ -260,118 +268,5 @@ impl AmqpConfig {
     pub fn wire_form(mut self, form: WireForm) -> Self {
         self.wire_form = form;
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Purpose;
-
-    fn config() -> AmqpConfig {
-        AmqpConfig::new("amqp://user:canary@localhost").expect("valid")
-    }
-
-    #[test]
-    fn the_defaults_are_valid_and_show_no_password() {
-        config().validate().expect("defaults");
-        assert!(!format!("{:?}", config()).contains("canary"));
-        assert_ne!(config().queue, config().queue);
-    }
-
-    #[test]
-    fn each_broken_rule_names_its_field() {
-        let second = Duration::from_secs(1);
-        for (field, broken) in [
-            ("prefix", config().prefix("a..b")),
-            ("prefix", config().prefix("amq.x")),
-            ("queue", config().queue("q".repeat(101))),
-            ("queue", config().queue("a\u{1b}b")),
-            ("queue", config().queue("")),
-            ("exchange", config().exchange(Purpose::Events, "a..b")),
-            ("exchange", config().exchange(Purpose::Signals, "amq.topic")),
-            (
-                "topology_mode",
-                config().topology_mode(TopologyMode::Expect),
-            ),
-            ("message_ttl", config().message_ttl(Some(second / 2))),
-            ("max_length", config().max_length(Some(0))),
-            ("connect_timeout", config().connect_timeout(Duration::ZERO)),
-            ("heartbeat", config().heartbeat(second / 2)),
-            (
-                "heartbeat",
-                config().heartbeat(second * 3 / 2).confirm_timeout(second),
-            ),
-            ("confirm_timeout", config().confirm_timeout(20 * second)),
-            ("max_backoff", config().max_backoff(Duration::ZERO)),
-            ("backoff_schedule", config().backoff_schedule([])),
-            (
-                "backoff_schedule",
-                config().backoff_schedule([second, Duration::ZERO]),
-            ),
-            ("publish_connections", config().publish_connections(17)),
-            (
-                "max_unconfirmed_bytes",
-                config().max_unconfirmed_bytes(1000),
-            ),
-            ("window", config().window(0)),
-            ("prefetch", config().prefetch(0)),
-            ("max_attempts", config().max_attempts(1)),
-            ("max_body_bytes", config().max_body_bytes(usize::MAX)),
-            (
-                "commands: message_ttl",
-                config().commands(CommandQueue::new().message_ttl(Some(second / 2))),
-            ),
-            (
-                "commands: max_length",
-                config().commands(CommandQueue::new().max_length(Some(0))),
-            ),
-            (
-                "commands: prefetch",
-                config().commands(CommandQueue::new().prefetch(2001)),
-            ),
-            (
-                "commands: max_attempts",
-                config().commands(CommandQueue::new().max_attempts(1001)),
-            ),
-        ] {
-            let error = broken.validate().expect_err(field);
-            assert_eq!(error.kind(), ErrorKind::Misconfigured);
-            assert!(
-                error.to_string().contains(&format!(": {field}: ")),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_lapin_or_the_login_would_choke_on_is_refused_before() {
-        let long = "v".repeat(256);
-        for (field, url) in [
-            ("vhost", format!("amqp://localhost/{long}")),
-            ("vhost", "amqp://localhost/a%00b".to_owned()),
-            ("NUL", "amqp://u%00v:canary@localhost".to_owned()),
-            ("NUL", "amqp://u:canary%00@localhost".to_owned()),
-            ("user", format!("amqp://{long}:canary@localhost")),
-            (
-                "password",
-                format!("amqp://u:{}@localhost", "canary".repeat(3000)),
-            ),
-            ("host", format!("amqp://{long}")),
-        ] {
-            let error = AmqpConfig::new(&url).and_then(|config| config.validate());
-            let error = error.expect_err(&url).to_string();
-            assert!(
-                error.contains(field) && !error.contains("canary"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_url_sets_what_its_query_says() {
-        let config = AmqpConfig::new("amqp://h?heartbeat=3&connection_timeout=250").expect("valid");
-        assert_eq!(config.heartbeat, Duration::from_secs(3));
-        assert_eq!(config.connect_timeout, Duration::from_millis(250));
     }
 }

@@ -45,8 +45,10 @@ pub enum TopologyMode {
 }
 
 impl AmqpConfig {
-    /// The kind of queue to declare; that of commands may differ
-    /// ([`CommandQueue::queue_type`](crate::CommandQueue::queue_type)). A queue keeps its kind: a change needs a new name.
+    /// The kind of queue to declare for events; that of commands may differ
+    /// ([`CommandQueue::queue_type`](crate::CommandQueue::queue_type)), and signals wait in quorum queues
+    /// always: a classic one may confirm before the disk has a message. A queue keeps its kind: a change
+    /// needs a new name.
     pub fn queue_type(mut self, queue_type: QueueType) -> Self {
         self.queue_type = queue_type;
         self
@@ -58,15 +60,15 @@ impl AmqpConfig {
         self
     }
 
-    /// How long an event or a signal may wait in the queue of this instance before it is dead-lettered;
-    /// `None` for ever. Fixed when the queue is made: a change needs a new name, or a policy on the broker.
+    /// How long an event may wait in the queue of this instance before it is dead-lettered;
+    /// `None` for ever. A signal waits for ever, whatever this says. Fixed when the queue is made: a change needs a new name, or a policy on the broker.
     pub fn message_ttl(mut self, ttl: Option<Duration>) -> Self {
         self.message_ttl = ttl;
         self
     }
 
-    /// How many events, and how many signals, may wait in the queues of this instance before the oldest
-    /// are dead-lettered; `None` for any number. Fixed when the queue is made, like
+    /// How many events may wait in the queue of this instance before the oldest are dead-lettered; `None` for
+    /// any number. Of signals there may wait any number, whatever this says. Fixed when the queue is made, like
     /// [`message_ttl`](Self::message_ttl).
     pub fn max_length(mut self, messages: Option<u32>) -> Self {
         self.max_length = messages;
@@ -87,7 +89,15 @@ pub(crate) struct LaneQueue {
 impl AmqpConfig {
     pub(crate) fn lane_queue(&self, lane: Lane) -> LaneQueue {
         match lane {
-            Lane::Event | Lane::Signal => LaneQueue {
+            // No setting can make a signal wait where it could be lost.
+            Lane::Signal => LaneQueue {
+                queue_type: QueueType::Quorum,
+                prefetch: self.prefetch,
+                message_ttl: None,
+                max_length: None,
+                max_attempts: self.max_attempts,
+            },
+            Lane::Event => LaneQueue {
                 queue_type: self.queue_type,
                 prefetch: self.prefetch,
                 message_ttl: self.message_ttl,

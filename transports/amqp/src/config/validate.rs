@@ -59,7 +59,8 @@ impl AmqpConfig {
         self.check_names()?;
         self.check_login()?;
         self.check_queues()?;
-        self.check_limits()
+        self.check_limits()?;
+        self.check_audit()
     }
 
     fn check_names(&self) -> Result<(), Error> {
@@ -73,6 +74,16 @@ impl AmqpConfig {
             .map(|purpose| self.exchange_name(purpose));
         if events == signals || signals == commands || commands == events {
             return refuse("exchange: events, signals and commands need one each");
+        }
+        let (levels, bands) = self.band_exchange_names();
+        let parts = bands.iter().chain([&levels]);
+        if let Some(name) = parts
+            .into_iter()
+            .find(|name| [&events, &commands].contains(name))
+        {
+            return refuse(format!(
+                "exchange: {name} is one of those that part signals"
+            ));
         }
         // Longer ones make lapin panic.
         if self.uri.vhost.is_empty()
@@ -155,6 +166,41 @@ impl AmqpConfig {
                     "{of}max_attempts: must be 2 to 1000, not {attempts}"
                 ));
             }
+        }
+        Ok(())
+    }
+
+    fn check_audit(&self) -> Result<(), Error> {
+        let (Some(audit), Some(name)) = (&self.audit, self.audit_queue_name()) else {
+            return Ok(());
+        };
+        if audit.name.is_some() {
+            check_name("audit: name", &name)?;
+        }
+        // It drops its oldest, and has copies of all.
+        let [events, signals, commands] = [Purpose::Events, Purpose::Signals, Purpose::Commands];
+        let lanes = [events, commands].map(|purpose| self.queue_name(purpose));
+        let dead = [events, signals, commands].map(|purpose| self.dead_letter_queue_name(purpose));
+        let bands = self.signal_queue_names();
+        if lanes
+            .iter()
+            .chain(&dead)
+            .chain(&bands)
+            .any(|one| *one == name)
+        {
+            return refuse(format!(
+                "audit: name: messages wait in {name} for this instance, and an audit queue drops its oldest"
+            ));
+        }
+        if audit.max_length == 0 {
+            return refuse("audit: max_length: must be at least 1");
+        }
+        let least = self.max_body_bytes as u64;
+        if audit.max_bytes < least || i64::try_from(audit.max_bytes).is_err() {
+            return refuse(format!(
+                "audit: max_bytes: must be at least max_body_bytes, {least}, not {}",
+                audit.max_bytes
+            ));
         }
         Ok(())
     }

@@ -30,15 +30,15 @@ pub(crate) struct Inlet(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// None while there is no connection.
-    source: Option<Source>,
+    /// One for each queue of the lane, the most urgent first; none while there is no connection.
+    sources: Vec<Source>,
     /// The application waits for an arrival, here or in lapin's consumer.
     waiting: Option<Waker>,
     /// No consumer will come any more.
     closed: bool,
 }
 
-/// Where one generation's deliveries come from.
+/// Where the deliveries of one queue come from, in one generation.
 struct Source {
     consumer: Consumer,
     /// What was taken from it in advance.
@@ -47,7 +47,16 @@ struct Source {
 }
 
 impl Source {
-    /// What comes next; its end is told to whom it concerns, and is none of the application's business.
+    fn new((consumer, unsettled): (Consumer, Arc<Unsettled>)) -> Self {
+        Self {
+            consumer,
+            ahead: VecDeque::new(),
+            unsettled,
+        }
+    }
+
+    /// What comes next, and was not taken in advance; its end is told to whom it concerns, and is none of
+    /// the application's business.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Delivery>> {
         match ready!(Pin::new(&mut self.consumer).poll_next(context)) {
             Some(Ok(delivery)) => return Poll::Ready(Some(delivery)),
@@ -77,14 +86,10 @@ impl Inlet {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A consumer has been made: from now on the application reads from it.
-    pub(crate) fn open(&self, consumer: Consumer, unsettled: Arc<Unsettled>) {
+    /// The consumers have been made, the most urgent first: from now on the application reads from them.
+    pub(crate) fn open(&self, sources: Vec<(Consumer, Arc<Unsettled>)>) {
         let mut state = self.state();
-        state.source = Some(Source {
-            consumer,
-            ahead: VecDeque::new(),
-            unsettled,
-        });
+        state.sources = sources.into_iter().map(Source::new).collect();
         let waiting = state.waiting.take();
         drop(state);
         if let Some(waiting) = waiting {
@@ -92,20 +97,20 @@ impl Inlet {
         }
     }
 
-    /// Nothing comes from the present consumer any more, and what was not read yet comes again.
-    pub(crate) fn shut(&self) -> Option<Consumer> {
-        let source = self.state().source.take();
-        source.map(|source| source.consumer)
+    /// Nothing comes from the present consumers any more, and what was not read yet comes again.
+    pub(crate) fn shut(&self) -> Vec<Consumer> {
+        let sources = std::mem::take(&mut self.state().sources);
+        sources.into_iter().map(|source| source.consumer).collect()
     }
 
     /// No consumer will come any more.
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        let source = state.source.take();
+        let sources = std::mem::take(&mut state.sources);
         let waiting = state.waiting.take();
         drop(state);
-        drop(source);
+        drop(sources);
         if let Some(waiting) = waiting {
             waiting.wake();
         }
@@ -116,24 +121,22 @@ impl Inlet {
     pub(crate) fn look(&self) {
         let mut state = self.state();
         let waiting = state.waiting.take();
-        let Some(source) = &mut state.source else {
-            state.waiting = waiting;
-            return;
-        };
-        let before = source.ahead.len();
         let mut context = Context::from_waker(waiting.as_ref().unwrap_or(Waker::noop()));
-        let ended = loop {
-            match source.poll(&mut context) {
-                Poll::Ready(Some(delivery)) => source.ahead.push_back(delivery),
-                Poll::Ready(None) => break true,
-                Poll::Pending => break false,
-            }
-        };
-        // lapin wakes nobody for what was taken from it.
-        let news = source.ahead.len() > before;
+        let (mut news, mut ended) = (false, false);
+        for source in &mut state.sources {
+            ended |= loop {
+                match source.poll(&mut context) {
+                    Poll::Ready(Some(delivery)) => source.ahead.push_back(delivery),
+                    Poll::Ready(None) => break true,
+                    Poll::Pending => break false,
+                }
+                // lapin wakes nobody for what was taken from it.
+                news = true;
+            };
+        }
         if ended {
-            // What came before the end is no good any more either.
-            state.source = None;
+            // What came before the end is no good any more either, on none of the channels.
+            state.sources.clear();
         }
         if news {
             drop(state);
@@ -143,6 +146,24 @@ impl Inlet {
         } else {
             state.waiting = waiting;
         }
+    }
+}
+
+impl State {
+    /// What is most urgent of all that is there: nothing of a queue before all of those ahead of it is
+    /// read. None: one of them has ended.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<(Delivery, Arc<Unsettled>)>> {
+        for source in &mut self.sources {
+            let next = match source.ahead.pop_front() {
+                Some(delivery) => Poll::Ready(Some(delivery)),
+                None => source.poll(context),
+            };
+            if let Poll::Ready(delivery) = next {
+                let of = |delivery| (delivery, source.unsettled.clone());
+                return Poll::Ready(delivery.map(of));
+            }
+        }
+        Poll::Pending
     }
 }
 
@@ -156,21 +177,15 @@ impl Stream for Arrivals {
         if state.closed {
             return Poll::Ready(None);
         }
-        if let Some(source) = &mut state.source {
-            let next = match source.ahead.pop_front() {
-                Some(delivery) => Poll::Ready(Some(delivery)),
-                None => source.poll(context),
-            };
-            match next {
-                Poll::Ready(Some(delivery)) => {
-                    coop.made_progress();
-                    let unsettled = source.unsettled.clone();
-                    drop(state);
-                    return Poll::Ready(Some(unsettled.arrive(delivery)));
-                }
-                Poll::Ready(None) => state.source = None,
-                Poll::Pending => {}
+        match state.poll(context) {
+            Poll::Ready(Some((delivery, unsettled))) => {
+                coop.made_progress();
+                drop(state);
+                return Poll::Ready(Some(unsettled.arrive(delivery)));
             }
+            // What came before is no good any more either, on none of the channels.
+            Poll::Ready(None) => state.sources.clear(),
+            Poll::Pending => {}
         }
         let waker = context.waker();
         match &mut state.waiting {

@@ -1,24 +1,19 @@
-//! How is the consumer of one lane made, looked after, and left, for as long as one channel lives?
+//! How are the consumers of one lane made, looked after, and left, for as long as one connection lives?
 
 use std::{sync::Arc, time::Duration};
 
 use algedonic_transport::{Error, Lane};
-use lapin::{
-    Channel, Consumer,
-    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
-    types::FieldTable,
+use lapin::Consumer;
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use super::{
-    Interest,
-    reading::Reader,
-    unsettled::{Task, Unsettled},
-};
+use super::{Interest, reading::Reader, subscription::Subscription, unsettled::Task};
 use crate::{
     AmqpConfig,
     connect::{Deadline, Session},
-    dead_letter::DeadLetters,
+    dead_letter::{DeadLetters, Whose},
     error::{During, classify, lost},
     phase::Phases,
     topology,
@@ -31,27 +26,29 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a goodbye may take, with the dead letters that are on their way.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Why a consumer ended.
+/// Why the consumers of a lane ended.
 pub(crate) enum End {
     /// The application does not want the lane any more, or is closing the transport.
     Unwanted,
     Lost(Error),
 }
 
-/// One generation of the consumer of one lane. Dropped, it is over.
+/// One generation of the consumers of one lane, one for each of its queues. Dropped, it is over.
 pub(crate) struct Attached<'interest> {
-    lane: Lane,
-    config: Arc<AmqpConfig>,
     interest: &'interest Interest,
-    channel: Channel,
-    unsettled: Arc<Unsettled>,
+    /// The most urgent first.
+    subscriptions: Vec<Subscription>,
+    /// Something in one of their books is to be seen to.
+    call: Arc<Notify>,
     dead_letters: DeadLetters,
 }
 
 impl Drop for Attached<'_> {
     fn drop(&mut self) {
         self.interest.inlet.shut();
-        self.unsettled.over();
+        for subscription in &self.subscriptions {
+            subscription.unsettled.over();
+        }
     }
 }
 
@@ -65,37 +62,37 @@ impl<'interest> Attached<'interest> {
     ) -> Result<Self, Error> {
         let deadline = Deadline::within(config.connect_timeout);
         topology::declare_lane(session, config, lane, &interest.patterns, deadline).await?;
-        let channel = session.channel(deadline).await?;
+        let queues = topology::queues(config, lane);
         let prefetch = config.lane_queue(lane).prefetch;
-        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
-        session.step(deadline, qos).await?;
-        let consumer = channel.basic_consume(
-            topology::queue(config, lane),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumer = session.step(deadline, consumer).await?;
-        let (letters, dead_letters) = DeadLetters::new(config.clone(), lane);
-        let unsettled = Unsettled::new(
-            Reader::new(lane, config.clone(), interest.attempts.clone()),
-            channel.clone(),
-            letters,
-            session.frame_max(),
-            usize::from(prefetch / 2).clamp(1, 50),
-        );
-        interest.inlet.open(consumer, unsettled.clone());
+        let call = Arc::new(Notify::new());
+        let (letters, dead_letters) = DeadLetters::new(config.clone(), lane, queues.len());
+        let (mut subscriptions, mut sources) = (Vec::new(), Vec::new());
+        for (queue, letters) in queues.into_iter().zip(letters) {
+            let reader = Reader::new(lane, config.clone(), interest.attempts.clone());
+            let (subscription, consumer) = Subscription::open(
+                session,
+                deadline,
+                queue,
+                prefetch,
+                reader,
+                letters,
+                call.clone(),
+            )
+            .await?;
+            sources.push((consumer, subscription.unsettled.clone()));
+            subscriptions.push(subscription);
+        }
+        // All at once: nobody reads what can wait before it is known whether something cannot.
+        interest.inlet.open(sources);
         Ok(Self {
-            lane,
-            config: config.clone(),
             interest,
-            channel,
-            unsettled,
+            subscriptions,
+            call,
             dead_letters,
         })
     }
 
-    /// Looks after the consumer, until either side ends it.
+    /// Looks after the consumers, until either side ends one.
     pub(crate) async fn run(mut self, mut phases: Phases) -> End {
         let mut look = interval_at(Instant::now() + LOOK, LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,61 +102,86 @@ impl<'interest> Attached<'interest> {
                 biased;
                 () = phases.draining() => return self.leave().await,
                 () = self.interest.unwanted() => return self.leave().await,
-                task = self.unsettled.called() => match task {
-                    Task::Attend => flush_at = Some(Instant::now() + GATHER),
-                    Task::End(error) => return self.ended(error),
-                },
+                () = self.call.notified() => {
+                    let mut attend = false;
+                    for subscription in &self.subscriptions {
+                        match subscription.unsettled.task() {
+                            Some(Task::End(error)) => return ended(subscription, error),
+                            Some(Task::Attend) => attend = true,
+                            None => {}
+                        }
+                    }
+                    if attend {
+                        flush_at.get_or_insert_with(|| Instant::now() + GATHER);
+                    }
+                }
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
-                    let more = self.unsettled.flush();
+                    let more = self.flush();
                     flush_at = more.then(|| Instant::now() + GATHER);
                 }
-                Some((tag, arrived)) = self.dead_letters.next() => {
-                    self.unsettled.buried(tag, arrived);
-                }
+                Some((of, arrived)) = self.dead_letters.next() => self.buried(of, arrived),
                 _ = look.tick() => self.interest.inlet.look(),
             }
         }
     }
 
-    fn ended(&self, error: Option<lapin::Error>) -> End {
-        End::Lost(match error {
-            Some(error) => {
-                let queue = topology::queue(&self.config, self.lane);
-                classify(During::Consume, &format!("queue {queue}"), &error)
-            }
-            None => lost(During::Consume, "the broker ended the subscription"),
-        })
+    /// Tells the broker of all acks that were gathered; none were since the last time: false.
+    fn flush(&self) -> bool {
+        let flushed = self.subscriptions.iter();
+        // Each, whatever the others had.
+        flushed.fold(false, |more, one| one.unsettled.flush() | more)
     }
 
-    /// Cancels the subscription, and tells the broker what was settled by now. What was not comes
-    /// again, to the next consumer of the queue.
+    fn buried(&self, of: Whose, arrived: bool) {
+        self.subscriptions[of.queue]
+            .unsettled
+            .buried(of.tag, arrived);
+    }
+
+    fn burying(&self) -> bool {
+        let mut subscriptions = self.subscriptions.iter();
+        subscriptions.any(|one| one.unsettled.burying() > 0)
+    }
+
+    /// Cancels the subscriptions, and tells the broker what was settled by now. What was not comes
+    /// again, to the next consumer of its queue.
     async fn leave(mut self) -> End {
-        let consumer = self.interest.inlet.shut();
-        if timeout(GOODBYE, self.say_goodbye(consumer)).await.is_err() {
+        let consumers = self.interest.inlet.shut();
+        if timeout(GOODBYE, self.say_goodbye(consumers)).await.is_err() {
             tracing::debug!("consumer not cancelled in time");
         }
         End::Unwanted
     }
 
-    async fn say_goodbye(&mut self, consumer: Option<Consumer>) {
+    /// To none if one of them has ended.
+    async fn say_goodbye(&mut self, consumers: Vec<Consumer>) {
         let said = async {
-            self.unsettled.flush();
-            if let Some(consumer) = &consumer {
-                let cancel = BasicCancelOptions::default();
-                self.channel.basic_cancel(consumer.tag(), cancel).await?;
+            self.flush();
+            for (subscription, consumer) in self.subscriptions.iter().zip(&consumers) {
+                subscription.cancel(consumer).await?;
             }
-            while self.unsettled.burying() > 0
-                && let Some((tag, arrived)) = self.dead_letters.next().await
+            while self.burying()
+                && let Some((of, arrived)) = self.dead_letters.next().await
             {
-                self.unsettled.buried(tag, arrived);
+                self.buried(of, arrived);
             }
-            self.unsettled.flush();
-            self.unsettled.over();
-            // The answer comes after the acks were read; closing gives the rest back.
-            self.channel.close(200, "OK".into()).await
+            for subscription in &self.subscriptions {
+                subscription.close().await?;
+            }
+            Ok::<_, lapin::Error>(())
         };
         if let Err(error) = said.await {
             tracing::debug!(error = %crate::error::words(&error), "consumer not cancelled");
         }
     }
+}
+
+fn ended(subscription: &Subscription, error: Option<lapin::Error>) -> End {
+    End::Lost(match error {
+        Some(error) => {
+            let queue = &subscription.queue;
+            classify(During::Consume, &format!("queue {queue}"), &error)
+        }
+        None => lost(During::Consume, "the broker ended the subscription"),
+    })
 }

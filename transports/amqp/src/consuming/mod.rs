@@ -5,6 +5,7 @@ mod arrivals;
 mod attempts;
 mod consumer;
 mod reading;
+mod subscription;
 mod unsettled;
 
 use std::{
@@ -65,7 +66,7 @@ impl Drop for Interest {
 }
 
 /// Keeps one lane's subscription, until the application does not want it any more, or the transport
-/// closes. Its queue and bindings stay: what comes waits there.
+/// closes. Its queues and bindings stay: what comes waits there.
 pub(crate) async fn run(shared: Arc<Shared>, lane: Lane, interest: Interest) {
     let part = Part::consume(lane);
     let mut phases = Phases::new(&shared.phase);

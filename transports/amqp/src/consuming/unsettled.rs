@@ -36,8 +36,8 @@ pub(crate) struct Unsettled {
     /// So many acks are told at once.
     gather: usize,
     book: Mutex<Book>,
-    /// There is something in the book for the consumer's task to see to.
-    call: Notify,
+    /// There is something in the book for the consumer's task to see to. One for all queues of the lane.
+    call: Arc<Notify>,
 }
 
 /// The end of a consumer, by an error or in order.
@@ -76,6 +76,7 @@ impl Unsettled {
         letters: Letters,
         frame_max: usize,
         gather: usize,
+        call: Arc<Notify>,
     ) -> Arc<Self> {
         Arc::new(Self {
             reader,
@@ -90,7 +91,7 @@ impl Unsettled {
                 end: None,
                 over: false,
             }),
-            call: Notify::new(),
+            call,
         })
     }
 
@@ -233,18 +234,13 @@ impl Unsettled {
         self.call.notify_one();
     }
 
-    /// Waits for something that concerns the consumer's task.
-    pub(crate) async fn called(&self) -> Task {
-        loop {
-            self.call.notified().await;
-            let mut book = self.book();
-            if let Some(Ended(error)) = book.end.take() {
-                return Task::End(error);
-            }
-            if book.attended {
-                return Task::Attend;
-            }
+    /// What concerns the consumer's task, once it was called.
+    pub(crate) fn task(&self) -> Option<Task> {
+        let mut book = self.book();
+        if let Some(Ended(error)) = book.end.take() {
+            return Some(Task::End(error));
         }
+        book.attended.then_some(Task::Attend)
     }
 
     /// The generation is over: what is settled from now on, the broker delivers again by itself.

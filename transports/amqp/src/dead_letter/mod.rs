@@ -45,33 +45,48 @@ const IDLE: Duration = Duration::from_secs(30);
 /// broker busy with connections.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What has become of the dead letters of one consumer. Dropped, it gives up those that are on their way.
+/// Which delivery a letter is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whose {
+    /// Among those of the lane.
+    pub(crate) queue: usize,
+    pub(crate) tag: u64,
+}
+
+/// What has become of the dead letters of the consumers of one lane. Dropped, it gives up those that are on their way.
 pub(crate) struct DeadLetters {
-    results: mpsc::UnboundedReceiver<(u64, bool)>,
+    results: mpsc::UnboundedReceiver<(Whose, bool)>,
     /// Publishes them. Aborted with the rest.
     _task: JoinSet<()>,
 }
 
-/// Where the dead letters of one consumer are handed in.
-pub(crate) struct Letters(mpsc::UnboundedSender<(u64, Letter)>);
+/// Where the dead letters of the consumer of one queue are handed in.
+pub(crate) struct Letters {
+    queue: usize,
+    sender: mpsc::UnboundedSender<(Whose, Letter)>,
+}
 
 impl DeadLetters {
-    /// Nothing is connected before there is a letter. At most as many letters are on their way as
-    /// the consumer has deliveries that are not settled.
-    pub(crate) fn new(config: Arc<AmqpConfig>, lane: Lane) -> (Letters, Self) {
-        let (letters, queued) = mpsc::unbounded_channel();
+    /// With where each of so many queues hands in its letters. Nothing is connected before there is one.
+    /// At most as many are on their way as the consumers have deliveries that are not settled.
+    pub(crate) fn new(config: Arc<AmqpConfig>, lane: Lane, queues: usize) -> (Vec<Letters>, Self) {
+        let (letters, handed_in) = mpsc::unbounded_channel();
         let (told, results) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
-        task.spawn(run(config, lane, queued, told));
+        task.spawn(run(config, lane, handed_in, told));
         let dead_letters = Self {
             results,
             _task: task,
         };
-        (Letters(letters), dead_letters)
+        let of = |queue| Letters {
+            queue,
+            sender: letters.clone(),
+        };
+        ((0..queues).map(of).collect(), dead_letters)
     }
 
     /// Waits for the next letter that has arrived, or has not.
-    pub(crate) async fn next(&mut self) -> Option<(u64, bool)> {
+    pub(crate) async fn next(&mut self) -> Option<(Whose, bool)> {
         self.results.recv().await
     }
 }
@@ -79,8 +94,9 @@ impl DeadLetters {
 impl Letters {
     /// Sends a letter on its way; letters arrive in the order in which they are sent.
     pub(crate) fn send(&self, tag: u64, letter: Letter) {
-        // The task ends only with its consumer.
-        let _ = self.0.send((tag, letter));
+        let queue = self.queue;
+        // The task ends only with its consumers.
+        let _ = self.sender.send((Whose { queue, tag }, letter));
     }
 }
 
@@ -88,14 +104,14 @@ impl Letters {
 struct Line {
     session: Session,
     channel: Channel,
-    publishing: JoinSet<(u64, bool)>,
+    publishing: JoinSet<(Whose, bool)>,
 }
 
 async fn run(
     config: Arc<AmqpConfig>,
     lane: Lane,
-    mut queued: mpsc::UnboundedReceiver<(u64, Letter)>,
-    told: mpsc::UnboundedSender<(u64, bool)>,
+    mut queued: mpsc::UnboundedReceiver<(Whose, Letter)>,
+    told: mpsc::UnboundedSender<(Whose, bool)>,
 ) {
     let queue = topology::dead_letter_queue(&config, lane);
     let mut current: Option<Line> = None;
@@ -103,13 +119,13 @@ async fn run(
     let mut batch = VecDeque::new();
     loop {
         let Some(open) = current.as_mut() else {
-            let Some((tag, letter)) = queued.recv().await else {
+            let Some((of, letter)) = queued.recv().await else {
                 return;
             };
             if pause.is_none_or(|until| until <= Instant::now()) {
                 match Line::open(&config, lane).await {
                     Ok(opened) => {
-                        batch.push_back((tag, letter));
+                        batch.push_back((of, letter));
                         current = Some(opened);
                         pause = None;
                         continue;
@@ -120,11 +136,11 @@ async fn run(
                     }
                 }
             }
-            let _ = told.send((tag, false));
+            let _ = told.send((of, false));
             continue;
         };
-        while let Some((tag, letter)) = batch.pop_front() {
-            open.publish(tag, letter, &queue, config.confirm_timeout);
+        while let Some((of, letter)) = batch.pop_front() {
+            open.publish(of, letter, &queue, config.confirm_timeout);
         }
         let mut failed = false;
         tokio::select! {
@@ -134,9 +150,9 @@ async fn run(
             },
             result = open.publishing.join_next(), if !open.publishing.is_empty() => {
                 // A task that panicked is one whose tag nobody knows: none of them does.
-                if let Some(Ok((tag, arrived))) = result {
+                if let Some(Ok((of, arrived))) = result {
                     failed = !arrived;
-                    let _ = told.send((tag, arrived));
+                    let _ = told.send((of, arrived));
                 }
             }
             () = sleep(IDLE), if open.publishing.is_empty() => {
@@ -155,8 +171,8 @@ async fn run(
             }
             tracing::warn!(%queue, "a dead letter could not be published: it goes without its reason");
             pause = Some(Instant::now() + PAUSE);
-            for (tag, _) in batch.drain(..) {
-                let _ = told.send((tag, false));
+            for (of, _) in batch.drain(..) {
+                let _ = told.send((of, false));
             }
         }
     }
@@ -177,7 +193,7 @@ impl Line {
         })
     }
 
-    fn publish(&mut self, tag: u64, letter: Letter, queue: &ShortString, cap: Duration) {
+    fn publish(&mut self, of: Whose, letter: Letter, queue: &ShortString, cap: Duration) {
         let (channel, queue) = (self.channel.clone(), queue.clone());
         let mut publish = Box::pin(async move {
             let options = BasicPublishOptions {
@@ -201,7 +217,7 @@ impl Line {
                 Poll::Ready(arrived) => arrived,
                 Poll::Pending => timeout_at(until, publish).await.unwrap_or(false),
             };
-            (tag, result)
+            (of, result)
         });
     }
 }

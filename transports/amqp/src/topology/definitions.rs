@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use algedonic_transport::{Lane, Pattern};
 
-use super::plan::{Argument, Plan};
+use super::plan::{ALTERNATE, Argument, End, Plan};
 use crate::AmqpConfig;
 
 impl AmqpConfig {
@@ -21,11 +21,19 @@ impl AmqpConfig {
         let vhost = quoted(&self.uri.vhost);
         let (mut exchanges, mut queues, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
         for plan in &plans {
-            let exchange = quoted(&plan.exchange);
-            exchanges.push(format!(
-                r#"{{"name":{exchange},"vhost":{vhost},"type":"topic","durable":true,"auto_delete":false,"internal":false,"arguments":{{}}}}"#
-            ));
-            for queue in &plan.queues {
+            for exchange in &plan.exchanges {
+                let name = quoted(&exchange.name);
+                let internal = exchange.internal;
+                let alternate = exchange.alternate.as_ref();
+                let arguments = alternate
+                    .map(|name| format!("{}:{}", quoted(ALTERNATE), quoted(name)))
+                    .unwrap_or_default();
+                exchanges.push(format!(
+                    r#"{{"name":{name},"vhost":{vhost},"type":"topic","durable":true,"auto_delete":false,"internal":{internal},"arguments":{{{arguments}}}}}"#
+                ));
+            }
+            let audit = plan.audit.as_ref();
+            for queue in plan.queues.iter().chain(audit.map(|audit| &audit.queue)) {
                 let name = quoted(&queue.name);
                 let arguments: Vec<_> = queue
                     .arguments
@@ -37,14 +45,20 @@ impl AmqpConfig {
                     arguments.join(",")
                 ));
             }
-            if let Some(queue) = plan.queues.last() {
-                let queue = quoted(&queue.name);
-                for pattern in &plan.bindings {
-                    let key = quoted(pattern.as_str());
-                    bindings.push(format!(
-                        r#"{{"source":{exchange},"vhost":{vhost},"destination":{queue},"destination_type":"queue","routing_key":{key},"arguments":{{}}}}"#
-                    ));
-                }
+            for binding in plan
+                .bindings
+                .iter()
+                .chain(audit.map(|audit| &audit.binding))
+            {
+                let source = quoted(&binding.source);
+                let (name, kind) = match &binding.to {
+                    End::Queue(name) => (quoted(name), "queue"),
+                    End::Exchange(name) => (quoted(name), "exchange"),
+                };
+                let key = quoted(binding.pattern.as_str());
+                bindings.push(format!(
+                    r#"{{"source":{source},"vhost":{vhost},"destination":{name},"destination_type":"{kind}","routing_key":{key},"arguments":{{}}}}"#
+                ));
             }
         }
         format!(
@@ -104,6 +118,7 @@ mod tests {
             "\"p.q.events\"",
             "\"p.q.events.dlq\"",
             "\"a.*\"",
+            "\"p.algedonic.signals\"",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

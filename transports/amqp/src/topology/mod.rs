@@ -7,17 +7,20 @@
 use algedonic_transport::{Error, Lane, Pattern};
 use lapin::{
     Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
-use self::plan::{Argument, Plan, Queue};
+use self::plan::{ALTERNATE, Argument, Binding, End, Exchange, Plan, Queue};
 use crate::{
     AmqpConfig, TopologyMode,
     connect::{Deadline, Session},
     error::During,
 };
 
+mod audit;
+mod bands;
+mod copies;
 mod definitions;
 mod keep;
 mod names;
@@ -32,9 +35,12 @@ pub(crate) fn exchange(config: &AmqpConfig, lane: Lane) -> ShortString {
     short(&config.exchange_name(lane.into()))
 }
 
-/// The queue of one lane of this instance, or of all that have its name.
-pub(crate) fn queue(config: &AmqpConfig, lane: Lane) -> ShortString {
-    short(&config.queue_name(lane.into()))
+/// The queues of one lane of this instance, or of all that have its name: the most urgent first.
+pub(crate) fn queues(config: &AmqpConfig, lane: Lane) -> Vec<ShortString> {
+    match lane {
+        Lane::Event | Lane::Command => vec![short(&config.queue_name(lane.into()))],
+        Lane::Signal => config.signal_queue_names().map(|name| short(&name)).into(),
+    }
 }
 
 /// The queue of what this instance could not read or use of one lane (requirement 0.14).
@@ -47,7 +53,7 @@ fn short(text: &str) -> ShortString {
     ShortString::try_new(text).expect("checked by AmqpConfig::validate and by Pattern")
 }
 
-/// Sees to the exchange of `lane`.
+/// Sees to the exchange of `lane`, and to the queue of audit copies, if it has one.
 pub(crate) async fn declare_exchange(
     session: &Session,
     config: &AmqpConfig,
@@ -58,10 +64,15 @@ pub(crate) async fn declare_exchange(
     Topology::begin(session, config, deadline)
         .await?
         .see_to(&plan)
-        .await
+        .await?;
+    if let Some(audit) = &plan.audit {
+        audit.see_to(session, config, deadline).await;
+    }
+    Ok(())
 }
 
-/// Sees to the exchange, the queue of `lane`, its dead letter queue, and the bindings.
+/// Sees to the exchanges and the queues of `lane`, its dead letter queue, and the bindings. The queue of audit copies
+/// is the concern of those connections that publish, and each instance has one.
 pub(crate) async fn declare_lane(
     session: &Session,
     config: &AmqpConfig,
@@ -70,6 +81,7 @@ pub(crate) async fn declare_lane(
     deadline: Deadline,
 ) -> Result<(), Error> {
     let plan = Plan::to_receive(config, lane, interest);
+    bands::check(&plan, config)?;
     if let Some(version) = session.version() {
         plan.check(version)?;
     }
@@ -79,7 +91,7 @@ pub(crate) async fn declare_lane(
         .await
 }
 
-/// A channel of its own for one plan.
+/// A channel of its own, on which things are declared or looked for.
 struct Topology {
     channel: Channel,
     mode: TopologyMode,
@@ -100,42 +112,49 @@ impl Topology {
     }
 
     async fn see_to(self, plan: &Plan) -> Result<(), Error> {
-        self.exchange(&plan.exchange).await?;
-        for queue in &plan.queues {
-            self.queue(queue).await?;
+        let look = self.mode == TopologyMode::Expect;
+        for exchange in &plan.exchanges {
+            self.exchange(exchange, look).await?;
         }
-        if let (TopologyMode::Declare, Some(queue)) = (self.mode, plan.queues.last()) {
-            for pattern in &plan.bindings {
-                self.binding(&plan.exchange, &queue.name, pattern).await?;
+        for queue in &plan.queues {
+            self.queue(queue, look).await?;
+        }
+        if !look {
+            for binding in &plan.bindings {
+                self.binding(binding).await?;
             }
         }
+        self.end().await
+    }
+
+    async fn end(self) -> Result<(), Error> {
         let close = self.channel.close(200, "OK".into());
         self.step("closing a channel", close).await
     }
 
-    fn only_look(&self) -> bool {
-        self.mode == TopologyMode::Expect
-    }
-
-    async fn exchange(&self, exchange: &str) -> Result<(), Error> {
+    async fn exchange(&self, exchange: &Exchange, look: bool) -> Result<(), Error> {
         let options = ExchangeDeclareOptions {
             durable: true,
-            passive: self.only_look(),
+            internal: exchange.internal,
+            passive: look,
             ..ExchangeDeclareOptions::default()
         };
-        let declare = self.channel.exchange_declare(
-            short(exchange),
-            ExchangeKind::Topic,
-            options,
-            FieldTable::default(),
-        );
-        self.step(&format!("exchange {exchange}"), declare).await
+        let mut arguments = FieldTable::default();
+        if let Some(alternate) = &exchange.alternate {
+            let alternate = LongString::from(alternate.as_str());
+            arguments.insert(ALTERNATE.into(), AMQPValue::LongString(alternate));
+        }
+        let name = &exchange.name;
+        let declare =
+            self.channel
+                .exchange_declare(short(name), ExchangeKind::Topic, options, arguments);
+        self.step(&format!("exchange {name}"), declare).await
     }
 
-    async fn queue(&self, queue: &Queue) -> Result<(), Error> {
+    async fn queue(&self, queue: &Queue, look: bool) -> Result<(), Error> {
         let options = QueueDeclareOptions {
             durable: true,
-            passive: self.only_look(),
+            passive: look,
             ..QueueDeclareOptions::default()
         };
         let mut arguments = FieldTable::default();
@@ -150,16 +169,24 @@ impl Topology {
             .map(|_| ())
     }
 
-    async fn binding(&self, exchange: &str, queue: &str, pattern: &Pattern) -> Result<(), Error> {
-        let bind = self.channel.queue_bind(
-            short(queue),
-            short(exchange),
-            short(pattern.as_str()),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
-        self.step(&format!("binding of queue {queue} to {pattern}"), bind)
-            .await
+    async fn binding(&self, binding: &Binding) -> Result<(), Error> {
+        let (channel, pattern) = (&self.channel, &binding.pattern);
+        let (source, key) = (short(&binding.source), short(pattern.as_str()));
+        let none = FieldTable::default();
+        match &binding.to {
+            End::Queue(queue) => {
+                let options = QueueBindOptions::default();
+                let bind = channel.queue_bind(short(queue), source, key, options, none);
+                let subject = format!("binding of queue {queue} to {pattern}");
+                self.step(&subject, bind).await
+            }
+            End::Exchange(exchange) => {
+                let options = ExchangeBindOptions::default();
+                let bind = channel.exchange_bind(short(exchange), source, key, options, none);
+                let subject = format!("binding of exchange {exchange} to {pattern}");
+                self.step(&subject, bind).await
+            }
+        }
     }
 
     async fn step<T>(

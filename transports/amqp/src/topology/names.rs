@@ -65,7 +65,7 @@ impl AmqpConfig {
     }
 
     /// What the queue of this instance for this purpose is called: `{prefix}.{queue}.events` and so
-    /// on.
+    /// on. Signals have four, whose names begin with this one ([`signal_queue_names`](Self::signal_queue_names)).
     pub fn queue_name(&self, purpose: Purpose) -> String {
         format!("{}.{}.{}", self.prefix, self.queue, purpose.word())
     }
@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(config.exchange_name(Purpose::Commands), "vsm.commands");
         assert_eq!(config.queue_name(Purpose::Events), "vsm.s3.events");
         assert_eq!(config.queue_name(Purpose::Signals), "vsm.s3.signals");
+        assert_eq!(config.signal_queue_names()[0], "vsm.s3.signals.critical");
         assert_eq!(config.queue_name(Purpose::Commands), "vsm.s3.commands");
         assert_eq!(
             config.dead_letter_queue_name(Purpose::Events),

@@ -8,15 +8,15 @@
 //! |---|---|---|---|---|
 //! | deliveries of one message, quorum queue | unlimited | 20 | 20 failed ones | always said: 1,000 |
 //! | queue neither durable nor exclusive | accepted | deprecated | refused | never declared: all are durable |
-//! | priorities, quorum queue | none | two classes | 0 to 31 | not relied on: a lane has its own queue |
+//! | priorities, quorum queue | none | two classes | 0 to 31 | not relied on: a lane has its own queue, and signals one for each level |
 //! | `x-max-priority`, quorum queue | refused | | ignored | never declared |
 //! | prefetch of a whole channel | accepted | deprecated | deprecated | not used |
 //! | unknown argument | accepted silently | | | checked before it is declared |
-//! | dead letters of a quorum queue that reach their queue for sure | from 3.10 on | yes | yes | for commands |
+//! | dead letters of a quorum queue that reach their queue for sure | from 3.10 on | yes | yes | for signals and commands |
 
 use algedonic_transport::{Error, ErrorKind, Lane, Pattern};
 
-use super::names::Purpose;
+use super::{audit::Audit, bands, names::Purpose};
 use crate::{AmqpConfig, QueueType, error::During, greeting::Version};
 
 const MINUTE: i64 = 60_000;
@@ -26,12 +26,16 @@ const WEEK: i64 = 7 * 24 * 60 * MINUTE;
 /// default, and a lost connection counts as one: so many losses are a bad hour, not a bad message.
 const DELIVERY_LIMIT: i64 = 1000;
 const DEAD_LETTERS: i64 = 100_000;
+/// The argument of an exchange that names the one for what it cannot route.
+pub(super) const ALTERNATE: &str = "alternate-exchange";
+
+pub(super) type Arguments = Vec<(&'static str, Argument)>;
 
 /// A durable queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Queue {
     pub(super) name: String,
-    pub(super) arguments: Vec<(&'static str, Argument)>,
+    pub(super) arguments: Arguments,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,41 +44,83 @@ pub(super) enum Argument {
     Number(i64),
 }
 
-/// What one lane of an instance needs: a durable topic exchange, durable queues, and bindings of the
-/// last of these.
+/// A durable topic exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exchange {
+    pub(super) name: String,
+    /// No client can publish to it.
+    pub(super) internal: bool,
+    /// Where that goes for which it has no binding.
+    pub(super) alternate: Option<String>,
+}
+
+impl Exchange {
+    pub(super) fn internal(name: String) -> Self {
+        Self {
+            name,
+            internal: true,
+            alternate: None,
+        }
+    }
+}
+
+/// What a binding leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Queue(String),
+    Exchange(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Binding {
+    pub(super) source: String,
+    pub(super) to: End,
+    pub(super) pattern: Pattern,
+}
+
+/// What one lane of an instance needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    pub(super) exchange: String,
+    /// The one that is published to first.
+    pub(super) exchanges: Vec<Exchange>,
     /// The one for dead letters first.
     pub(super) queues: Vec<Queue>,
-    pub(super) bindings: Vec<Pattern>,
+    pub(super) bindings: Vec<Binding>,
+    /// Copies of all that is published, for people.
+    pub(super) audit: Option<Audit>,
 }
 
 impl Plan {
     /// For an instance that only publishes on `lane`.
     pub(super) fn to_publish(config: &AmqpConfig, lane: Lane) -> Self {
         Self {
-            exchange: config.exchange_name(lane.into()),
+            exchanges: vec![Exchange {
+                name: config.exchange_name(lane.into()),
+                internal: false,
+                alternate: None,
+            }],
             queues: Vec::new(),
             bindings: Vec::new(),
+            audit: Audit::of(config, lane),
         }
     }
 
     /// For one that receives as well.
     pub(super) fn to_receive(config: &AmqpConfig, lane: Lane, interest: &[Pattern]) -> Self {
-        let purpose = Purpose::from(lane);
-        let dead = config.dead_letter_queue_name(purpose);
-        let queue = config.lane_queue(lane);
         // Work waits for its group: such a queue has a name, and never expires.
         let owner = (config.anonymous && lane != Lane::Command).then_some(HALF_AN_HOUR);
-        let mut letters = arguments(queue.queue_type, owner.map(|expires| 2 * expires));
-        letters.push(("x-message-ttl", Argument::Number(WEEK)));
-        letters.push(("x-max-length", Argument::Number(DEAD_LETTERS)));
+        if lane == Lane::Signal {
+            return bands::to_receive(config, interest, owner);
+        }
+        let purpose = Purpose::from(lane);
+        let queue = config.lane_queue(lane);
+        let dead = config.dead_letter_queue_name(purpose);
+        let dead = letters(dead, queue.queue_type, owner, Some(WEEK));
+        let text = |text: &str| Argument::Text(text.to_owned());
         let mut arguments = arguments(queue.queue_type, owner);
-        arguments.push(("x-dead-letter-exchange", Argument::Text(String::new())));
-        arguments.push(("x-dead-letter-routing-key", Argument::Text(dead.clone())));
+        arguments.push(("x-dead-letter-exchange", text("")));
+        arguments.push(("x-dead-letter-routing-key", text(&dead.name)));
         if lane == Lane::Command {
-            let text = |text: &str| Argument::Text(text.to_owned());
             // Whatever the length comes from, a setting here or a policy there.
             arguments.push(("x-overflow", text("reject-publish")));
             if queue.queue_type == QueueType::Quorum {
@@ -88,46 +134,46 @@ impl Plan {
         if let Some(messages) = queue.max_length {
             arguments.push(("x-max-length", Argument::Number(messages.into())));
         }
-        Self {
-            queues: vec![
-                Queue {
-                    name: dead,
-                    arguments: letters,
-                },
-                Queue {
-                    name: config.queue_name(purpose),
-                    arguments,
-                },
-            ],
-            bindings: interest.to_vec(),
-            ..Self::to_publish(config, lane)
-        }
+        let name = config.queue_name(purpose);
+        let mut plan = Self::to_publish(config, lane);
+        plan.bindings.extend(interest.iter().map(|pattern| Binding {
+            source: config.exchange_name(purpose),
+            to: End::Queue(name.clone()),
+            pattern: pattern.clone(),
+        }));
+        plan.queues = vec![dead, Queue { name, arguments }];
+        plan
     }
 
     /// Refuses what a broker of this version would ignore without a word.
     pub(super) fn check(&self, version: Version) -> Result<(), Error> {
-        let unsupported = |what: &str, since: Option<Version>| {
+        self.queues
+            .iter()
+            .try_for_each(|queue| queue.check(version))
+    }
+}
+
+impl Queue {
+    /// Refuses what a broker of this version would ignore without a word.
+    pub(super) fn check(&self, version: Version) -> Result<(), Error> {
+        let quorum = self
+            .arguments
+            .contains(&("x-queue-type", Argument::Text("quorum".to_owned())));
+        for (argument, _) in &self.arguments {
+            let since = since(argument, quorum);
+            if since.is_some_and(|since| version >= since) {
+                continue;
+            }
+            let kind = if quorum { "quorum" } else { "classic" };
             let error = Error::permanent(ErrorKind::Unsupported, During::Declare.operation())
-                .with_detail(format!("{what}: not on RabbitMQ {version}"));
-            match since {
-                Some(since) => {
-                    Err(error.with_advice(format!("it needs RabbitMQ {since} or later")))
-                }
-                None => Err(error),
-            }
-        };
-        for queue in &self.queues {
-            let quorum = queue
-                .arguments
-                .contains(&("x-queue-type", Argument::Text("quorum".to_owned())));
-            for (argument, _) in &queue.arguments {
-                let since = since(argument, quorum);
-                if since.is_none_or(|since| version < since) {
-                    let kind = if quorum { "quorum" } else { "classic" };
-                    let what = format!("{argument} of the {kind} queue {}", queue.name);
-                    return unsupported(&what, since);
-                }
-            }
+                .with_detail(format!(
+                    "{argument} of the {kind} queue {}: not on RabbitMQ {version}",
+                    self.name
+                ));
+            return Err(match since {
+                Some(since) => error.with_advice(format!("it needs RabbitMQ {since} or later")),
+                None => error,
+            });
         }
         Ok(())
     }
@@ -150,6 +196,7 @@ fn since(argument: &str, quorum: bool) -> Option<Version> {
         "x-expires"
         | "x-message-ttl"
         | "x-max-length"
+        | "x-max-length-bytes"
         | "x-dead-letter-exchange"
         | "x-dead-letter-routing-key" => Some(if quorum { quorum_queues } else { all }),
         _ => None,
@@ -157,7 +204,7 @@ fn since(argument: &str, quorum: bool) -> Option<Version> {
 }
 
 /// What every queue has; `expires` is how long it outlives its last owner, if not for ever.
-fn arguments(queue_type: QueueType, expires: Option<i64>) -> Vec<(&'static str, Argument)> {
+pub(super) fn arguments(queue_type: QueueType, expires: Option<i64>) -> Arguments {
     let kind = queue_type.as_str().to_owned();
     let mut arguments = vec![("x-queue-type", Argument::Text(kind))];
     if queue_type == QueueType::Quorum {
@@ -165,6 +212,19 @@ fn arguments(queue_type: QueueType, expires: Option<i64>) -> Vec<(&'static str, 
     }
     arguments.extend(expires.map(|expires| ("x-expires", Argument::Number(expires))));
     arguments
+}
+
+/// The queue of dead letters of an owner; `ttl` is how long one is kept, if not until there are too many.
+pub(super) fn letters(
+    name: String,
+    queue_type: QueueType,
+    owner: Option<i64>,
+    ttl: Option<i64>,
+) -> Queue {
+    let mut arguments = arguments(queue_type, owner.map(|expires| 2 * expires));
+    arguments.extend(ttl.map(|ttl| ("x-message-ttl", Argument::Number(ttl))));
+    arguments.push(("x-max-length", Argument::Number(DEAD_LETTERS)));
+    Queue { name, arguments }
 }
 
 #[cfg(test)]
@@ -215,6 +275,9 @@ mod tests {
                 Version(4, 3, 5),
             ] {
                 plan.check(version).expect("understood");
+                if let Some(audit) = &plan.audit {
+                    audit.queue.check(version).expect("understood");
+                }
             }
         }
     }
@@ -247,14 +310,15 @@ mod tests {
     #[test]
     fn every_queue_that_takes_messages_has_one_for_its_dead_letters() {
         for plan in plans().iter().filter(|plan| !plan.queues.is_empty()) {
-            let [letters, queue] = &plan.queues[..] else {
+            let [letters, queues @ ..] = &plan.queues[..] else {
                 panic!("{plan:?}");
             };
             let route = (
                 "x-dead-letter-routing-key",
                 Argument::Text(letters.name.clone()),
             );
-            assert!(queue.arguments.contains(&route), "{plan:?}");
+            let routed = |queue: &Queue| queue.arguments.contains(&route);
+            assert!(!queues.is_empty() && queues.iter().all(routed), "{plan:?}");
             // A queue of dead letters that has one of its own would never come to an end.
             assert!(
                 letters
@@ -268,10 +332,10 @@ mod tests {
                     .iter()
                     .any(|(argument, _)| *argument == name)
             };
-            assert!(
-                bounded("x-max-length") && bounded("x-message-ttl"),
-                "{plan:?}"
-            );
+            assert!(bounded("x-max-length"), "{plan:?}");
+            // Those of signals wait for somebody who looks.
+            let signals = plan.audit.is_some();
+            assert_ne!(bounded("x-message-ttl"), signals, "{plan:?}");
         }
     }
 
@@ -316,6 +380,5 @@ mod tests {
         assert!(has(&commands, "x-max-length", Argument::Number(7)));
         assert!(has(&events, "x-queue-type", kind("quorum")));
         assert!(has(&events, "x-message-ttl", Argument::Number(3_600_000)));
-        assert_eq!(of(Lane::Signal).arguments.len(), events.arguments.len());
     }
 }

@@ -21,6 +21,7 @@ mod readme;
 mod refusals;
 mod round_trip;
 mod seed;
+mod signals;
 mod support;
 mod topology;
 mod unreadable;

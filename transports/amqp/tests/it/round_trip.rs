@@ -70,13 +70,13 @@ async fn everything_about_a_message_arrives() {
 /// What a client in another language sees of a signal, and relies on.
 #[tokio::test]
 async fn a_signal_on_the_wire_is_persistent_mandatory_and_says_how_urgent_it_is() {
-    let config = config().await;
+    let config = config().await.audit(None);
     let exchange = format!("{}.signals", prefix_of(&config));
     let amqp = Amqp::new(config).expect("started");
     up(&amqp).await;
     let mut pain = signal("algedonic.pain.high");
     pain.metadata.name = Key::from_static("algedonic.pain");
-    pain.metadata.priority = Priority::new(10);
+    pain.metadata.priority = Priority::new(8);
     pain.metadata.expires = Some(SystemTime::now() + Duration::from_secs(3600));
     let unheard = soon("outcome", amqp.send(pain.clone())).await;
     assert_eq!(unheard.expect("sent"), Outcome::NotRouted);
@@ -110,7 +110,7 @@ async fn a_signal_on_the_wire_is_persistent_mandatory_and_says_how_urgent_it_is(
     assert_eq!(seen.exchange.as_str(), exchange);
     assert_eq!(seen.routing_key.as_str(), "algedonic.pain.high");
     assert_eq!(properties.delivery_mode(), &Some(2));
-    assert_eq!(properties.priority(), &Some(10));
+    assert_eq!(properties.priority(), &Some(8));
     assert_eq!(
         properties.message_id().as_ref().map(ShortString::as_str),
         Some(id.to_string().as_str())

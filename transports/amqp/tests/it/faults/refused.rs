@@ -38,7 +38,7 @@ async fn a_lane_that_is_not_permitted_any_more_leaves_the_other_at_work_and_come
     let config = config_of(&node);
     let prefix = prefix_of(&config);
     let permit = async |lanes: &str| {
-        let names = format!("^{prefix}\\.(q\\.)?({lanes})(\\.dlq)?$");
+        let names = format!("^{prefix}\\.(q\\.|algedonic\\.)?({lanes})(\\.[a-z]+)?$");
         // Dead letters take the exchange without a name to their queue.
         let written = format!("{names}|^amq\\.default$");
         let arguments = ["set_permissions", "-p", "/", "someone"];

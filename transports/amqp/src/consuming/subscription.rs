@@ -1,0 +1,78 @@
+//! How is one queue of a lane consumed, on a channel of its own?
+//!
+//! Of its own, since the tags of a channel are settled in the order in which they came, and a lane with several
+//! queues hands out what is urgent first.
+
+use std::sync::Arc;
+
+use algedonic_transport::Error;
+use lapin::{
+    Channel, Consumer,
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    types::{FieldTable, ShortString},
+};
+use tokio::sync::Notify;
+
+use super::{reading::Reader, unsettled::Unsettled};
+use crate::{
+    connect::{Deadline, Session},
+    dead_letter::Letters,
+};
+
+/// The consumer of one queue, for as long as its channel lives.
+pub(crate) struct Subscription {
+    pub(crate) queue: ShortString,
+    pub(crate) unsettled: Arc<Unsettled>,
+    channel: Channel,
+}
+
+impl Subscription {
+    /// With where its deliveries come from.
+    pub(crate) async fn open(
+        session: &Session,
+        deadline: Deadline,
+        queue: ShortString,
+        prefetch: u16,
+        reader: Reader,
+        letters: Letters,
+        call: Arc<Notify>,
+    ) -> Result<(Self, Consumer), Error> {
+        let channel = session.channel(deadline).await?;
+        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
+        session.step(deadline, qos).await?;
+        let consumer = channel.basic_consume(
+            queue.clone(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let consumer = session.step(deadline, consumer).await?;
+        let unsettled = Unsettled::new(
+            reader,
+            channel.clone(),
+            letters,
+            session.frame_max(),
+            usize::from(prefetch / 2).clamp(1, 50),
+            call,
+        );
+        let subscription = Self {
+            queue,
+            unsettled,
+            channel,
+        };
+        Ok((subscription, consumer))
+    }
+
+    /// The broker sends nothing more; what it has sent can still be settled.
+    pub(crate) async fn cancel(&self, consumer: &Consumer) -> lapin::Result<()> {
+        let cancel = BasicCancelOptions::default();
+        self.channel.basic_cancel(consumer.tag(), cancel).await
+    }
+
+    /// Tells what was settled, and gives the rest back. The answer comes after the acks were read.
+    pub(crate) async fn close(&self) -> lapin::Result<()> {
+        self.unsettled.flush();
+        self.unsettled.over();
+        self.channel.close(200, "OK".into()).await
+    }
+}

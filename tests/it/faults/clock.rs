@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use algedonic::{Buffer, Bus, PublishOptions, Remote};
+use algedonic::{Buffer, Bus, PublishOptions, Remote, resilience::breaker::BreakerConfig};
 use algedonic_test_broker::Node;
 use futures_util::future::join_all;
 
@@ -14,13 +14,15 @@ use super::broker::{command, node};
 use crate::{
     events::Tick,
     patience::{until, within},
-    rabbitmq::{bus, config, link_is},
+    rabbitmq::{bus, bus_of, config, link_is, mirror},
 };
 
 const HOUR: i64 = 3600;
 const SECOND: Duration = Duration::from_secs(1);
 /// Of the mirror's transport in this test.
-const CONFIRM: Duration = Duration::from_secs(2);
+const CONFIRM: Duration = Duration::from_secs(3);
+/// What a busy machine may take longer than it should: far less than the clock jumps.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// Where the child finds by how much its clock is wrong.
 const FILE: &str = "FAKETIME_TIMESTAMP_FILE";
@@ -99,16 +101,20 @@ async fn jumps(clock: Clock) {
     really_jumps(&clock);
     let node = node().await;
     let there = bus(config(&node.url(), "clock", "there"));
-    let here = bus(config(&node.url(), "clock", "here")
+    let here = config(&node.url(), "clock", "here")
         .heartbeat(2 * SECOND)
-        .confirm_timeout(CONFIRM));
+        .confirm_timeout(CONFIRM);
+    // Soon again: a minute is long.
+    let mut breaker = BreakerConfig::amqp();
+    breaker.reset_timeout = SECOND;
+    let here = bus_of(mirror(here).breaker(breaker));
     link_is(&here, algedonic::LinkState::Up).await;
     link_is(&there, algedonic::LinkState::Up).await;
     all_goes_on(&clock, &here, &there).await;
     connections_are_made_again(&clock, &node, &here, &there).await;
     deadlines_are_kept(&clock, &node, &here).await;
-    drop(there);
-    only_expiry_follows(&clock, &node, &here).await;
+    drop((here, there));
+    only_expiry_follows(&clock, &node).await;
 }
 
 /// Or nothing would be tried.
@@ -123,13 +129,10 @@ fn really_jumps(clock: &Clock) {
     clock.step(0);
     let hour = Duration::from_secs(3600);
     assert!(
-        forward >= hour && back + 10 * SECOND >= hour,
+        forward >= hour && back + BUSY >= hour,
         "{forward:?}, {back:?}"
     );
-    assert!(
-        first <= second && second < 10 * SECOND,
-        "{first:?}, {second:?}"
-    );
+    assert!(first <= second && second < BUSY, "{first:?}, {second:?}");
 }
 
 /// Steps every 50 ms for two seconds; and while `meanwhile`.
@@ -237,68 +240,81 @@ async fn connections_are_made_again(
         outcomes.len(),
         there.counts().duplicates
     );
-    assert!(slowest < 3 * SECOND, "{slowest:?}");
-    let mut confirmed = HashSet::new();
+    assert!(slowest < BUSY, "{slowest:?}");
+    let (mut confirmed, mut unknown) = (HashSet::new(), HashSet::new());
     for (number, (remote, took)) in outcomes.iter().enumerate() {
-        assert!(*took < CONFIRM + SECOND, "{remote} after {took:?}");
+        assert!(*took < CONFIRM + BUSY, "{remote} after {took:?}");
         match remote {
-            Remote::Confirmed => {
-                confirmed.insert(number as u64);
-            }
-            Remote::LocalOnly(_) => {}
+            Remote::Confirmed => confirmed.insert(number as u64),
+            // Where the links took as long as a message waits: it may arrive, or not.
+            Remote::Unknown { .. } => unknown.insert(number as u64),
+            Remote::LocalOnly(_) => continue,
             other => panic!("{other}"),
-        }
+        };
     }
-    let heard = hear(&mut ticks, confirmed.len()).await;
+    let mut heard = Vec::new();
+    while !confirmed.is_empty() {
+        let number = hear(&mut ticks, 1).await[0];
+        assert!(
+            confirmed.remove(&number) || unknown.remove(&number),
+            "{number} came twice, or was local only"
+        );
+        heard.push(number);
+    }
     assert!(heard.is_sorted(), "the order is another one");
-    let each: HashSet<u64> = heard.iter().copied().collect();
-    assert!(
-        each == confirmed,
-        "{} heard, {} confirmed",
-        each.len(),
-        confirmed.len()
-    );
+}
+
+/// Publishes number 0 until the mirror is well. An attempt that fails late, after the link is up again, may have opened
+/// the breaker, which only what is published closes.
+async fn healthy(here: &Bus) {
+    within("a healthy mirror", async {
+        loop {
+            let receipt = here.publish(Tick::new(0)).await.expect("open");
+            let confirmed = receipt.remote().await.is_confirmed();
+            if confirmed && here.health().status == algedonic::Status::Healthy {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }
 
 /// No outcome is said before its time because the clock has stepped on, nor after it because it has stepped
-/// back.
+/// back. What is unknown may arrive: as number 0.
 async fn deadlines_are_kept(clock: &Clock, node: &std::sync::Arc<Node>, here: &Bus) {
     for hours in [1, -1] {
-        link_is(here, algedonic::LinkState::Up).await;
-        command(node, Node::pause).await;
-        let start = Instant::now();
-        let receipt = here.publish(Tick::new(0)).await.expect("open");
-        clock.step(hours * HOUR);
-        let remote = within("the outcome", receipt.remote()).await;
-        let took = start.elapsed();
+        let (remote, took) = loop {
+            healthy(here).await;
+            command(node, Node::pause).await;
+            let start = Instant::now();
+            let receipt = here.publish(Tick::new(0)).await.expect("open");
+            clock.step(hours * HOUR);
+            let remote = within("the outcome", receipt.remote()).await;
+            let took = start.elapsed();
+            command(node, Node::resume).await;
+            clock.step(0);
+            // A broker that was frozen may yet close a connection, once it finds that it had no heartbeat.
+            if !remote.is_local_only() {
+                break (remote, took);
+            }
+        };
         println!("{hours:+} h: {remote}, after {took:?}");
         assert!(matches!(remote, Remote::Unknown { .. }), "{remote}");
-        assert!(took >= CONFIRM && took < CONFIRM + SECOND, "{took:?}");
-        command(node, Node::resume).await;
-        clock.step(0);
-        until("the link again", || {
-            here.health().status == algedonic::Status::Healthy
-        })
-        .await;
+        assert!(took >= CONFIRM && took < CONFIRM + BUSY, "{took:?}");
     }
 }
 
 /// An event that ends at a time of day has ended when the clock says so.
-async fn only_expiry_follows(clock: &Clock, node: &Node, here: &Bus) {
+async fn only_expiry_follows(clock: &Clock, node: &Node) {
+    // Over connections that the broker did not have while it was frozen.
+    let here = bus(config(&node.url(), "clock", "here"));
+    link_is(&here, algedonic::LinkState::Up).await;
     let lasting = PublishOptions::new().ttl(Duration::from_secs(600));
     let publish = async |number| {
-        let confirmed = async {
-            loop {
-                let publishing = here.publish_with(Tick::new(number), lasting.clone());
-                let remote = publishing.await.expect("open").remote().await;
-                // A broker that was frozen may yet close a connection, once it finds that it had no heartbeat.
-                if !remote.is_local_only() {
-                    break remote;
-                }
-                link_is(here, algedonic::LinkState::Up).await;
-            }
-        };
-        let remote = within("the confirm", confirmed).await;
+        let publishing = here.publish_with(Tick::new(number), lasting.clone());
+        let receipt = publishing.await.expect("open");
+        let remote = within("the confirm", receipt.remote()).await;
         assert!(remote.is_confirmed(), "{remote}");
     };
     // It waits in the queue of a bus that is away.
@@ -308,7 +324,13 @@ async fn only_expiry_follows(clock: &Clock, node: &Node, here: &Bus) {
     let mut ticks = there.subscribe::<Tick>();
     link_is(&there, algedonic::LinkState::Up).await;
     publish(2).await;
-    let tick = within("the event", ticks.recv()).await;
-    assert_eq!(tick.expect("open").expect("no gap").number, 2);
+    // The outcome of number 0 was unknown, and it ends at no time: it may come yet.
+    let tick = loop {
+        match hear(&mut ticks, 1).await[0] {
+            0 => {}
+            number => break number,
+        }
+    };
+    assert_eq!(tick, 2);
     assert_eq!(there.counts().expired, 1);
 }

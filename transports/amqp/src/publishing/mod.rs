@@ -11,6 +11,7 @@ mod pipeline;
 mod unconfirmed;
 
 use std::{
+    future::ready,
     pin::pin,
     sync::{
         Arc,
@@ -64,8 +65,11 @@ pub(crate) struct Publishing {
     phases: Phases,
     unconfirmed: Unconfirmed,
     /// Until then messages wait for the first connection, or for the channel after one that a single message
-    /// has cost; afterwards, and once that has failed, they are refused while there is none.
+    /// has cost, each until its own deadline; afterwards, and once that has failed, they are refused while
+    /// there is none.
     waits: Option<Instant>,
+    /// The broker takes nothing on this connection, whichever channel it comes on.
+    blocked: bool,
 }
 
 /// Why there is nothing more to do.
@@ -93,6 +97,7 @@ impl Publishing {
             batch: Vec::with_capacity(BATCH),
             unconfirmed: Unconfirmed::default(),
             waits,
+            blocked: false,
         }
     }
 
@@ -137,22 +142,59 @@ impl Publishing {
         let mut step = pin!(step);
         let (mut alarm, mut waiting) = (Alarm::default(), Alarm::default());
         loop {
-            let deadline = self.unconfirmed.deadline();
+            let held = self.batch.iter().map(|parcel| parcel.deadline);
+            let deadline = held.chain(self.unconfirmed.deadline()).min();
             tokio::select! {
                 biased;
                 done = &mut step => return Some(done),
                 () = self.phases.leaving() => return None,
                 () = waiting.at(self.waits), if self.waits.is_some() => self.shut(),
-                job = self.jobs.recv(), if self.waits.is_none() => job?.refuse(),
-                () = alarm.at(deadline) => self.unconfirmed.expire(Instant::now()),
+                // In the queue nobody would see how late they are. There are no more than have places.
+                count = self.jobs.recv_many(&mut self.batch, BATCH) => {
+                    if count == 0 {
+                        return None;
+                    }
+                    if self.waits.is_none() {
+                        self.batch.drain(..).for_each(Parcel::refuse);
+                    }
+                }
+                () = alarm.at(deadline) => {
+                    let now = Instant::now();
+                    self.unconfirmed.expire(now);
+                    let late = self.batch.extract_if(.., |parcel| parcel.deadline <= now);
+                    late.for_each(Parcel::refuse);
+                }
             }
         }
+    }
+
+    /// Takes note of what has happened to the connection. Some: it is lost.
+    fn changed(&mut self, change: Change) -> Option<End> {
+        match change {
+            Change::Lost(error) => return Some(End::Lost(error)),
+            Change::Blocked(reason) => {
+                self.blocked = true;
+                self.gate.store(false, Ordering::SeqCst);
+                let error = error::blocked(&reason);
+                self.shared.board.blocked(self.part, error);
+            }
+            Change::Unblocked => self.open_gate(),
+        }
+        None
+    }
+
+    /// From now on messages are published.
+    fn open_gate(&mut self) {
+        self.blocked = false;
+        self.gate.store(true, Ordering::SeqCst);
+        self.shared.board.up(self.part);
     }
 
     /// Publishes on one connection until that is lost; says how long it worked.
     async fn serve(&mut self, session: Session, mut changes: Changes) -> (End, Duration) {
         let mut since = None;
         let mut refusals = 0;
+        self.blocked = false;
         let end = loop {
             let shared = self.shared.clone();
             let opening = open(&shared, &session, self.part);
@@ -208,14 +250,25 @@ impl Publishing {
     ) -> End {
         let shared = self.shared.clone();
         let config = &shared.config;
-        self.gate.store(true, Ordering::SeqCst);
-        shared.board.up(self.part);
-        let mut blocked = false;
+        // While the channel was opened, nobody looked.
+        loop {
+            tokio::select! {
+                biased;
+                change = changes.next() => if let Some(end) = self.changed(change) {
+                    return end;
+                },
+                () = ready(()) => break,
+            }
+        }
+        if !self.blocked {
+            self.open_gate();
+        }
         let mut alarm = Alarm::default();
         let mut phases = self.phases.clone();
         let mut leaving = pin!(phases.leaving());
         let mut check = pin!(topology::keep_exchange(session, config, self.part.lane));
         loop {
+            let blocked = self.blocked;
             let open = !blocked && pipeline.is_open();
             // What is to be published again goes first.
             while open && let Some(parcel) = self.unconfirmed.next(pipeline.in_flight()) {
@@ -230,18 +283,8 @@ impl Publishing {
             tokio::select! {
                 biased;
                 () = &mut leaving => return End::Left,
-                change = changes.next() => match change {
-                    Change::Lost(error) => return End::Lost(error),
-                    Change::Blocked(reason) => {
-                        blocked = true;
-                        self.gate.store(false, Ordering::SeqCst);
-                        shared.board.blocked(self.part, error::blocked(&reason));
-                    }
-                    Change::Unblocked => {
-                        blocked = false;
-                        self.gate.store(true, Ordering::SeqCst);
-                        shared.board.up(self.part);
-                    }
+                change = changes.next() => if let Some(end) = self.changed(change) {
+                    return end;
                 },
                 () = pipeline.woken() => {}
                 count = self.jobs.recv_many(&mut self.batch, BATCH), if next || blocked => if count == 0 {
@@ -257,7 +300,7 @@ impl Publishing {
             {
                 self.batch.push(job);
             }
-            if blocked {
+            if self.blocked {
                 // It takes nothing.
                 self.batch.drain(..).for_each(Parcel::refuse);
             }

@@ -5,6 +5,7 @@ mod beginning;
 mod broker;
 mod case;
 mod deliveries;
+mod held;
 mod nonsense;
 mod publishers;
 mod tune;

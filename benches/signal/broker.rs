@@ -87,7 +87,7 @@ async fn receive(mut signals: SignalSubscription, start: Instant, length: Durati
         // The bus may have pains of its own.
         if signal.metric == METRIC {
             let due = signal.value.expect("set");
-            times.push(pace::late(start, due as u64));
+            times.push(pace::late(start, pace::due_of(due)));
         }
     }
     times

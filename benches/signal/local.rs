@@ -59,7 +59,7 @@ fn ours(runtime: &Runtime, flood: bool, length: Duration) -> Vec<u64> {
             // The bus may have pains of its own.
             if signal.metric == METRIC {
                 let due = signal.value.expect("set");
-                times.push(pace::late(start, due as u64));
+                times.push(pace::late(start, pace::due_of(due)));
             }
         }
         times

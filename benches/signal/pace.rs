@@ -18,7 +18,7 @@ pub(crate) fn raise(start: Instant, pace: Duration, length: Duration, mut raise:
     while due < end {
         let left = (start + due).saturating_duration_since(Instant::now());
         if left > SPIN {
-            thread::sleep(left - SPIN);
+            thread::sleep(left.saturating_sub(SPIN));
         }
         while start.elapsed() < due {
             std::hint::spin_loop();
@@ -36,6 +36,11 @@ pub(crate) fn count(pace: Duration, length: Duration) -> usize {
 /// How late it is for what was due then.
 pub(crate) fn late(start: Instant, due: u64) -> u64 {
     nanoseconds(start.elapsed()).saturating_sub(due)
+}
+
+/// When it was due, as a signal has it for a value.
+pub(crate) fn due_of(value: f64) -> u64 {
+    nanoseconds(Duration::from_secs_f64(value / 1e9))
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -65,7 +65,7 @@ impl Bus {
     /// Outside a tokio runtime with its timers enabled.
     pub fn escalate(&self, escalation: Escalation) -> Result<Chain, Error> {
         escalation.validate()?;
-        let chain = Chain::new(&escalation);
+        let chain = Chain::new(escalation);
         let signals = self.signals_from(Level::Low);
         let bus = Arc::downgrade(&self.shared);
         let raise = move |signal: Signal, cause: Cause| {
@@ -77,7 +77,7 @@ impl Bus {
             };
             Some((envelope, delivery.boxed()))
         };
-        let desk = Desk::new(&chain, &escalation, signals, self.id(), Box::new(raise));
+        let desk = Desk::new(&chain, signals, self.id(), Box::new(raise));
         tokio::spawn(desk.run());
         Ok(chain)
     }

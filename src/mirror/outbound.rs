@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use algedonic_transport::{Error, ErrorKind, EventId, Message};
+use algedonic_transport::{Capabilities, Error, ErrorKind, EventId, Message};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower::{Layer, Service, ServiceExt};
@@ -47,6 +47,17 @@ pub(super) struct Pump {
 pub(super) struct Window {
     pub(super) messages: usize,
     pub(super) bytes: usize,
+}
+
+impl Window {
+    /// What the transport takes, or fewer messages if so configured.
+    pub(super) fn of(capabilities: &Capabilities, in_flight: Option<u32>) -> Self {
+        let most = in_flight.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX));
+        Self {
+            messages: capabilities.window.clamp(1, most.max(1)),
+            bytes: capabilities.window_bytes,
+        }
+    }
 }
 
 impl Pump {

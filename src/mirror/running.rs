@@ -78,11 +78,7 @@ impl Running {
         } = mirror;
         let capabilities = transport.capabilities();
         let in_flight = standard.as_ref().and(settings.in_flight);
-        let in_flight = in_flight.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX));
-        let window = Window {
-            messages: capabilities.window.clamp(1, in_flight.max(1)),
-            bytes: capabilities.window_bytes,
-        };
+        let window = Window::of(&capabilities, in_flight);
         let pump = |stack| Pump::new(stack, window, timeout, Arc::clone(&in_doubt));
         // Before anything is received: then the lanes are used.
         let outward = routes
@@ -120,18 +116,7 @@ impl Running {
             };
             dispatchers.push(Task::spawn(&runtime, dispatcher.run()));
         }
-        let kept: HashSet<Key> = routes
-            .values()
-            .filter(|route| route.outage == Outage::Spool)
-            .map(|route| match route.open {
-                Some(_) => Ok(route.name.clone()),
-                None => Err(misfit("an event type that is to be spooled is not sent")
-                    .with_advice("register it with Mirror::event or Mirror::outbound")),
-            })
-            .collect::<Result<_, _>>()?;
-        if spool.is_none() && !kept.is_empty() {
-            return Err(misfit("there are event types to be spooled, but no spool"));
-        }
+        let kept = kept(&routes, spool.is_some())?;
         let mut replays = Vec::new();
         let mut keeper = |keeps| {
             let (keeper, behind) = Keeper::new(spool.as_ref()?, keeps, &transport, ledger);
@@ -285,6 +270,28 @@ impl Running {
             warn!(%error, "the spool is not closed");
         }
         closed
+    }
+}
+
+/// The names of the types that are kept.
+///
+/// # Errors
+///
+/// One is not sent, or there is nothing to keep it.
+fn kept(routes: &Routes, is_kept: bool) -> Result<HashSet<Key>, Error> {
+    let kept = routes
+        .values()
+        .filter(|route| route.outage == Outage::Spool)
+        .map(|route| match route.open {
+            Some(_) => Ok(route.name.clone()),
+            None => Err(misfit("an event type that is to be spooled is not sent")
+                .with_advice("register it with Mirror::event or Mirror::outbound")),
+        })
+        .collect::<Result<HashSet<_>, _>>()?;
+    if kept.is_empty() || is_kept {
+        Ok(kept)
+    } else {
+        Err(misfit("there are event types to be spooled, but no spool"))
     }
 }
 

@@ -109,9 +109,9 @@ async fn a_pain_of_another_process_goes_up_the_chain_of_the_process_that_has_one
     let (here, there) = (bus("s1"), bus("s3"));
     link_is(&here, LinkState::Up).await;
     link_is(&there, LinkState::Up).await;
-    let (chain_there, [mut s3, mut s4, _s5]) = chain(&there);
+    let (theirs, [mut s3, mut s4, _s5]) = chain(&there);
     // A second one, which takes nothing of the other's.
-    let (chain_here, _seats) = chain(&here);
+    let (ours, _seats) = chain(&here);
     let own = here
         .escalate(Escalation::new().seat("own", SECOND).own_only())
         .expect("good");
@@ -119,7 +119,7 @@ async fn a_pain_of_another_process_goes_up_the_chain_of_the_process_that_has_one
     here.signal(pain(Level::High)).await.expect("open");
     let first = within("the pain", s3.recv()).await.expect("open");
     assert_eq!(first.source, "s1.worker");
-    assert!(chain_here.acknowledge(first.signal().id()));
+    assert!(ours.acknowledge(first.signal().id()));
     let again = within("the pain", s4.recv()).await.expect("open");
     assert_eq!((again.level, again.step), (Level::Critical, 1));
     assert!(again.acknowledge());
@@ -131,11 +131,8 @@ async fn a_pain_of_another_process_goes_up_the_chain_of_the_process_that_has_one
         steps.push(signal.step);
     }
     assert_eq!(steps, [0, 1]);
-    assert_eq!(chain_there.counts().acknowledged, 1);
-    assert_eq!(
-        (chain_here.counts().opened, chain_here.counts().acknowledged),
-        (1, 1)
-    );
+    assert_eq!(theirs.counts().acknowledged, 1);
+    assert_eq!((ours.counts().opened, ours.counts().acknowledged), (1, 1));
     assert_eq!(own.counts().opened, 1);
 }
 

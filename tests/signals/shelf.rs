@@ -69,17 +69,16 @@ impl Shelf {
 
 impl Spool for Shelf {
     fn append(&self, message: Message) -> BoxFuture<Result<u64, Error>> {
-        let shelf = self.clone();
+        let kept = self.clone();
         let (done, placed) = {
             let mut state = self.state();
             let done = state.busy.max(Some(Instant::now() + state.latency));
             state.busy = done;
-            let placed = match state.failure.clone() {
-                Some(error) => Err(error),
-                None => {
-                    state.next += 1;
-                    Ok(state.next)
-                }
+            let placed = if let Some(error) = state.failure.clone() {
+                Err(error)
+            } else {
+                state.next += 1;
+                Ok(state.next)
             };
             (done, placed)
         };
@@ -88,7 +87,7 @@ impl Spool for Shelf {
             if let Some(done) = done.filter(|done| *done > Instant::now()) {
                 sleep_until(done).await;
             }
-            let mut state = shelf.state();
+            let mut state = kept.state();
             state.records.insert(sequence, message);
             state.appended += 1;
             Ok(sequence)
@@ -96,13 +95,13 @@ impl Spool for Shelf {
     }
 
     fn read(&self, lane: Lane, after: u64, limit: usize) -> BoxFuture<Result<Vec<Record>, Error>> {
-        let shelf = self.clone();
+        let kept = self.clone();
         Box::pin(async move {
-            let latency = shelf.state().latency;
+            let latency = kept.state().latency;
             if !latency.is_zero() {
                 sleep(latency).await;
             }
-            let state = shelf.state();
+            let state = kept.state();
             let behind = state.records.range(after + 1..);
             let of_lane = behind.filter(|(_, message)| message.lane == lane);
             let records = of_lane.take(limit).map(|(sequence, message)| {
@@ -135,17 +134,17 @@ impl Spool for Shelf {
     }
 
     fn notice(&self) -> BoxFuture<Option<Notice>> {
-        let shelf = self.clone();
+        let kept = self.clone();
         Box::pin(async move {
             loop {
                 let next = {
-                    let mut state = shelf.state();
+                    let mut state = kept.state();
                     (!state.notices.is_empty()).then(|| state.notices.remove(0))
                 };
                 if next.is_some() {
                     return next;
                 }
-                shelf.told.notified().await;
+                kept.told.notified().await;
             }
         })
     }

@@ -32,7 +32,7 @@ async fn a_signal_that_is_confirmed_does_not_touch_the_disk() {
         let remote = receipt.expect("open").remote();
         assert!(remote.now_or_never().expect("known").is_confirmed());
     }
-    assert_eq!(numbers(&mut signals, 10).await, Vec::from_iter(0..10));
+    assert_eq!(numbers(&mut signals, 10).await, (0..10).collect::<Vec<_>>());
     assert_eq!(shelf.appended(), 0);
 }
 
@@ -64,7 +64,10 @@ async fn a_signal_of_an_outage_is_on_the_disk_when_the_call_returns_and_is_sent_
         let receipt = here.signal(numbered(Level::High, number)).await;
         assert!(receipt.expect("open").remote().await.is_safe());
     }
-    assert_eq!(numbers(&mut signals, 1_100).await, Vec::from_iter(0..1_100));
+    assert_eq!(
+        numbers(&mut signals, 1_100).await,
+        (0..1_100).collect::<Vec<_>>()
+    );
     within("the disk to be empty", async {
         while shelf.len() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -201,7 +204,7 @@ async fn the_next_life_sends_what_the_last_one_left() {
     // Behind the others.
     let receipt = here.signal(numbered(Level::Medium, 5)).await;
     assert!(receipt.expect("open").remote().await.is_safe());
-    assert_eq!(numbers(&mut signals, 6).await, Vec::from_iter(0..6));
+    assert_eq!(numbers(&mut signals, 6).await, (0..6).collect::<Vec<_>>());
     let end = here.shutdown(Duration::from_secs(5)).await;
     assert!(end.is_clean(), "{end}");
 }
@@ -229,7 +232,7 @@ async fn more_signals_at_once_than_the_transport_takes_are_all_safe() {
     for receipt in receipts {
         assert!(receipt.expect("open").remote().await.is_safe());
     }
-    assert_eq!(heard, Vec::from_iter(0..500));
+    assert_eq!(heard, (0..500).collect::<Vec<_>>());
 }
 
 /// What the disk drops is a pain, told once for a burst; what it did before the bus had a subscriber, too.

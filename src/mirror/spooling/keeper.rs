@@ -86,7 +86,7 @@ impl Keeper {
         let (ways, replays) = levels
             .into_iter()
             .map(|level| {
-                let line = Line::new(is_closed);
+                let order = Line::new(is_closed);
                 let (flights, landing) = mpsc::unbounded_channel();
                 let window = transport.capabilities();
                 let replay = Replay {
@@ -94,7 +94,7 @@ impl Keeper {
                     transport: Arc::clone(transport),
                     lane,
                     level,
-                    line: Arc::clone(&line),
+                    line: Arc::clone(&order),
                     flights: landing,
                     // Half of it is for what comes from elsewhere.
                     window: (window.window / 2 / share).clamp(1, 256),
@@ -102,7 +102,13 @@ impl Keeper {
                     ledger: Arc::clone(ledger),
                     hopeless: HashSet::new(),
                 };
-                (Way { line, flights }, replay)
+                (
+                    Way {
+                        line: order,
+                        flights,
+                    },
+                    replay,
+                )
             })
             .unzip();
         let spool = Arc::clone(spool);

@@ -18,7 +18,7 @@ use super::{
     chain::{Act, Open, takes},
 };
 use crate::{
-    Feeling, Level, Signal, SignalSubscription,
+    Feeling, Signal, SignalSubscription,
     event::{Cause, Envelope},
 };
 
@@ -28,8 +28,7 @@ pub struct Chain(Arc<Shared>);
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    names: Vec<Arc<str>>,
-    capacity: usize,
+    escalation: Escalation,
 }
 
 struct State {
@@ -59,17 +58,17 @@ pub struct ChainCounts {
 }
 
 impl Chain {
-    pub(crate) fn new(escalation: &Escalation) -> Self {
-        let (names, patience): (Vec<_>, Vec<_>) = escalation.seats.iter().cloned().unzip();
+    pub(crate) fn new(escalation: Escalation) -> Self {
+        let seats = &escalation.seats;
+        let patience = seats.iter().map(|(_, patience)| *patience).collect();
         Self(Arc::new(Shared {
             state: Mutex::new(State {
-                seats: names.iter().map(|_| Vec::new()).collect(),
+                seats: seats.iter().map(|_| Vec::new()).collect(),
                 open: Open::new(patience, escalation.capacity),
                 counts: ChainCounts::default(),
                 is_over: false,
             }),
-            names,
-            capacity: escalation.capacity,
+            escalation,
         }))
     }
 
@@ -80,11 +79,12 @@ impl Chain {
     ///
     /// `Misconfigured`: there is no such seat.
     pub fn seat(&self, name: &str) -> Result<SeatSubscription, Error> {
-        let Some(number) = self.0.names.iter().position(|seat| **seat == *name) else {
+        let mut seats = self.0.escalation.seats.iter();
+        let Some(number) = seats.position(|(seat, _)| **seat == *name) else {
             return Err(Error::permanent(ErrorKind::Misconfigured, "take a seat")
                 .with_detail(format!("there is no seat {name}")));
         };
-        let (sender, pains) = mpsc::channel(self.0.capacity);
+        let (sender, pains) = mpsc::channel(self.0.escalation.capacity);
         let mut state = self.0.lock();
         if !state.is_over {
             state.seats[number].push(sender);
@@ -119,14 +119,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(self: &Arc<Self>, signal: &Envelope<Signal>, from: Level) {
+    fn note(self: &Arc<Self>, signal: &Envelope<Signal>) {
         let mut state = self.lock();
         if signal.feeling == Feeling::Pleasure {
             let relieved = state.open.pleasure(signal);
             state.counts.relieved += u64::from(relieved);
             return;
         }
-        if !takes(signal, from) {
+        if !takes(signal, self.escalation.from) {
             return;
         }
         let cause = signal.cause();
@@ -171,16 +171,14 @@ pub(crate) type Raise =
 pub(crate) struct Desk {
     shared: Arc<Shared>,
     signals: SignalSubscription,
-    from: Level,
-    /// The bus whose pains it takes, if not those of all.
-    origin: Option<BusId>,
+    /// The bus.
+    origin: BusId,
     raise: Raise,
 }
 
 impl Desk {
     pub(crate) fn new(
         chain: &Chain,
-        escalation: &Escalation,
         signals: SignalSubscription,
         origin: BusId,
         raise: Raise,
@@ -188,8 +186,7 @@ impl Desk {
         Self {
             shared: Arc::clone(&chain.0),
             signals,
-            from: escalation.from,
-            origin: escalation.own_only.then_some(origin),
+            origin,
             raise,
         }
     }
@@ -225,11 +222,9 @@ impl Desk {
     }
 
     fn note(&self, signal: &Envelope<Signal>) {
-        let is_ours = self
-            .origin
-            .is_none_or(|ours| signal.metadata().origin == Some(ours));
-        if is_ours {
-            self.shared.note(signal, self.from);
+        let is_ours = signal.metadata().origin == Some(self.origin);
+        if is_ours || !self.shared.escalation.own_only {
+            self.shared.note(signal);
         }
     }
 
@@ -276,7 +271,7 @@ impl Drop for Over {
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chain")
-            .field("seats", &self.0.names)
+            .field("escalation", &self.0.escalation)
             .field("counts", &self.counts())
             .finish()
     }

@@ -64,127 +64,161 @@ impl Model {
     fn at(&mut self, place: u8) -> Option<&mut Known> {
         self.open.iter_mut().find(|known| known.place == place)
     }
+
+    fn unanswered(&mut self, place: u8) {
+        self.open.retain(|known| known.place != place);
+        self.unanswered += 1;
+    }
+}
+
+impl Known {
+    fn due(&self) -> u64 {
+        self.at + PATIENCE[self.seat]
+    }
+}
+
+/// Both, and their time.
+struct Both {
+    open: Open<()>,
+    model: Model,
+    start: Instant,
+    now: u64,
+    ids: Vec<EventId>,
+}
+
+impl Both {
+    fn instant(&self) -> Instant {
+        self.start + Duration::from_secs(self.now)
+    }
+
+    fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        match *step {
+            Step::Wait(seconds) => {
+                self.now += seconds;
+                self.look()?;
+            }
+            Step::Pain { place, level } => self.hurt(place, level)?,
+            Step::Pleasure(place) => {
+                let was_open = self.model.at(place).is_some();
+                self.model.open.retain(|known| known.place != place);
+                self.model.relieved += u64::from(was_open);
+                let signal = Signal::pleasure(Level::Low, place.to_string()).source("s1");
+                prop_assert_eq!(self.open.pleasure(&signal), was_open);
+            }
+            Step::Acknowledge(which) if !self.ids.is_empty() => {
+                let id = self.ids[which.index(self.ids.len())];
+                let mut all = self.model.open.iter();
+                let was_open = all
+                    .find(|known| known.ids.contains(&id))
+                    .map(|known| known.place);
+                prop_assert_eq!(self.open.acknowledge(id), was_open.is_some());
+                self.model
+                    .open
+                    .retain(|known| Some(known.place) != was_open);
+                self.model.acknowledged += u64::from(was_open.is_some());
+            }
+            Step::Acknowledge(_) => {}
+        }
+        prop_assert_eq!(self.open.len(), self.model.open.len());
+        let dues = self.model.open.iter().map(Known::due);
+        let next = dues.min().map(|at| self.start + Duration::from_secs(at));
+        prop_assert_eq!(self.open.next(), next);
+        Ok(())
+    }
+
+    /// All that is due now, the most severe first.
+    fn look(&mut self) -> Result<(), TestCaseError> {
+        let mut severity = None;
+        while let Some(((), act)) = self.open.due(self.instant()) {
+            let (Act::Raise(signal, _) | Act::Unanswered(signal)) = &act;
+            let place: u8 = signal.metric.parse().expect("a number");
+            let now = self.now;
+            let known = self.model.at(place);
+            let known = known.expect("nothing is raised that is not open");
+            prop_assert!(known.due() <= now, "before its time: {known:?} at {now}");
+            prop_assert!(severity.is_none_or(|before| before >= known.level));
+            severity = Some(known.level);
+            match act {
+                Act::Raise(signal, seat) => {
+                    prop_assert_eq!(seat, known.seat + 1, "a seat was left out");
+                    prop_assert_eq!(signal.step as usize, seat);
+                    let higher = LEVELS.into_iter().find(|level| *level > known.level);
+                    known.level = higher.unwrap_or(Level::Critical);
+                    prop_assert_eq!(signal.level, known.level);
+                    // What is raised again is of no other chain.
+                    prop_assert!(!takes(&signal, Level::Low));
+                    (known.seat, known.at) = (seat, now);
+                    let id = EventId::new();
+                    known.ids.push(id);
+                    self.ids.push(id);
+                    prop_assert!(self.open.raised(id, &signal));
+                }
+                Act::Unanswered(_) => {
+                    prop_assert_eq!(known.seat, PATIENCE.len() - 1, "not at the top");
+                    self.model.unanswered(place);
+                }
+            }
+        }
+        let late = self.model.open.iter().find(|known| known.due() <= self.now);
+        prop_assert!(late.is_none(), "late: {late:?}");
+        Ok(())
+    }
+
+    fn hurt(&mut self, place: u8, level: usize) -> Result<(), TestCaseError> {
+        let (id, signal) = (EventId::new(), pain(place, level));
+        self.ids.push(id);
+        let (is_new, gone) = self.open.pain(id, &signal, (), self.instant());
+        if let Some(known) = self.model.at(place) {
+            prop_assert!(!is_new && gone.is_none());
+            known.level = known.level.max(signal.level);
+            known.ids.push(id);
+            return Ok(());
+        }
+        prop_assert!(is_new);
+        prop_assert_eq!(gone.is_some(), self.model.open.len() == CAPACITY);
+        if let Some(Act::Unanswered(gone) | Act::Raise(gone, _)) = gone {
+            let gone: u8 = gone.metric.parse().expect("a number");
+            let severities = self
+                .model
+                .open
+                .iter()
+                .map(|known| (known.level, known.since));
+            let mildest = severities.min();
+            let known = self.model.at(gone).expect("it was open");
+            prop_assert_eq!(Some((known.level, known.since)), mildest);
+            self.model.unanswered(gone);
+        }
+        self.model.opened += 1;
+        self.model.open.push(Known {
+            place,
+            level: signal.level,
+            seat: 0,
+            since: self.now,
+            at: self.now,
+            ids: vec![id],
+        });
+        Ok(())
+    }
 }
 
 /// Goes through the steps with both, and compares them after each; gives the model at the end.
 fn run(steps: &[Step]) -> Result<Model, TestCaseError> {
-    let start = Instant::now();
     let patience = PATIENCE.map(Duration::from_secs).to_vec();
-    let mut open = Open::new(patience, CAPACITY);
-    let (mut model, mut now, mut ids) = (Model::default(), 0, Vec::new());
-    let mut last = steps.to_vec();
-    // Long enough for all that is open to reach the top, a seat at a time.
-    last.extend(vec![Step::Wait(100); 4]);
-    for step in last {
-        match step {
-            Step::Wait(seconds) => {
-                now += seconds;
-                let instant = start + Duration::from_secs(now);
-                let mut severity = None;
-                while let Some(((), act)) = open.due(instant) {
-                    let signal = match &act {
-                        Act::Raise(signal, _) | Act::Unanswered(signal) => signal.clone(),
-                    };
-                    let place: u8 = signal.metric.parse().expect("a number");
-                    let known = model.at(place).expect("nothing is raised that is not open");
-                    let due = known.at + PATIENCE[known.seat];
-                    prop_assert!(due <= now, "before its time: {due} at {now}");
-                    // The most severe first.
-                    prop_assert!(severity.is_none_or(|before| before >= known.level));
-                    severity = Some(known.level);
-                    match act {
-                        Act::Raise(signal, seat) => {
-                            prop_assert_eq!(seat, known.seat + 1, "a seat was left out");
-                            prop_assert_eq!(signal.step as usize, seat);
-                            let higher = LEVELS.into_iter().find(|level| *level > known.level);
-                            known.level = higher.unwrap_or(Level::Critical);
-                            prop_assert_eq!(signal.level, known.level);
-                            // What is raised again is of no other chain.
-                            prop_assert!(!takes(&signal, Level::Low));
-                            (known.seat, known.at) = (seat, now);
-                            let id = EventId::new();
-                            prop_assert!(open.raised(id, &signal));
-                            known.ids.push(id);
-                            ids.push(id);
-                        }
-                        Act::Unanswered(_) => {
-                            prop_assert_eq!(known.seat, PATIENCE.len() - 1, "not at the top");
-                            model.open.retain(|known| known.place != place);
-                            model.unanswered += 1;
-                        }
-                    }
-                }
-                for known in &model.open {
-                    prop_assert!(known.at + PATIENCE[known.seat] > now, "late: {known:?}");
-                }
-            }
-            Step::Pain { place, level } => {
-                let (id, signal) = (EventId::new(), pain(place, level));
-                ids.push(id);
-                let instant = start + Duration::from_secs(now);
-                let (is_new, gone) = open.pain(id, &signal, (), instant);
-                if let Some(known) = model.at(place) {
-                    prop_assert!(!is_new && gone.is_none());
-                    known.level = known.level.max(signal.level);
-                    known.ids.push(id);
-                    continue;
-                }
-                prop_assert!(is_new);
-                if model.open.len() == CAPACITY {
-                    let Some(Act::Unanswered(gone)) = gone else {
-                        return Err(TestCaseError::fail("nothing made room"));
-                    };
-                    let gone: u8 = gone.metric.parse().expect("a number");
-                    let least = model
-                        .open
-                        .iter()
-                        .map(|known| (known.level, known.since))
-                        .min();
-                    let known = model.at(gone).expect("it was open");
-                    prop_assert_eq!(Some((known.level, known.since)), least);
-                    model.open.retain(|known| known.place != gone);
-                    model.unanswered += 1;
-                } else {
-                    prop_assert!(gone.is_none());
-                }
-                model.opened += 1;
-                model.open.push(Known {
-                    place,
-                    level: signal.level,
-                    seat: 0,
-                    since: now,
-                    at: now,
-                    ids: vec![id],
-                });
-            }
-            Step::Pleasure(place) => {
-                let was_open = model.at(place).is_some();
-                model.open.retain(|known| known.place != place);
-                model.relieved += u64::from(was_open);
-                let signal = Signal::pleasure(Level::Low, place.to_string()).source("s1");
-                prop_assert_eq!(open.pleasure(&signal), was_open);
-            }
-            Step::Acknowledge(which) => {
-                if ids.is_empty() {
-                    continue;
-                }
-                let id = ids[which.index(ids.len())];
-                let holder = model.open.iter().find(|known| known.ids.contains(&id));
-                let was_open = holder.map(|known| known.place);
-                prop_assert_eq!(open.acknowledge(id), was_open.is_some());
-                model.open.retain(|known| Some(known.place) != was_open);
-                model.acknowledged += u64::from(was_open.is_some());
-            }
-        }
-        prop_assert_eq!(open.len(), model.open.len());
-        let next = model
-            .open
-            .iter()
-            .map(|known| known.at + PATIENCE[known.seat])
-            .min();
-        prop_assert_eq!(open.next(), next.map(|at| start + Duration::from_secs(at)));
+    let mut both = Both {
+        open: Open::new(patience, CAPACITY),
+        model: Model::default(),
+        start: Instant::now(),
+        now: 0,
+        ids: Vec::new(),
+    };
+    for step in steps {
+        both.take(step)?;
     }
-    Ok(model)
+    // Long enough for all that is open to reach the top, a seat at a time.
+    for _ in 0..4 {
+        both.take(&Step::Wait(100))?;
+    }
+    Ok(both.model)
 }
 
 proptest! {

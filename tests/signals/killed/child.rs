@@ -138,20 +138,18 @@ impl Child {
         };
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
-            ["safe", life, number] => {
-                let known = (
-                    life.parse().expect("a number"),
-                    number.parse().expect("a number"),
-                );
-                said.safe.push(known);
-            }
+            ["safe", of, number] => said.safe.push((parsed(of), parsed(number))),
             ["refused", ..] => said.refused += 1,
-            ["found", found] => said.found = found.parse().expect("a number"),
+            ["found", found] => said.found = parsed(found),
             ["damaged", ..] => said.damaged = true,
             _ => {}
         }
         true
     }
+}
+
+fn parsed<T: std::str::FromStr>(word: &str) -> T {
+    word.parse().ok().expect("a number")
 }
 
 /// Nothing, unless it is a child of another test.

@@ -63,9 +63,8 @@ async fn lives(lives: u32, blocks: Option<u32>) {
         };
         course.set(weather).await;
         let child = Child::start(&url, &folder.spool(), life, Task::Send, blocks);
-        let lived = LONGEST
-            .mul_f64(f64::from(u32::try_from(random.below(1_000)).expect("small")) / 1_000.0);
-        let said = child.killed_after(lived).await;
+        let delay = LONGEST.mul_f64(random.below(1_000) as f64 / 1_000.0);
+        let said = child.killed_after(delay).await;
         refused += said.refused;
         safe.extend(said.safe);
     }

@@ -54,5 +54,5 @@ pub use self::{
         SubscriberBooks, TypeBooks,
     },
     request::{Answer, Asked, Asking, Loss, Request, RequestError, Responder, ResponderBuilder},
-    signal::{AlarmObserver, Alarms, Feeling, Level, Signal, SignalSubscription},
+    signal::{AlarmObserver, Alarms, Feeling, Level, Signal, SignalSubscription, Vitals},
 };

@@ -114,6 +114,7 @@ impl Builder {
                 delays: Delays::new(delay_capacity, &ledger),
                 shutting_down: tokio::sync::Mutex::default(),
                 mirror,
+                watching: Mutex::default(),
                 registry: Mutex::default(),
                 ledger,
             }),

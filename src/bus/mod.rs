@@ -16,6 +16,7 @@ mod request;
 mod resilience;
 mod shutdown;
 mod subscribe;
+mod vitals;
 
 use std::{
     fmt,
@@ -76,6 +77,8 @@ struct Shared {
     #[expect(dead_code, reason = "tasks that end with the bus")]
     alarms: Vec<Task>,
     mirror: Option<Running>,
+    /// Looks at the bus, once that is asked for.
+    watching: Mutex<Option<vitals::Watching>>,
     /// Whose health is part of that of the bus. It may keep the bus alive, by its observer.
     registry: Mutex<Option<WeakRegistry>>,
     ledger: Arc<Ledger>,

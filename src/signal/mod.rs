@@ -7,6 +7,7 @@ mod lane;
 mod level;
 mod receiver;
 mod subscriber;
+mod vitals;
 
 use algedonic_transport::Key;
 use serde::{Deserialize, Serialize};
@@ -15,12 +16,14 @@ pub use self::{
     alarm::{AlarmObserver, Alarms},
     level::{Feeling, Level},
     receiver::SignalSubscription,
+    vitals::Vitals,
 };
 pub(crate) use self::{
     alarm::{Notices, SpoolAlarms},
     channel::Reached,
     lane::Signals,
     receiver::Receiver,
+    vitals::{Signs, Watch},
 };
 
 /// Pain or pleasure: the message that must arrive when everything else fails.

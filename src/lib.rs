@@ -54,5 +54,8 @@ pub use self::{
         SubscriberBooks, TypeBooks,
     },
     request::{Answer, Asked, Asking, Loss, Request, RequestError, Responder, ResponderBuilder},
-    signal::{AlarmObserver, Alarms, Feeling, Level, Signal, SignalSubscription, Vitals},
+    signal::{
+        AlarmObserver, Alarms, Feeling, Level, Signal, SignalHandler, SignalHandlerBuilder,
+        SignalSubscription, Vitals,
+    },
 };

@@ -44,7 +44,7 @@ use crate::{
     request::Requests,
     resilience::registry::WeakRegistry,
     signal::Signals,
-    task::Task,
+    task::{Task, Tasks},
 };
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
@@ -70,6 +70,8 @@ struct Shared {
     /// Above the handlers: ended before their tasks are, it says that the bus ends.
     requests: Requests,
     handlers: HandlerSet,
+    /// Of signals: no event of a handler above holds them up.
+    signal_handlers: Tasks,
     delays: Delays,
     /// Held by the one shutdown at work.
     shutting_down: tokio::sync::Mutex<()>,

@@ -61,7 +61,9 @@ impl Bus {
     pub fn watch(&self, vitals: Vitals) {
         let watching = self.shared.watching.lock();
         let mut watching = watching.unwrap_or_else(PoisonError::into_inner);
-        let running = watching.as_ref().filter(|watching| !watching.task.is_finished());
+        let running = watching
+            .as_ref()
+            .filter(|watching| !watching.task.is_finished());
         if let Some(running) = running {
             running.vitals.send_replace(vitals);
             return;

@@ -3,6 +3,7 @@
 
 mod alarm;
 mod channel;
+mod handler;
 mod lane;
 mod level;
 mod receiver;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     alarm::{AlarmObserver, Alarms},
+    handler::{SignalHandler, SignalHandlerBuilder},
     level::{Feeling, Level},
     receiver::SignalSubscription,
     vitals::Vitals,

@@ -20,7 +20,7 @@ pub(crate) use self::{signs::Signs, watch::Watch};
 /// | `health.unhealthy` | the bus is unhealthy for as long | `Critical` | it is not unhealthy |
 /// | `subscriber.lagging.TYPE` | subscribers have dropped events, at once; or one is full for [10 s](Self::subscriber_full) | `Medium` | none drops any, and all are at half or less |
 ///
-/// `LANE` is `event` or `signal`; `TYPE` is the name of the type of event, or the pattern that is subscribed to: its
+/// `LANE` is `events` or `signals`; `TYPE` is the name of the type of event, or the pattern that is subscribed to: its
 /// subscribers are told together.
 ///
 /// Each metric hurts and is well again by itself: pain and pleasure take turns, pleasure has the level of the pain that it

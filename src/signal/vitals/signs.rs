@@ -58,7 +58,10 @@ impl Signs {
             let of = subscribers.entry(books.pattern.to_string()).or_default();
             of.add(&books.subscriber);
         }
-        let spool = health.mirror.as_ref().and_then(|mirror| mirror.spool.as_ref());
+        let spool = health
+            .mirror
+            .as_ref()
+            .and_then(|mirror| mirror.spool.as_ref());
         let lanes = spool.iter().flat_map(|spool| {
             let filled = |lane| {
                 let status = spool.lane(lane);

@@ -49,6 +49,11 @@ impl Watch {
         due
     }
 
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.subscribers.len()
+    }
+
     fn mirror(&mut self, signs: &Signs, now: Instant) -> Option<Signal> {
         let mirror = signs.mirror.as_ref()?;
         let look = bad_if(!mirror.is_up);
@@ -65,10 +70,14 @@ impl Watch {
     fn health(&mut self, signs: &Signs, now: Instant) -> Vec<Signal> {
         let (patience, hold) = (self.vitals.health, self.vitals.hold);
         let is = |status| bad_if((status..Status::Closed).contains(&signs.status));
-        let unhealthy = self.unhealthy.look(is(Status::Unhealthy), now, patience, hold);
-        let degraded = self.degraded.look(is(Status::Degraded), now, patience, hold);
-        let unhealthy = unhealthy
-            .map(|change| lasted(change, Level::Critical, "health.unhealthy", patience));
+        let unhealthy = self
+            .unhealthy
+            .look(is(Status::Unhealthy), now, patience, hold);
+        let degraded = self
+            .degraded
+            .look(is(Status::Degraded), now, patience, hold);
+        let unhealthy =
+            unhealthy.map(|change| lasted(change, Level::Critical, "health.unhealthy", patience));
         let degraded = degraded.map(|change| lasted(change, Level::Medium, "health", patience));
         let both = unhealthy.into_iter().chain(degraded);
         both.map(|signal| signal.message(&signs.words)).collect()

@@ -30,7 +30,7 @@ async fn raise(bus: &Bus, signals: u64) {
 /// The clock stands still while anybody can go on: what takes no time has waited for nobody.
 #[tokio::test(start_paused = true)]
 async fn events_that_are_stuck_hold_neither_a_signal_nor_its_handler() {
-    let (bus, handled) = (Bus::local(), Arc::<AtomicU64>::default());
+    let (bus, calls) = (Bus::local(), Arc::<AtomicU64>::default());
     // Nobody reads these, and nobody finishes those.
     let _full = bus.subscribe_with::<Ordered>(Buffer::block(1));
     let stuck: Vec<_> = (0..4)
@@ -54,7 +54,7 @@ async fn events_that_are_stuck_hold_neither_a_signal_nor_its_handler() {
     let published = bus.counts().published;
 
     let mut signals = bus.signals();
-    let counted = Arc::clone(&handled);
+    let counted = Arc::clone(&calls);
     bus.on_signals(Level::Low)
         .handle(move |_| {
             counted.fetch_add(1, Ordering::SeqCst);
@@ -71,7 +71,7 @@ async fn events_that_are_stuck_hold_neither_a_signal_nor_its_handler() {
         }
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
-    assert_eq!(handled.load(Ordering::SeqCst), 500);
+    assert_eq!(calls.load(Ordering::SeqCst), 500);
     // They have waited all the while.
     assert_eq!(bus.counts().published, published);
     publishers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -125,7 +125,7 @@ async fn an_error_and_a_panic_are_counted_and_end_nothing() {
         .handle(|signal| {
             let number: u64 = signal.message.parse().expect("a number");
             // In the call, and in what it returns.
-            assert!(number % 4 != 0, "thrown by the test");
+            assert!(!number.is_multiple_of(4), "thrown by the test");
             async move {
                 assert!(number % 4 != 1, "thrown by the test");
                 if number % 4 == 2 {

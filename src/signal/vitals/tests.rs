@@ -289,7 +289,7 @@ proptest! {
             }
             let pleasures = of.iter().filter(|(_, signal)| signal.feeling == Feeling::Pleasure);
             let settled: f64 = pleasures.filter_map(|(_, signal)| signal.value).sum();
-            prop_assert_eq!(settled + since, total);
+            prop_assert!((settled + since - total).abs() < 0.5, "{settled} and {since} of {total}");
         }
     }
 

@@ -56,6 +56,6 @@ pub use self::{
     request::{Answer, Asked, Asking, Loss, Request, RequestError, Responder, ResponderBuilder},
     signal::{
         AlarmObserver, Alarms, Chain, ChainCounts, Escalation, Feeling, Level, Pain,
-        SeatSubscription, Signal, SignalSubscription,
+        SeatSubscription, Signal, SignalHandler, SignalHandlerBuilder, SignalSubscription, Vitals,
     },
 };

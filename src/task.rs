@@ -1,6 +1,10 @@
 //! Tasks that end with their owner.
 
-use std::{ops::Deref, time::Duration};
+use std::{
+    ops::{AddAssign, Deref},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     runtime::Handle,
@@ -78,5 +82,57 @@ impl TaskRef {
 impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// The running handlers of one bus. Dropped, it ends them.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks(Mutex<Vec<Arc<Task>>>);
+
+/// How handlers ended at a shutdown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) finished: u64,
+    pub(crate) aborted: u64,
+}
+
+impl AddAssign for Ended {
+    fn add_assign(&mut self, other: Self) {
+        self.finished += other.finished;
+        self.aborted += other.aborted;
+    }
+}
+
+impl Tasks {
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> TaskRef {
+        let task = Arc::new(Task::spawn(&Handle::current(), work));
+        let seen = TaskRef::clone(&task);
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Forget those that ended, or the set would grow with every handler ever made.
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
+        seen
+    }
+
+    /// Waits for them to finish what they have; at the deadline the rest are aborted. The one that calls it, if one
+    /// does, is not waited for.
+    pub(crate) async fn end_by(&self, deadline: Instant) -> Ended {
+        let tasks = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut ended = Ended::default();
+        for task in tasks.iter().filter(|task| !task.is_here()) {
+            if task.end_by(deadline).await {
+                ended.finished += 1;
+            } else {
+                ended.aborted += 1;
+            }
+        }
+        ended
     }
 }

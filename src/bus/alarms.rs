@@ -110,7 +110,7 @@ async fn raise_of_spool(bus: Weak<Shared>, mut alarms: SpoolAlarms) {
 }
 
 /// None where the bus has ended.
-async fn tell(bus: &Weak<Shared>, signal: Signal) -> Option<()> {
+pub(super) async fn tell(bus: &Weak<Shared>, signal: Signal) -> Option<()> {
     let (signals, envelope) = bus.upgrade().and_then(|bus| {
         let envelope = bus.raise(signal, None).ok()?;
         Some((Arc::clone(&bus.signals), envelope))

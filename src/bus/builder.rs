@@ -12,6 +12,7 @@ use crate::{
     observe::Ledger,
     request::Requests,
     signal::Signals,
+    task::Tasks,
 };
 
 /// Sets up a [`Bus`].
@@ -111,9 +112,11 @@ impl Builder {
                 signals,
                 requests: Requests::new(&ledger),
                 handlers: HandlerSet::new(dead_letter_capacity, &ledger),
+                signal_handlers: Tasks::default(),
                 delays: Delays::new(delay_capacity, &ledger),
                 shutting_down: tokio::sync::Mutex::default(),
                 mirror,
+                watching: Mutex::default(),
                 registry: Mutex::default(),
                 ledger,
             }),

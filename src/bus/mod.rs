@@ -17,6 +17,7 @@ mod request;
 mod resilience;
 mod shutdown;
 mod subscribe;
+mod vitals;
 
 use std::{
     fmt,
@@ -44,7 +45,7 @@ use crate::{
     request::Requests,
     resilience::registry::WeakRegistry,
     signal::Signals,
-    task::Task,
+    task::{Task, Tasks},
 };
 
 /// A typed event bus. Cloning it copies a pointer; all clones are the same bus.
@@ -70,6 +71,8 @@ struct Shared {
     /// Above the handlers: ended before their tasks are, it says that the bus ends.
     requests: Requests,
     handlers: HandlerSet,
+    /// Of signals: no event of a handler above holds them up.
+    signal_handlers: Tasks,
     delays: Delays,
     /// Held by the one shutdown at work.
     shutting_down: tokio::sync::Mutex<()>,
@@ -77,6 +80,8 @@ struct Shared {
     #[expect(dead_code, reason = "tasks that end with the bus")]
     alarms: Vec<Task>,
     mirror: Option<Running>,
+    /// Looks at the bus, once that is asked for.
+    watching: Mutex<Option<vitals::Watching>>,
     /// Whose health is part of that of the bus. It may keep the bus alive, by its observer.
     registry: Mutex<Option<WeakRegistry>>,
     ledger: Arc<Ledger>,

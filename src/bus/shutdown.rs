@@ -4,9 +4,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Bus;
 use crate::{
-    handler::Ended,
     mirror::Running,
     observe::{Books, Counts},
+    task::Ended,
 };
 
 /// What was finished at a shutdown, and what was left.
@@ -19,6 +19,8 @@ pub struct Shutdown {
     pub handlers_aborted: u64,
     /// Events that those had in hand or in their buffers.
     pub abandoned: u64,
+    /// Signals that those had in hand or in their buffers.
+    pub signals_abandoned: u64,
     /// Delayed events that were not published: not yet due, waiting for room until the end, or due
     /// behind another of their type that waited.
     pub delayed: u64,
@@ -59,8 +61,9 @@ impl Bus {
     /// 2. What waits for room in a subscriber's buffer is waited for, until half of the time has passed.
     /// 3. Handlers finish what is in their buffers, and responders what they have in hand, until three
     ///    quarters have. Then signals are refused.
-    /// 4. What is on its way to other processes is sent and its outcome awaited, until nine tenths have; it
-    ///    went on leaving meanwhile. Then the transport is closed, and the spool, with what still waits in it.
+    /// 4. Handlers of signals finish what is in their buffers, until nine tenths have. What is on its way to
+    ///    other processes is sent and its outcome awaited as long; it went on leaving meanwhile. Then the
+    ///    transport is closed, and the spool, with what still waits in it.
     ///
     /// Subscriptions end after what they hold; that may be read afterwards, too.
     ///
@@ -97,16 +100,20 @@ impl Bus {
         tokio::join!(shared.local.drain(by(0.5)), stop_receiving);
         shared.local.close();
         // Those that still waited for room have just been told to end.
-        let ((), ended) = tokio::join!(
+        let ((), mut ended) = tokio::join!(
             shared.delays.end_by(by(0.75)),
             shared.handlers.end_by(by(0.75)),
         );
         shared.signals_gate.close();
         let _ = timeout_at(by(0.75), shared.signals_gate.empty()).await;
         shared.signals.close();
-        if let Some(mirror) = &shared.mirror {
-            mirror.drain(by(0.9), by(1.0)).await;
-        }
+        let drain = async {
+            if let Some(mirror) = &shared.mirror {
+                mirror.drain(by(0.9), by(1.0)).await;
+            }
+        };
+        let (of_signals, ()) = tokio::join!(shared.signal_handlers.end_by(by(0.9)), drain);
+        ended += of_signals;
         Shutdown::report(self, ended, &before)
     }
 }
@@ -119,6 +126,7 @@ impl Shutdown {
             handlers_finished: ended.finished,
             handlers_aborted: ended.aborted,
             abandoned: counts.abandoned - before.abandoned,
+            signals_abandoned: counts.signals_abandoned - before.signals_abandoned,
             delayed: counts.delayed_abandoned - before.delayed_abandoned,
             unread: shared.local.unread() + shared.signals.unread(),
             unsent: counts.local_only - before.local_only,
@@ -147,9 +155,10 @@ impl fmt::Display for Shutdown {
         }
         write!(
             f,
-            "shut down; left: {} handlers cut off with {} events, {} delayed, {} unread, {} unsent, {} unknown",
+            "shut down; left: {} handlers cut off with {} events and {} signals, {} delayed, {} unread, {} unsent, {} unknown",
             self.handlers_aborted,
             self.abandoned,
+            self.signals_abandoned,
             self.delayed,
             self.unread,
             self.unsent,

@@ -5,7 +5,7 @@ use crate::{
     event::Event,
     handler::HandlerBuilder,
     local::{Buffer, Subscription},
-    signal::{Level, SignalSubscription},
+    signal::{Level, SignalHandlerBuilder, SignalSubscription},
 };
 
 impl Bus {
@@ -88,6 +88,30 @@ impl Bus {
             &self.shared.local,
             &self.shared.handlers,
             &self.shared.ledger,
+        )
+    }
+
+    /// Sets up a handler of the signals of this level and above: a function that the bus calls, with a bulkhead of its own.
+    /// No event, and no handler of events, holds it up.
+    ///
+    /// ```
+    /// # use algedonic::{Bus, Level, Signal};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), algedonic::Error> {
+    /// # let bus = Bus::local();
+    /// let handler = bus.on_signals(Level::High).handle(|signal| async move {
+    ///     println!("{} {}: {}", signal.level, signal.feeling, signal.metric);
+    ///     Ok::<_, std::io::Error>(())
+    /// });
+    /// bus.signal(Signal::pain(Level::Critical, "response_time")).await?;
+    /// # drop(handler); Ok(()) }
+    /// ```
+    pub fn on_signals(&self, level: Level) -> SignalHandlerBuilder<'_> {
+        let shared = &self.shared;
+        SignalHandlerBuilder::new(
+            &shared.signals,
+            &shared.signal_handlers,
+            &shared.ledger,
+            level,
         )
     }
 }

@@ -74,7 +74,7 @@ fn failed(error: impl Into<BoxError>) -> Attempt {
 }
 
 /// What a panic said, if it was text.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic
         .downcast_ref::<&str>()
         .copied()

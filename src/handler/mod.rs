@@ -23,6 +23,7 @@ mod set;
 mod start;
 mod taken;
 
+pub(crate) use self::{attempt::panic_message, dead_letter::DEFAULT_CAPACITY, set::HandlerSet};
 pub use self::{
     builder::HandlerBuilder,
     dead_letter::{DeadLetter, DeadLetterKind, DeadLetters, LetterId, RedriveError, Redriven},
@@ -30,8 +31,4 @@ pub use self::{
     guard::{Drained, Handler},
     retry::Retry,
     service::HandlerService,
-};
-pub(crate) use self::{
-    dead_letter::DEFAULT_CAPACITY,
-    set::{Ended, HandlerSet},
 };

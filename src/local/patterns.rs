@@ -134,7 +134,12 @@ impl Patterns {
         let table = self.read();
         let subscribers = table.entries.values().map(|(pattern, inbox)| PatternBooks {
             pattern: pattern.clone(),
-            subscriber: SubscriberBooks::new(inbox.buffer(), false, inbox.account()),
+            subscriber: SubscriberBooks::new(
+                inbox.buffer(),
+                false,
+                inbox.taken().in_flight,
+                inbox.account(),
+            ),
         });
         (subscribers.collect(), table.departed)
     }

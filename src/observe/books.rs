@@ -77,16 +77,19 @@ pub struct SubscriberBooks {
     pub capacity: usize,
     /// Whether handlers drive it, which settle what they take.
     pub handled: bool,
+    /// How many events wait in its buffer; what its handlers have in hand does not.
+    pub unread: u64,
     /// What became of its events.
     pub account: Account,
 }
 
 impl SubscriberBooks {
-    pub(crate) fn new(buffer: Buffer, handled: bool, account: Account) -> Self {
+    pub(crate) fn new(buffer: Buffer, handled: bool, unread: u64, account: Account) -> Self {
         Self {
             lag: buffer.lag,
             capacity: buffer.capacity.get(),
             handled,
+            unread,
             account,
         }
     }

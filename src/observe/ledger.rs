@@ -75,6 +75,15 @@ ledger! {
     /// Signals that did not get into a subscriber's buffer: `signal` was cancelled while it waited for
     /// room, the subscriber left meanwhile, or the bus was shut down.
     undelivered,
+    /// Signals that a handler of signals finished without an error. What those handlers took is in exactly one of this
+    /// and the following three.
+    signals_handled,
+    /// Signals whose handler ended in an error.
+    signals_failed,
+    /// Signals whose handler ended in a panic.
+    signals_panicked,
+    /// Signals that a handler of signals which was cut off, dropped or shut down had not finished: in hand, or buffered.
+    signals_abandoned,
     /// Left out because their time had passed: by subscribers, and messages from other processes that
     /// came too late.
     expired,

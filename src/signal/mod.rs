@@ -1,13 +1,25 @@
 //! Algedonic signals: pain and pleasure, which pass every level of a system unfiltered
 //! (Stafford Beer, *Brain of the Firm*).
+//!
+//! | question | room |
+//! |---|---|
+//! | how does a signal get to its subscribers here, whatever events do? | `lane`, `channel`, `subscriber`, `receiver` |
+//! | which function takes it? | `handler` |
+//! | what hurts when a component trips, or the spool has something to tell? | `alarm` |
+//! | what hurts when the bus itself is not well for long? | `vitals` |
+//! | what becomes of a pain to which nobody reacts? | `escalation` |
+//!
+//! How it gets to other processes, and to the disk, is in `mirror`.
 
 mod alarm;
 mod channel;
 mod escalation;
+mod handler;
 mod lane;
 mod level;
 mod receiver;
 mod subscriber;
+mod vitals;
 
 use algedonic_transport::Key;
 use serde::{Deserialize, Serialize};
@@ -15,8 +27,10 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     alarm::{AlarmObserver, Alarms},
     escalation::{Chain, ChainCounts, Escalation, Pain, SeatSubscription},
+    handler::{SignalHandler, SignalHandlerBuilder},
     level::{Feeling, Level},
     receiver::SignalSubscription,
+    vitals::Vitals,
 };
 pub(crate) use self::{
     alarm::{Notices, SpoolAlarms},
@@ -24,6 +38,7 @@ pub(crate) use self::{
     escalation::Desk,
     lane::Signals,
     receiver::Receiver,
+    vitals::{Signs, Watch},
 };
 
 /// Pain or pleasure: the message that must arrive when everything else fails.

@@ -33,8 +33,10 @@ pub struct SpoolStatus {
 pub struct LaneStatus {
     /// How many records.
     pub records: u64,
-    /// How many bytes they take; the bound is [`max_bytes`](super::SpoolConfig::max_bytes).
+    /// How many bytes they take.
     pub bytes: u64,
+    /// How many bytes they may take ([`max_bytes`](super::SpoolConfig::max_bytes)); 0 where there is no bound.
+    pub bound: u64,
     /// When the oldest was stored.
     pub oldest: Option<SystemTime>,
 }

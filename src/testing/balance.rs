@@ -209,7 +209,12 @@ mod tests {
                 name: Key::from_static("shop.ordered"),
                 published: 3,
                 received: 0,
-                subscribers: vec![SubscriberBooks::new(Buffer::default(), true, account)],
+                subscribers: vec![SubscriberBooks::new(
+                    Buffer::default(),
+                    true,
+                    account.in_flight,
+                    account,
+                )],
                 departed: Account::default(),
             }],
             ..Books::default()

@@ -4,11 +4,11 @@
 mod chain;
 /// Events whose type is kept through an outage.
 mod events;
-/// The same for any sequence of steps, with a process that dies among them.
-mod histories;
 /// A real broker, a real disk, a process that is killed.
 #[cfg(feature = "amqp")]
-mod killed;
+mod faults;
+/// The same for any sequence of steps, with a process that dies among them.
+mod histories;
 #[path = "../it/patience.rs"]
 mod patience;
 /// A spool in memory, which fails when it is told to.

@@ -442,12 +442,14 @@ impl<E: Event> AnyLane for Arc<Lane<E>> {
         let next = state.log.next();
         let followers = state.followers.iter().map(|(_, tally)| {
             let handled = tally.settled.is_some();
-            SubscriberBooks::new(tally.buffer, handled, tally.account(next))
+            let unread = tally.taken(next).in_flight;
+            SubscriberBooks::new(tally.buffer, handled, unread, tally.account(next))
         });
         let inboxes = state.inboxes.iter().flat_map(|inboxes| inboxes.iter());
         let inboxes = inboxes.map(|inbox| {
             let handled = inbox.settled().is_some();
-            SubscriberBooks::new(inbox.buffer(), handled, inbox.account())
+            let unread = inbox.taken().in_flight;
+            SubscriberBooks::new(inbox.buffer(), handled, unread, inbox.account())
         });
         TypeBooks {
             name: self.origin.name.clone(),

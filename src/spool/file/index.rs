@@ -173,10 +173,11 @@ impl Index {
         self.lanes.each_ref().map(floor)
     }
 
-    pub(super) fn status(&self) -> [LaneStatus; 3] {
+    pub(super) fn status(&self, bounds: &Bounds) -> [LaneStatus; 3] {
         self.lanes.each_ref().map(|lane| LaneStatus {
             records: lane.entries.len() as u64,
             bytes: lane.bytes,
+            bound: bounds.max_bytes,
             oldest: lane
                 .entries
                 .values()

@@ -33,7 +33,7 @@ impl Store {
         let loaded = store.load(false)?;
         store.adopt(loaded);
         store.books.recovered = store.index.len();
-        store.books.lanes = store.index.status();
+        store.books.lanes = store.index.status(&store.bounds);
         Ok(store)
     }
 

@@ -64,7 +64,7 @@ impl Store {
         if self.index.remove(sequence).is_some() {
             self.unflushed.insert(sequence);
             self.books.removed += 1;
-            self.books.lanes = self.index.status();
+            self.books.lanes = self.index.status(&self.bounds);
         }
     }
 
@@ -160,7 +160,7 @@ impl Store {
                 LossCause::TooOld | LossCause::Expired => self.books.expired += 1,
             }
         }
-        self.books.lanes = self.index.status();
+        self.books.lanes = self.index.status(&self.bounds);
         self.notices.extend(lost.into_iter().map(Notice::Lost));
     }
 

@@ -181,6 +181,7 @@ async fn a_removal_reaches_the_disk_soon_and_at_the_end() {
 async fn a_closed_spool_refuses_and_tells_the_rest() {
     let memory = Memory::default();
     let spool = on(&memory, config().max_bytes(4_096)).await;
+    assert_eq!(spool.status().lane(Lane::Event).bound, 4_096);
     for number in 1..=3 {
         spool
             .append(message(Lane::Event, 0, number, 1_600))

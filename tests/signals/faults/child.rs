@@ -77,7 +77,7 @@ impl Child {
             }
         };
         command
-            .args(["--exact", "killed::child::sends_what_it_can", "--nocapture"])
+            .args(["--exact", "faults::child::sends_what_it_can", "--nocapture"])
             .env(URL, url)
             .env(PATH, spool)
             .env(TASK, format!("{task:?}"))

@@ -156,10 +156,10 @@ async fn all_of(cuts: Vec<Cut>) {
         lines(&["list_consumers", "queue_name", "--no-table-headers"]).await,
         0
     );
-    // One of events, and one of their dead letters.
+    // One of events, one of their dead letters, and the copies of signals.
     assert_eq!(
         lines(&["list_queues", "name", "--no-table-headers"]).await,
-        2 * (AT_ONCE + 1)
+        3 * (AT_ONCE + 1)
     );
 }
 

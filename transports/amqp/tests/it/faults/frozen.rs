@@ -73,7 +73,7 @@ async fn a_broker_frozen_for_less_than_the_deadlines_is_late_and_no_more() {
     assert_eq!(amqp.link().connects, 1, "{}", amqp.link());
     soon("close", amqp.close(5 * second)).await;
     let (_connection, channel) = operator(&node.url()).await;
-    for lane in ["events", "signals"] {
+    for lane in ["events", "signals.low"] {
         eventually("everything is settled", async || {
             waiting(&channel, &format!("{prefix}.q.{lane}")).await == 0
         })

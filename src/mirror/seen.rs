@@ -58,8 +58,68 @@ fn is_unique(id: EventId) -> bool {
 #[cfg(test)]
 mod tests {
     use algedonic_transport::{Key, Lane, Metadata};
+    use proptest::{prelude::*, sample::select};
 
     use super::*;
+
+    /// All of it from few, so that much is alike: a unique id or a foreign one, name, key, source, version, body.
+    type What = (
+        EventId,
+        &'static str,
+        &'static str,
+        &'static str,
+        u32,
+        &'static str,
+    );
+
+    fn what() -> impl Strategy<Value = What> {
+        let ids = vec![
+            EventId::from_foreign("c232ab00-9414-11ec-b3c8-9f6bdeced846"),
+            EventId::from_foreign("919108f7-52d1-4320-9bac-f847db4148a8"),
+            EventId::from_foreign("1"),
+            EventId::from_foreign(""),
+            EventId::from_u128(0),
+        ];
+        let one_of = |these: [&'static str; 2]| select(these.to_vec());
+        (
+            select(ids),
+            one_of(["n", "nk"]),
+            one_of(["k", "ks"]),
+            one_of(["s", "sb"]),
+            1..3_u32,
+            one_of(["", "b"]),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// The model: a message has come before if one with its unique id is among the latest `capacity` different ones
+        /// or, without such an id, one that is like it in everything. No other is taken for a duplicate.
+        #[test]
+        fn never_a_false_duplicate(capacity in 1..8_usize, came in prop::collection::vec(what(), 0..48)) {
+            let mut seen = Seen::new(capacity);
+            let mut latest: Vec<What> = Vec::new();
+            for what in came {
+                let (id, name, key, source, version, body) = what;
+                let mut message = message(id, key, source, body);
+                message.metadata.name = Key::from_static(name);
+                message.metadata.version = version;
+                let same = |other: &What| if is_unique(id) { other.0 == id } else { *other == what };
+                let known = latest.iter().any(same);
+                let mark = seen.mark(&message);
+                prop_assert_eq!(seen.contains(mark), known, "{:?} after {:?}", what, latest);
+                seen.insert(mark);
+                if !known {
+                    latest.push(what);
+                    if latest.len() > capacity {
+                        latest.remove(0);
+                    }
+                }
+                prop_assert!(seen.marks.len() <= capacity);
+            }
+        }
+    }
 
     fn message(id: EventId, key: &'static str, source: &str, body: &'static str) -> Message {
         let mut metadata = Metadata::new(Key::from_static("test"), source);

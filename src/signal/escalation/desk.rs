@@ -93,6 +93,9 @@ impl Chain {
     }
 
     /// Takes the pain that was raised under this id, by whoever: it goes no higher. False if it is not open.
+    ///
+    /// Who has heard it in another process has the id, that of its [metadata](crate::Metadata::id), and not the chain:
+    /// publish an event of your own with the id from there, and have a handler here that calls this.
     pub fn acknowledge(&self, id: EventId) -> bool {
         self.0.acknowledge(id)
     }

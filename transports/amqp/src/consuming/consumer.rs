@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use algedonic_transport::{Error, Lane};
+use futures_util::future::try_join_all;
 use lapin::Consumer;
 use tokio::{
     sync::Notify,
@@ -66,10 +67,9 @@ impl<'interest> Attached<'interest> {
         let prefetch = config.lane_queue(lane).prefetch;
         let call = Arc::new(Notify::new());
         let (letters, dead_letters) = DeadLetters::new(config.clone(), lane, queues.len());
-        let (mut subscriptions, mut sources) = (Vec::new(), Vec::new());
-        for (queue, letters) in queues.into_iter().zip(letters) {
+        let opening = queues.into_iter().zip(letters).map(|(queue, letters)| {
             let reader = Reader::new(lane, config.clone(), interest.attempts.clone());
-            let (subscription, consumer) = Subscription::open(
+            Subscription::open(
                 session,
                 deadline,
                 queue,
@@ -78,10 +78,15 @@ impl<'interest> Attached<'interest> {
                 letters,
                 call.clone(),
             )
-            .await?;
-            sources.push((consumer, subscription.unsettled.clone()));
-            subscriptions.push(subscription);
-        }
+        });
+        let opened = try_join_all(opening).await?;
+        let (subscriptions, sources): (Vec<_>, _) = opened
+            .into_iter()
+            .map(|(subscription, consumer)| {
+                let source = (consumer, subscription.unsettled.clone());
+                (subscription, source)
+            })
+            .unzip();
         // All at once: nobody reads what can wait before it is known whether something cannot.
         interest.inlet.open(sources);
         Ok(Self {
@@ -157,17 +162,15 @@ impl<'interest> Attached<'interest> {
     async fn say_goodbye(&mut self, consumers: Vec<Consumer>) {
         let said = async {
             self.flush();
-            for (subscription, consumer) in self.subscriptions.iter().zip(&consumers) {
-                subscription.cancel(consumer).await?;
-            }
+            let each = self.subscriptions.iter().zip(&consumers);
+            try_join_all(each.map(|(subscription, consumer)| subscription.cancel(consumer)))
+                .await?;
             while self.burying()
                 && let Some((of, arrived)) = self.dead_letters.next().await
             {
                 self.buried(of, arrived);
             }
-            for subscription in &self.subscriptions {
-                subscription.close().await?;
-            }
+            try_join_all(self.subscriptions.iter().map(Subscription::close)).await?;
             Ok::<_, lapin::Error>(())
         };
         if let Err(error) = said.await {

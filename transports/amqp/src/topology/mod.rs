@@ -4,7 +4,8 @@
 //! on every connection. It is declared on a channel of its own: an error closes that channel, and
 //! would take with it whatever else was on it. Where others have declared it, it is looked for.
 
-use algedonic_transport::{Error, Lane, Pattern};
+use algedonic_transport::{Error, ErrorKind, Lane, Pattern};
+use futures_util::future::try_join_all;
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -61,10 +62,7 @@ pub(crate) async fn declare_exchange(
     deadline: Deadline,
 ) -> Result<(), Error> {
     let plan = Plan::to_publish(config, lane);
-    Topology::begin(session, config, deadline)
-        .await?
-        .see_to(&plan)
-        .await?;
+    see_to(session, config, &plan, deadline).await?;
     if let Some(audit) = &plan.audit {
         audit.see_to(session, config, deadline).await;
     }
@@ -85,10 +83,26 @@ pub(crate) async fn declare_lane(
     if let Some(version) = session.version() {
         plan.check(version)?;
     }
-    Topology::begin(session, config, deadline)
-        .await?
-        .see_to(&plan)
-        .await
+    see_to(session, config, &plan, deadline).await
+}
+
+/// All that can be asked for at once is: an instance far away would wait for some thirty answers, one after the other.
+/// The first error closes the channel, and each step fails of it; so which one it was is found one by one.
+async fn see_to(
+    session: &Session,
+    config: &AmqpConfig,
+    plan: &Plan,
+    deadline: Deadline,
+) -> Result<(), Error> {
+    let at_once = Topology::begin(session, config, deadline).await?;
+    match at_once.see_to_at_once(plan).await {
+        Err(error) if error.kind() != ErrorKind::TimedOut => {
+            tracing::debug!(%error, "not all is there: it is seen to one by one");
+            let one_by_one = Topology::begin(session, config, deadline).await?;
+            one_by_one.see_to_one_by_one(plan).await
+        }
+        done => done,
+    }
 }
 
 /// A channel of its own, on which things are declared or looked for.
@@ -111,7 +125,18 @@ impl Topology {
         })
     }
 
-    async fn see_to(self, plan: &Plan) -> Result<(), Error> {
+    /// Three round trips. RabbitMQ answers a channel in the order in which it is asked.
+    async fn see_to_at_once(self, plan: &Plan) -> Result<(), Error> {
+        let look = self.mode == TopologyMode::Expect;
+        try_join_all(plan.exchanges.iter().map(|one| self.exchange(one, look))).await?;
+        try_join_all(plan.queues.iter().map(|one| self.queue(one, look))).await?;
+        if !look {
+            try_join_all(plan.bindings.iter().map(|one| self.binding(one))).await?;
+        }
+        self.end().await
+    }
+
+    async fn see_to_one_by_one(self, plan: &Plan) -> Result<(), Error> {
         let look = self.mode == TopologyMode::Expect;
         for exchange in &plan.exchanges {
             self.exchange(exchange, look).await?;

@@ -3,6 +3,7 @@
 mod audit;
 mod bands;
 mod durable;
+mod far;
 mod settled;
 
 use algedonic_amqp::Amqp;

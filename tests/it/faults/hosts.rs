@@ -88,7 +88,7 @@ impl Drop for Program {
     }
 }
 
-/// The example, built as this test was; up to date, that takes a moment.
+/// The example, built as this test was, of the whole workspace; up to date, that takes a moment.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test is a file");
     let profile = test.ancestors().nth(2).expect("target/debug/deps/it");
@@ -97,6 +97,7 @@ fn example(name: &str) -> PathBuf {
         .args([
             "build",
             "--quiet",
+            "--workspace",
             "--all-features",
             "--example",
             name,

@@ -67,26 +67,28 @@ impl<'interest> Attached<'interest> {
         let prefetch = config.lane_queue(lane).prefetch;
         let call = Arc::new(Notify::new());
         let (letters, dead_letters) = DeadLetters::new(config.clone(), lane, queues.len());
-        let opening = queues.into_iter().zip(letters).map(|(queue, letters)| {
+        let channels = queues
+            .iter()
+            .map(|_| Subscription::channel(session, deadline, prefetch));
+        let channels = try_join_all(channels).await?;
+        let (mut subscriptions, mut sources) = (Vec::new(), Vec::new());
+        // One after the other: what is most urgent is on its way before what can wait.
+        for ((queue, letters), channel) in queues.into_iter().zip(letters).zip(channels) {
             let reader = Reader::new(lane, config.clone(), interest.attempts.clone());
-            Subscription::open(
+            let (subscription, consumer) = Subscription::open(
                 session,
                 deadline,
+                channel,
                 queue,
                 prefetch,
                 reader,
                 letters,
                 call.clone(),
             )
-        });
-        let opened = try_join_all(opening).await?;
-        let (subscriptions, sources): (Vec<_>, _) = opened
-            .into_iter()
-            .map(|(subscription, consumer)| {
-                let source = (consumer, subscription.unsettled.clone());
-                (subscription, source)
-            })
-            .unzip();
+            .await?;
+            sources.push((consumer, subscription.unsettled.clone()));
+            subscriptions.push(subscription);
+        }
         // All at once: nobody reads what can wait before it is known whether something cannot.
         interest.inlet.open(sources);
         Ok(Self {

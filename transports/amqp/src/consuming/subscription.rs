@@ -27,19 +27,30 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    /// One to subscribe on.
+    pub(crate) async fn channel(
+        session: &Session,
+        deadline: Deadline,
+        prefetch: u16,
+    ) -> Result<Channel, Error> {
+        let channel = session.channel(deadline).await?;
+        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
+        session.step(deadline, qos).await?;
+        Ok(channel)
+    }
+
     /// With where its deliveries come from.
+    #[expect(clippy::too_many_arguments, reason = "each is what one part of it is made of")]
     pub(crate) async fn open(
         session: &Session,
         deadline: Deadline,
+        channel: Channel,
         queue: ShortString,
         prefetch: u16,
         reader: Reader,
         letters: Letters,
         call: Arc<Notify>,
     ) -> Result<(Self, Consumer), Error> {
-        let channel = session.channel(deadline).await?;
-        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
-        session.step(deadline, qos).await?;
         let consumer = channel.basic_consume(
             queue.clone(),
             "".into(),

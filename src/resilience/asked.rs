@@ -52,6 +52,16 @@ impl<S> Asked<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Calls it, if it [is ready](Self::is_ready).
+    #[inline]
+    pub(super) fn call_ready<Request>(&mut self, request: Request) -> Call<S, Request>
+    where
+        S: Service<Request>,
+    {
+        self.readiness = Readiness::Unasked;
+        Call::called(self.service.call(request))
+    }
+
     #[inline]
     pub(super) const fn is_ready(&self) -> bool {
         matches!(self.readiness, Readiness::Ready)
@@ -60,6 +70,8 @@ impl<S> Asked<S> {
 
 impl<S: Clone> Asked<S> {
     /// Leaves nothing behind in it: nobody waits, and what was reserved is free.
+    #[cold]
+    #[inline(never)]
     pub(super) fn let_go(&mut self) {
         if !matches!(self.readiness, Readiness::Unasked) {
             drop(self.take());
@@ -74,6 +86,8 @@ impl<S: Clone> Asked<S> {
     }
 
     /// One that nobody has asked.
+    #[cold]
+    #[inline(never)]
     pub(super) fn unasked(&mut self) -> S {
         self.let_go();
         self.take()
@@ -86,8 +100,7 @@ impl<S: Clone> Asked<S> {
         S: Service<Request>,
     {
         if self.is_ready() {
-            self.readiness = Readiness::Unasked;
-            return Call::called(self.service.call(request));
+            return self.call_ready(request);
         }
         Call::waiting(self.take(), request)
     }

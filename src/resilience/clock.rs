@@ -16,7 +16,8 @@ impl Clock {
         }
     }
 
-    #[inline]
+    /// Not in line: a call costs little beside what it does, and what is around it is in line only if it is small.
+    #[inline(never)]
     pub(crate) fn now(&self) -> u64 {
         nanos(Instant::now().saturating_duration_since(self.epoch))
     }

@@ -1,4 +1,10 @@
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::atomic::{
+        AtomicUsize,
+        Ordering::{AcqRel, Acquire},
+    },
+};
 
 use super::sync::{Apart, AtomicU64, Ordering};
 
@@ -10,36 +16,107 @@ pub(super) const STRIPES: usize = if cfg!(all(test, algedonic_loom)) {
     8
 };
 
-/// A count that threads add to without waiting for one another: each has a part of its own.
+/// A count that threads add to without waiting for one another.
 #[derive(Debug, Default)]
-pub(super) struct Counter([Apart<AtomicU64>; STRIPES]);
+pub(super) struct Counter([Apart<Part>; STRIPES]);
+
+#[derive(Debug, Default)]
+struct Part {
+    /// Written by one thread at a time, so that it adds without a locked instruction: that is most of what counting costs.
+    own: AtomicU64,
+    /// Of all threads for which there is no part of their own.
+    shared: AtomicU64,
+}
 
 impl Counter {
     #[inline]
     pub(super) fn add(&self, number: u64) {
-        self.0[stripe()].fetch_add(number, Ordering::Relaxed);
+        let place = place();
+        match self.0.get(place) {
+            Some(part) => {
+                let before = part.own.load(Ordering::Relaxed);
+                part.own.store(before + number, Ordering::Relaxed);
+            }
+            None => self.add_shared(place, number),
+        }
+    }
+
+    #[cold]
+    fn add_shared(&self, place: usize, number: u64) {
+        let part = &self.0[place % STRIPES];
+        part.shared.fetch_add(number, Ordering::Relaxed);
     }
 
     /// What was added until now, by whoever did so before.
     pub(super) fn sum(&self) -> u64 {
-        self.0.iter().map(|part| part.load(Ordering::Relaxed)).sum()
+        let parts = self.0.iter().flat_map(|part| [&part.own, &part.shared]);
+        parts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 }
 
-/// The part of this thread.
+/// The stripe of this thread.
 #[inline]
 pub(super) fn stripe() -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
+    place() % STRIPES
+}
+
+thread_local! {
+    /// Not known yet: `usize::MAX`.
+    static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
+    static OWNER: Owner = const { Owner(Cell::new(None)) };
+}
+
+/// Which part is this thread's: below [`STRIPES`] its own, for as long as it lives; else one that it shares, modulo
+/// [`STRIPES`].
+#[inline]
+fn place() -> usize {
+    match PLACE.get() {
+        usize::MAX => find_place(),
+        place => place,
     }
-    STRIPE.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+}
+
+/// The parts that threads own, a bit for each.
+static OWNED: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets go of what this thread owns, when it ends.
+struct Owner(Cell<Option<usize>>);
+
+#[cold]
+fn find_place() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let place = own().unwrap_or_else(|| STRIPES + NEXT.fetch_add(1, AcqRel) % STRIPES);
+    PLACE.set(place);
+    place
+}
+
+/// A part for this thread alone, if one is left.
+fn own() -> Option<usize> {
+    // Loom's threads are one to `thread_local`.
+    if cfg!(all(test, algedonic_loom)) {
+        return None;
+    }
+    // What the last owner has counted happened before: it let go by a release, and this acquires.
+    let free =
+        |owned: usize| Some(owned | 1 << owned.trailing_ones()).filter(|all| *all < 1 << STRIPES);
+    let before = OWNED.fetch_update(AcqRel, Acquire, free).ok()?;
+    let place = before.trailing_ones() as usize;
+    // None while the thread ends: then nobody would let go.
+    if OWNER.try_with(|owner| owner.0.set(Some(place))).is_err() {
+        OWNED.fetch_and(!(1 << place), AcqRel);
+        return None;
+    }
+    Some(place)
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.take() {
+            // What is counted from now on, by the destructors of others, goes to a part that is shared.
+            PLACE.set(STRIPES + place);
+            OWNED.fetch_and(!(1 << place), AcqRel);
         }
-        mine.get()
-    })
+    }
 }
 
 /// Counts what comes in storms, and says when to tell of it: at once, then at most once in an interval, with
@@ -115,6 +192,24 @@ mod tests {
             prop_assert_eq!(told, steps.len() as u64);
             prop_assert_eq!(coalesced.sum(), told);
             prop_assert_eq!(coalesced.drain(), None);
+        }
+    }
+
+    /// More threads than there are parts, and one generation after another: who owns a part has it alone.
+    #[test]
+    fn nothing_is_lost_whoever_counts() {
+        use std::thread;
+
+        const THREADS: u64 = 3 * STRIPES as u64;
+        const EACH: u64 = 2_000;
+        let counter = Counter::default();
+        for generation in 1..=20 {
+            thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| (0..EACH).for_each(|_| counter.add(1)));
+                }
+            });
+            assert_eq!(counter.sum(), generation * THREADS * EACH);
         }
     }
 }

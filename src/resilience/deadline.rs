@@ -3,16 +3,13 @@ use std::{cell::Cell, time::Duration};
 use tokio::time::Instant;
 
 thread_local! {
-    static AROUND: Cell<Bounds> = const { Cell::new(Bounds { at: None, within: None }) };
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// From now on, in nanoseconds, or [`NEVER`]: of a timeout whose time begins when what is inside of it first has
+    /// to wait.
+    static WITHIN: Cell<u64> = const { Cell::new(NEVER) };
 }
 
-/// What the timeouts around allow.
-#[derive(Clone, Copy)]
-struct Bounds {
-    at: Option<Instant>,
-    /// From now on: of a timeout whose time begins when what is inside of it first has to wait.
-    within: Option<Duration>,
-}
+const NEVER: u64 = u64::MAX;
 
 /// When what runs here is given up: the earliest end of the [timeouts](super::timeout) around it; none outside of all.
 ///
@@ -22,40 +19,23 @@ struct Bounds {
 /// It is known while a future inside of the timeout is polled; not in a task of its own, such as that of a
 /// `tower::buffer::Buffer`. It reads the clock only inside of a timeout that has not begun.
 pub fn deadline() -> Option<Instant> {
-    let Bounds { at, within } = AROUND.get();
-    let begins_now = within.and_then(|within| Instant::now().checked_add(within));
-    match (at, begins_now) {
+    let within = Some(WITHIN.get()).filter(|&within| within != NEVER);
+    let begins_now =
+        within.and_then(|within| Instant::now().checked_add(Duration::from_nanos(within)));
+    match (UNTIL.get(), begins_now) {
         (Some(at), Some(other)) => Some(at.min(other)),
         (at, other) => at.or(other),
     }
 }
 
-/// Inside of a timeout, until it is dropped.
-pub(crate) struct Inside(Bounds);
+/// Inside of a timeout that ends at a time, until it is dropped. What was there before is put back.
+pub(crate) struct Inside(Option<Instant>);
 
 impl Inside {
-    /// Of one that ends then.
     #[inline]
     pub(crate) fn until(at: Instant) -> Self {
-        Self::enter(|around| Bounds {
-            at: Some(around.at.map_or(at, |earlier| earlier.min(at))),
-            ..around
-        })
-    }
-
-    /// Of one that has not begun.
-    #[inline]
-    pub(super) fn within(limit: Duration) -> Self {
-        Self::enter(|around| Bounds {
-            within: Some(around.within.map_or(limit, |shorter| shorter.min(limit))),
-            ..around
-        })
-    }
-
-    #[inline]
-    fn enter(bounds: impl FnOnce(Bounds) -> Bounds) -> Self {
-        let around = AROUND.get();
-        AROUND.set(bounds(around));
+        let around = UNTIL.get();
+        UNTIL.set(Some(around.map_or(at, |earlier| earlier.min(at))));
         Self(around)
     }
 }
@@ -63,13 +43,33 @@ impl Inside {
 impl Drop for Inside {
     #[inline]
     fn drop(&mut self) {
-        AROUND.set(self.0);
+        UNTIL.set(self.0);
+    }
+}
+
+/// The same of one that has not begun: one word, which is all that a call writes that is answered at once.
+pub(super) struct NotBegun(u64);
+
+impl NotBegun {
+    #[inline]
+    pub(super) fn within(limit: u64) -> Self {
+        let around = WITHIN.get();
+        WITHIN.set(around.min(limit));
+        Self(around)
+    }
+}
+
+impl Drop for NotBegun {
+    #[inline]
+    fn drop(&mut self) {
+        WITHIN.set(self.0);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resilience::clock::nanos;
 
     #[tokio::test(start_paused = true)]
     async fn the_earliest_counts_and_all_are_left_again() {
@@ -80,9 +80,12 @@ mod tests {
             let _outer = Inside::until(now + 3 * second);
             assert_eq!(deadline(), Some(now + 3 * second));
             {
-                let _inner = Inside::within(2 * second);
+                let _inner = NotBegun::within(nanos(2 * second));
                 assert_eq!(deadline(), Some(now + 2 * second));
-                let _longer = (Inside::within(9 * second), Inside::until(now + 9 * second));
+                let _longer = (
+                    NotBegun::within(nanos(9 * second)),
+                    Inside::until(now + 9 * second),
+                );
                 assert_eq!(deadline(), Some(now + 2 * second));
                 let _innermost = Inside::until(now + second);
                 assert_eq!(deadline(), Some(now + second));
@@ -96,7 +99,7 @@ mod tests {
             assert_eq!(deadline(), Some(now + 3 * second));
         }
         assert_eq!(deadline(), None);
-        let _never = Inside::within(Duration::MAX);
+        let _never = NotBegun::within(nanos(Duration::MAX));
         assert_eq!(deadline(), None);
     }
 }

@@ -116,6 +116,11 @@
 //!
 //! What is random (jitter, a ramp) is the same in every run with a [`seed`](Builder::seed), and none with a jitter of 0.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a call through layers in one another is in line as a whole, or each of them moves its future and its result"
+)]
+
 // How a layer is written here. A folder for each, with the same files:
 //
 //   mod.rs       what the layer is, when to use it, an example; the names it gives out

@@ -28,9 +28,9 @@ enum Call<F, C> {
 /// Records an admitted call, whatever becomes of it, once.
 pub(super) struct Guard<C> {
     local: Arc<Local<C>>,
-    /// None once it is recorded.
-    ticket: Option<Ticket>,
+    ticket: Ticket,
     started: Option<u64>,
+    recorded: bool,
     /// While the service's own code runs. Whoever finds it so afterwards knows that it panicked.
     running: bool,
 }
@@ -41,12 +41,14 @@ impl<C> Guard<C> {
         let started = local.shared.start();
         Self {
             local,
-            ticket: Some(ticket),
+            ticket,
             started,
+            recorded: false,
             running: true,
         }
     }
 
+    #[cold]
     fn waits(&mut self) {
         if self.started.is_none() {
             self.started = self.local.shared.wait();
@@ -60,18 +62,20 @@ impl<C> Guard<C> {
         C: Classifier<T, E>,
     {
         let outcome = self.local.classifier.outcome(result);
-        if let Some(ticket) = self.ticket.take() {
-            self.local.shared.record(ticket, outcome, self.started);
+        if !self.recorded {
+            self.recorded = true;
+            self.local.shared.record(self.ticket, outcome, self.started);
         }
     }
 
     #[cold]
-    fn abandon(&mut self, ticket: Ticket) {
+    #[inline(never)]
+    fn abandon(&mut self) {
         let shared = &self.local.shared;
         if self.running {
-            shared.record(ticket, Outcome::Failure, self.started);
+            shared.record(self.ticket, Outcome::Failure, self.started);
         } else {
-            shared.cancelled(ticket, self.started);
+            shared.cancelled(self.ticket, self.started);
         }
     }
 }
@@ -79,8 +83,8 @@ impl<C> Guard<C> {
 impl<C> Drop for Guard<C> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.abandon(ticket);
+        if !self.recorded {
+            self.abandon();
         }
     }
 }
@@ -108,7 +112,7 @@ where
 {
     type Output = Result<T, Error<E>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().call.project() {
             CallProjection::Admitted(future, guard) => {

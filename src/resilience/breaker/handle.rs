@@ -2,10 +2,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     BreakerConfig, ByKind, Classifier, Error, ResponseFuture, State,
+    core::Ticket,
     future::Guard,
     shared::{Local, Shared},
 };
-use crate::resilience::Name;
+use crate::resilience::{Name, Rejection};
 
 /// Sees and controls a breaker from outside; outlives its services. Cheap to clone.
 #[derive(Clone)]
@@ -153,15 +154,12 @@ impl BreakerHandle {
         F: Future<Output = Result<T, E>>,
         ByKind: Classifier<T, E>,
     {
-        match self.shared().admit() {
+        match self.admit() {
             Ok(ticket) => {
                 let guard = Guard::new(Arc::clone(&self.local), ticket);
                 ResponseFuture::admitted(call(), guard)
             }
-            Err(rejection) => {
-                self.shared().reject();
-                ResponseFuture::rejected(rejection)
-            }
+            Err(rejection) => ResponseFuture::rejected(rejection),
         }
     }
 
@@ -170,17 +168,22 @@ impl BreakerHandle {
     where
         ByKind: Classifier<T, E>,
     {
-        match self.shared().admit() {
+        match self.admit() {
             Ok(ticket) => {
                 let mut guard = Guard::new(Arc::clone(&self.local), ticket);
                 let result = call();
                 guard.finish(result.as_ref());
                 result.map_err(Error::Inner)
             }
-            Err(rejection) => {
-                self.shared().reject();
-                Err(Error::Open(rejection))
-            }
+            Err(rejection) => Err(Error::Open(rejection)),
+        }
+    }
+
+    #[inline]
+    fn admit(&self) -> Result<Ticket, Rejection> {
+        match self.shared().admit_at_once() {
+            Some(ticket) => Ok(ticket),
+            None => self.shared().admit(),
         }
     }
 

@@ -67,6 +67,7 @@ impl<S, C> Breaker<S, C> {
 
 impl<S: Clone, C> Breaker<S, C> {
     #[cold]
+    #[inline(never)]
     fn free_reservation(&mut self) {
         let fresh = self.inner.clone();
         self.inner = fresh;
@@ -82,7 +83,7 @@ where
     type Error = Error<S::Error>;
     type Future = ResponseFuture<S::Future, C>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // Ready is ready, until the call.
         if matches!(self.readiness, Readiness::Rejecting(_)) {
@@ -100,24 +101,26 @@ where
         Poll::Ready(ready.map_err(Error::Inner))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
-        let readiness = std::mem::replace(&mut self.readiness, Readiness::Unknown);
-        if let Readiness::Rejecting(rejection) = readiness {
+        if let Readiness::Rejecting(rejection) = self.readiness {
+            self.readiness = Readiness::Unknown;
             self.local.shared.reject();
             return ResponseFuture::rejected(rejection);
         }
-        match self.local.shared.admit() {
-            Ok(ticket) => {
-                let guard = Guard::new(Arc::clone(&self.local), ticket);
-                ResponseFuture::admitted(self.inner.call(request), guard)
-            }
-            Err(rejection) => {
-                self.free_reservation();
-                self.local.shared.reject();
-                ResponseFuture::rejected(rejection)
-            }
-        }
+        self.readiness = Readiness::Unknown;
+        let ticket = match self.local.shared.admit_at_once() {
+            Some(ticket) => ticket,
+            None => match self.local.shared.admit() {
+                Ok(ticket) => ticket,
+                Err(rejection) => {
+                    self.free_reservation();
+                    return ResponseFuture::rejected(rejection);
+                }
+            },
+        };
+        let guard = Guard::new(Arc::clone(&self.local), ticket);
+        ResponseFuture::admitted(self.inner.call(request), guard)
     }
 }
 

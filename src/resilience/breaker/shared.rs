@@ -67,16 +67,36 @@ impl Shared {
         }
     }
 
+    /// A call, if all are let through.
     #[inline]
+    pub(super) fn admit_at_once(&self) -> Option<Ticket> {
+        self.core.admit_at_once()
+    }
+
+    /// Not in line, for calls that are not let through at once. One that is refused is counted.
+    #[cold]
+    #[inline(never)]
     pub(super) fn admit(&self) -> Result<Ticket, Rejection> {
         let (admitted, change) = self.core.admit(|| self.clock.now());
         self.tell(change);
-        admitted.map_err(|refusal| self.rejection(refusal))
+        admitted.map_err(|refusal| {
+            self.reject();
+            self.rejection(refusal)
+        })
     }
 
     /// Whether calls are refused now.
     #[inline]
     pub(super) fn refuses(&self) -> Option<Rejection> {
+        if self.core.admits_all() {
+            return None;
+        }
+        self.refuses_some()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuses_some(&self) -> Option<Rejection> {
         let (refusal, change) = self.core.refuses(|| self.clock.now());
         self.tell(change);
         refusal.map(|refusal| self.rejection(refusal))
@@ -99,6 +119,21 @@ impl Shared {
 
     #[inline]
     pub(super) fn record(&self, ticket: Ticket, outcome: Outcome, started: Option<u64>) {
+        // Most calls, and so much is in line: by most rules a success is no news.
+        if outcome == Outcome::Success
+            && self.slow_from.is_none()
+            && self.core.forgets_success(ticket)
+        {
+            if let Some(others) = &self.others {
+                others.succeeded.add(1);
+            }
+            return;
+        }
+        self.record_news(ticket, outcome, started);
+    }
+
+    #[inline(never)]
+    fn record_news(&self, ticket: Ticket, outcome: Outcome, started: Option<u64>) {
         let mut slow = false;
         let mut read = None;
         if let (Some(slow_from), Some(started)) = (self.slow_from, started) {

@@ -9,7 +9,7 @@ use tower::{Service, util::Oneshot};
 
 use super::{
     Error,
-    shared::{Held, Queued},
+    shared::{Entry, Held},
     wait::Wait,
 };
 use crate::resilience::Rejection;
@@ -30,6 +30,9 @@ pub struct ResponseFuture<S: Service<Request>, Request> {
 #[pin_project(project = StateProjection)]
 enum State<S: Service<Request>, Request> {
     Called(#[pin] S::Future, Option<Held>),
+    /// Has its slot, or its place in the queue, and was not polled yet. Small: who makes a call moves no more than what
+    /// its variants are made of.
+    Entered(Option<((S, Request), Entry)>),
     /// Has its slot; the service is asked for readiness first.
     Late(#[pin] Oneshot<S, Request>, Option<Held>),
     Queued(#[pin] Wait, Option<(S, Request)>),
@@ -44,18 +47,14 @@ impl<S: Service<Request>, Request> ResponseFuture<S, Request> {
         }
     }
 
-    pub(super) fn late(service: S, request: Request, held: Held) -> Self {
+    #[inline]
+    pub(super) const fn entered(service: S, request: Request, entry: Entry) -> Self {
         Self {
-            state: State::Late(Oneshot::new(service, request), Some(held)),
+            state: State::Entered(Some(((service, request), entry))),
         }
     }
 
-    pub(super) const fn queued(service: S, request: Request, queued: Queued) -> Self {
-        Self {
-            state: State::Queued(Wait::queued(queued), Some((service, request))),
-        }
-    }
-
+    #[inline]
     pub(super) const fn rejected(rejection: Rejection) -> Self {
         Self {
             state: State::Rejected(rejection),
@@ -66,43 +65,47 @@ impl<S: Service<Request>, Request> ResponseFuture<S, Request> {
 impl<S: Service<Request>, Request> Future for ResponseFuture<S, Request> {
     type Output = Result<S::Response, Error<S::Error>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        if let StateProjection::Called(call, held) = state.as_mut().project() {
-            let result = ready!(call.poll(cx));
+        loop {
+            let (result, held) = match state.as_mut().project() {
+                StateProjection::Called(call, held) => (ready!(call.poll(cx)), held),
+                StateProjection::Late(call, held) => (ready!(call.poll(cx)), held),
+                StateProjection::Rejected(rejection) => {
+                    return Poll::Ready(Err(Error::rejected(*rejection)));
+                }
+                StateProjection::Entered(_) | StateProjection::Queued(..) => {
+                    ready!(state.as_mut().wait(cx));
+                    continue;
+                }
+            };
             *held = None;
             return Poll::Ready(result.map_err(Error::Inner));
         }
-        state.late(cx)
     }
 }
 
 impl<S: Service<Request>, Request> State<S, Request> {
-    /// Not in line: so small is what a call takes that had its slot, and the service ready, at once.
+    /// Until it has a slot, or is rejected.
     #[cold]
-    fn late(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<S::Response, Error<S::Error>>> {
-        loop {
-            match self.as_mut().project() {
-                StateProjection::Called(..) => unreachable!("polled in line"),
-                StateProjection::Late(call, held) => {
-                    let result = ready!(call.poll(cx));
-                    *held = None;
-                    return Poll::Ready(result.map_err(Error::Inner));
-                }
-                StateProjection::Queued(wait, call) => {
-                    let held = ready!(wait.poll(cx)).map_err(Error::rejected)?;
-                    let (service, request) = call.take().expect("waits once");
-                    self.set(Self::Late(Oneshot::new(service, request), Some(held)));
-                }
-                StateProjection::Rejected(rejection) => {
-                    return Poll::Ready(Err(Error::rejected(*rejection)));
-                }
-            }
+    #[inline(never)]
+    fn wait(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let StateProjection::Entered(entered) = self.as_mut().project() {
+            let (call, entry) = entered.take().expect("enters once");
+            self.set(Self::Queued(Wait::new(entry), Some(call)));
         }
+        if let StateProjection::Queued(wait, call) = self.as_mut().project() {
+            let next = match ready!(wait.poll(cx)) {
+                Ok(held) => {
+                    let (service, request) = call.take().expect("waits once");
+                    Self::Late(Oneshot::new(service, request), Some(held))
+                }
+                Err(rejection) => Self::Rejected(rejection),
+            };
+            self.set(next);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -111,7 +114,7 @@ impl<S: Service<Request>, Request> fmt::Debug for ResponseFuture<S, Request> {
         let mut debug = f.debug_tuple("ResponseFuture");
         match &self.state {
             State::Called(..) | State::Late(..) => debug.field(&"running").finish(),
-            State::Queued(..) => debug.field(&"waiting").finish(),
+            State::Entered(_) | State::Queued(..) => debug.field(&"waiting").finish(),
             State::Rejected(rejection) => debug.field(rejection).finish(),
         }
     }

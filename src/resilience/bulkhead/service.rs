@@ -66,6 +66,8 @@ impl<S> Bulkhead<S> {
 
 impl<S: Clone> Bulkhead<S> {
     /// Nothing is reserved in the service inside any more.
+    #[cold]
+    #[inline(never)]
     fn let_go(&mut self) {
         if matches!(self.readiness, Readiness::Asked | Readiness::Ready) {
             let fresh = self.inner.clone();
@@ -83,7 +85,7 @@ where
     type Error = Error<S::Error>;
     type Future = ResponseFuture<S, Request>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // Ready is ready, until the call.
         if matches!(self.readiness, Readiness::Passed) {
@@ -100,7 +102,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if matches!(self.readiness, Readiness::Ready)
             && let Some(held) = self.local.enter_now()
@@ -109,17 +111,13 @@ where
             return ResponseFuture::called(self.inner.call(request), held);
         }
         match self.local.enter() {
-            Entry::Held(held) => {
-                self.let_go();
-                ResponseFuture::late(self.inner.clone(), request, held)
-            }
-            Entry::Queued(queued) => {
-                self.let_go();
-                ResponseFuture::queued(self.inner.clone(), request, queued)
-            }
             Entry::Rejected(rejection) => {
                 self.let_go();
                 ResponseFuture::rejected(rejection)
+            }
+            entry => {
+                self.let_go();
+                ResponseFuture::entered(self.inner.clone(), request, entry)
             }
         }
     }

@@ -157,6 +157,7 @@ impl Local {
 
     /// A slot, a place in the queue, or a rejection.
     #[cold]
+    #[inline(never)]
     pub(super) fn enter(self: &Arc<Self>) -> Entry {
         match self.shared.core.take() {
             Taken::Slot(running) => {

@@ -6,7 +6,7 @@ use std::{
 use pin_project::pin_project;
 use tokio::time::{Sleep, sleep_until};
 
-use super::shared::{Entry, Held, Queued};
+use super::shared::{Entry, Held};
 use crate::resilience::Rejection;
 
 /// Waits for a slot, as long as one may. A timer is made only if it has to wait.
@@ -25,10 +25,6 @@ impl Wait {
             entry: Some(entry),
             timer: None,
         }
-    }
-
-    pub(super) const fn queued(queued: Queued) -> Self {
-        Self::new(Entry::Queued(queued))
     }
 }
 

@@ -43,7 +43,7 @@ impl<S: Service<Request>, Request> ResponseFuture<S, Request> {
 impl<S: Service<Request>, Request> Future for ResponseFuture<S, Request> {
     type Output = Result<S::Response, Error<S::Error>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Admitted(call) => call.poll(cx).map_err(Error::Inner),

@@ -56,7 +56,7 @@ where
     type Error = Error<S::Error>;
     type Future = ResponseFuture<S, Request>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         match self.inner.poll_ready(cx) {
             Poll::Pending => {
@@ -68,14 +68,15 @@ where
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
-        if !self.inner.is_ready() {
-            if !self.exempt.is_exempt(&request) {
-                return ResponseFuture::shed(self.shared.shed());
-            }
-            self.shared.exempted.add(1);
+        if self.inner.is_ready() {
+            return ResponseFuture::admitted(self.inner.call_ready(request));
         }
+        if !self.exempt.is_exempt(&request) {
+            return ResponseFuture::shed(self.shared.shed());
+        }
+        self.shared.exempted.add(1);
         ResponseFuture::admitted(self.inner.call(request))
     }
 }

@@ -30,8 +30,27 @@ impl Core {
         }
     }
 
-    /// Takes a token that counts in at most so long; else says how long it takes until there is one.
+    /// Takes a token that counts now, if there is one.
     #[inline]
+    pub(in crate::resilience) fn take_now(&self, now: u64) -> bool {
+        let most = now.saturating_add(self.tolerance);
+        let mut before = self.arrival.load(Ordering::Relaxed);
+        while before <= most {
+            let after = before.max(now).saturating_add(self.interval);
+            match self.arrival.compare_exchange_weak(
+                before,
+                after,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(other) => before = other,
+            }
+        }
+        false
+    }
+
+    /// Takes a token that counts in at most so long; else says how long it takes until there is one.
     pub(in crate::resilience) fn take(&self, now: u64, most: u64) -> Result<Token, u64> {
         let mut before = self.arrival.load(Ordering::Relaxed);
         loop {

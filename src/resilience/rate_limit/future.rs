@@ -26,6 +26,8 @@ pub struct ResponseFuture<S: Service<Request>, Request> {
 #[pin_project(project = StateProjection)]
 enum State<S: Service<Request>, Request> {
     Admitted(#[pin] Call<S, Request>),
+    /// Not polled yet, and without a timer: who makes a call moves no more than what its variants are made of.
+    Booked(Option<(Booking, (S, Request))>),
     Waiting(#[pin] Wait, Option<(S, Request)>),
     Rejected(Rejection),
 }
@@ -38,12 +40,14 @@ impl<S: Service<Request>, Request> ResponseFuture<S, Request> {
         }
     }
 
+    #[inline]
     pub(super) const fn waiting(service: S, request: Request, booking: Booking) -> Self {
         Self {
-            state: State::Waiting(Wait::new(booking), Some((service, request))),
+            state: State::Booked(Some((booking, (service, request)))),
         }
     }
 
+    #[inline]
     pub(super) const fn rejected(rejection: Rejection) -> Self {
         Self {
             state: State::Rejected(rejection),
@@ -54,22 +58,38 @@ impl<S: Service<Request>, Request> ResponseFuture<S, Request> {
 impl<S: Service<Request>, Request> Future for ResponseFuture<S, Request> {
     type Output = Result<S::Response, Error<S::Error>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
                 StateProjection::Admitted(call) => return call.poll(cx).map_err(Error::Inner),
-                StateProjection::Waiting(wait, call) => {
-                    ready!(wait.poll(cx));
-                    let (service, request) = call.take().expect("waits once");
-                    state.set(State::Admitted(Call::waiting(service, request)));
-                }
                 StateProjection::Rejected(rejection) => {
                     return Poll::Ready(Err(Error::Limited(*rejection)));
                 }
+                StateProjection::Booked(_) | StateProjection::Waiting(..) => {
+                    ready!(state.as_mut().wait(cx));
+                }
             }
         }
+    }
+}
+
+impl<S: Service<Request>, Request> State<S, Request> {
+    /// Until it is admitted.
+    #[cold]
+    #[inline(never)]
+    fn wait(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let StateProjection::Booked(booked) = self.as_mut().project() {
+            let (booking, call) = booked.take().expect("waits once");
+            self.set(Self::Waiting(Wait::new(booking), Some(call)));
+        }
+        if let StateProjection::Waiting(wait, call) = self.as_mut().project() {
+            ready!(wait.poll(cx));
+            let (service, request) = call.take().expect("waits once");
+            self.set(Self::Admitted(Call::waiting(service, request)));
+        }
+        Poll::Ready(())
     }
 }
 
@@ -78,7 +98,7 @@ impl<S: Service<Request>, Request> fmt::Debug for ResponseFuture<S, Request> {
         let mut debug = f.debug_tuple("ResponseFuture");
         match &self.state {
             State::Admitted(call) => debug.field(call).finish(),
-            State::Waiting(..) => debug.field(&"waiting").finish(),
+            State::Booked(_) | State::Waiting(..) => debug.field(&"waiting").finish(),
             State::Rejected(rejection) => debug.field(rejection).finish(),
         }
     }

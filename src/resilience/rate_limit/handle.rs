@@ -66,7 +66,7 @@ impl RateLimitHandle {
     /// # }
     /// ```
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(self.shared.enter(&mut 0))
+        Acquire::new(self.shared.enter(self.shared.now()))
     }
 
     /// Whether a call is allowed now; then it counts.

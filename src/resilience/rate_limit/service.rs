@@ -64,7 +64,7 @@ where
     type Error = Error<S::Error>;
     type Future = ResponseFuture<S, Request>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // Ready is ready, until the call.
         if self.passed {
@@ -78,10 +78,14 @@ where
         self.inner.poll_ready(cx).map_err(Error::Inner)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         self.passed = false;
-        match self.shared.enter(&mut self.seen) {
+        self.seen = self.shared.now();
+        if self.inner.is_ready() && self.shared.enter_now(self.seen) {
+            return ResponseFuture::admitted(self.inner.call_ready(request));
+        }
+        match self.shared.enter(self.seen) {
             Entry::Now => ResponseFuture::admitted(self.inner.call(request)),
             Entry::Later(booking) => {
                 ResponseFuture::waiting(self.inner.unasked(), request, booking)

@@ -81,12 +81,28 @@ impl Shared {
         self.core.available(self.clock.now())
     }
 
-    /// A token that counts now, or at most so much later, or a rejection.
+    /// What time it is.
     #[inline]
-    pub(super) fn enter(self: &Arc<Self>, seen: &mut u64) -> Entry {
-        *seen = self.clock.now();
-        match self.core.take(*seen, self.max_wait) {
-            Ok(token) if token.at <= *seen => {
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// A token that counts now, if there is one.
+    #[inline]
+    pub(super) fn enter_now(&self, now: u64) -> bool {
+        let admits = self.core.take_now(now);
+        if admits {
+            self.admitted.add(1);
+        }
+        admits
+    }
+
+    /// A token that counts now, or at most so much later, or a rejection.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn enter(self: &Arc<Self>, now: u64) -> Entry {
+        match self.core.take(now, self.max_wait) {
+            Ok(token) if token.at <= now => {
                 self.admitted.add(1);
                 Entry::Now
             }
@@ -97,7 +113,11 @@ impl Shared {
 
     /// A token that counts now.
     pub(super) fn try_enter(&self) -> Result<(), Rejection> {
-        let taken = self.core.take(self.clock.now(), 0);
+        let now = self.now();
+        if self.enter_now(now) {
+            return Ok(());
+        }
+        let taken = self.core.take(now, 0);
         taken.map_err(|wait| self.reject(wait))?;
         self.admitted.add(1);
         Ok(())

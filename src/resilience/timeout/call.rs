@@ -29,6 +29,7 @@ impl<S: Service<Request>, Request> Call<S, Request> {
         }
     }
 
+    #[inline]
     pub(in crate::resilience) fn waiting(service: S, request: Request) -> Self {
         Self {
             state: State::Waiting(Oneshot::new(service, request)),
@@ -39,7 +40,7 @@ impl<S: Service<Request>, Request> Call<S, Request> {
 impl<S: Service<Request>, Request> Future for Call<S, Request> {
     type Output = Result<S::Response, S::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Called(call) => call.poll(cx),

@@ -39,6 +39,8 @@ pub struct TimeoutConfig {
 /// What a timeout covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+// For the same reason as that of a rejection.
+#[repr(u64)]
 pub enum Covers {
     /// One call of the service inside, from when it is called.
     #[default]

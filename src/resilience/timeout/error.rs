@@ -14,15 +14,17 @@ pub enum Error<E> {
 
 /// A call that took too long: whose timeout it was, what it covers, and how long that may take. Of the kind
 /// [`Timeout`](Kind::Timeout): what was asked for may have happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// As small as a rejection, and for the same reason.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed {
     name: Name,
     covers: Covers,
-    limit: Duration,
+    /// In nanoseconds.
+    limit: u64,
 }
 
 impl Elapsed {
-    pub(super) const fn new(name: Name, covers: Covers, limit: Duration) -> Self {
+    pub(super) const fn new(name: Name, covers: Covers, limit: u64) -> Self {
         Self {
             name,
             covers,
@@ -42,7 +44,7 @@ impl Elapsed {
 
     /// How long it might take.
     pub const fn limit(&self) -> Duration {
-        self.limit
+        Duration::from_nanos(self.limit)
     }
 }
 
@@ -58,6 +60,16 @@ impl<E> Error<E> {
     /// Whether it took too long.
     pub const fn is_elapsed(&self) -> bool {
         matches!(self, Self::Elapsed(_))
+    }
+}
+
+impl fmt::Debug for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Elapsed")
+            .field("name", &self.name)
+            .field("covers", &self.covers)
+            .field("limit", &self.limit())
+            .finish()
     }
 }
 
@@ -78,11 +90,7 @@ impl<E: Classify> Classify for Error<E> {
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            covers,
-            limit,
-        } = self;
+        let (Self { name, covers, .. }, limit) = (self, self.limit());
         write!(f, "{name}: {covers} took longer than {limit:?}")
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{Error, shared::Local};
-use crate::resilience::deadline::Inside;
+use crate::resilience::deadline::{Inside, NotBegun};
 
 /// The response of a service behind a timeout. Dropped before it is ready, it drops the call.
 ///
@@ -29,13 +29,14 @@ pub struct ResponseFuture<F> {
     /// Made when the call first has to wait.
     #[pin]
     timer: Option<Sleep>,
-    limit: Duration,
+    /// In nanoseconds.
+    limit: u64,
     local: Arc<Local>,
 }
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(super) const fn new(call: F, limit: Duration, local: Arc<Local>) -> Self {
+    pub(super) const fn new(call: F, limit: u64, local: Arc<Local>) -> Self {
         Self {
             call: Some(call),
             timer: None,
@@ -51,20 +52,25 @@ where
 {
     type Output = Result<T, Error<E>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let call = this.call.as_mut().as_pin_mut();
         let call = call.expect("polled after it was ready");
-        let inside = match this.timer.as_ref().as_pin_ref() {
-            None => Inside::within(*this.limit),
-            Some(timer) => Inside::until(timer.deadline()),
-        };
         // First: an answer that comes with the end of the time is taken.
-        if let Poll::Ready(result) = call.poll(cx) {
+        let polled = match this.timer.as_ref().as_pin_ref() {
+            None => {
+                let _inside = NotBegun::within(*this.limit);
+                call.poll(cx)
+            }
+            Some(timer) => {
+                let _inside = Inside::until(timer.deadline());
+                call.poll(cx)
+            }
+        };
+        if let Poll::Ready(result) = polled {
             return Poll::Ready(result.map_err(Error::Inner));
         }
-        drop(inside);
         ready!(wait(this.timer, *this.limit, cx));
         this.call.set(None);
         let elapsed = this.local.shared.elapse(*this.limit);
@@ -73,12 +79,12 @@ where
 }
 
 /// Ready when the time is up, which begins now if there is no timer.
-fn wait(mut timer: Pin<&mut Option<Sleep>>, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+fn wait(mut timer: Pin<&mut Option<Sleep>>, limit: u64, cx: &mut Context<'_>) -> Poll<()> {
     if timer.is_none() {
-        if limit.is_zero() {
+        if limit == 0 {
             return Poll::Ready(());
         }
-        let end = Instant::now() + limit;
+        let end = Instant::now() + Duration::from_nanos(limit);
         timer.set(Some(sleep_until(end)));
     }
     match timer.as_pin_mut() {
@@ -91,7 +97,7 @@ fn wait(mut timer: Pin<&mut Option<Sleep>>, limit: Duration, cx: &mut Context<'_
 impl<F> fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture")
-            .field("limit", &self.limit)
+            .field("limit", &Duration::from_nanos(self.limit))
             .field("waits", &self.timer.is_some())
             .finish_non_exhaustive()
     }

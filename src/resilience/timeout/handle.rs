@@ -65,7 +65,7 @@ impl TimeoutHandle {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let limit = self.config().limit;
+        let limit = self.local.shared.limit;
         ResponseFuture::new(call(), limit, Arc::clone(&self.local))
     }
 }

@@ -1,7 +1,6 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use tower::Service;
@@ -10,6 +9,7 @@ use super::{
     AsConfigured, Call, Covers, Error, Limit, ResponseFuture, TimeoutHandle,
     shared::{Local, Shared},
 };
+use crate::resilience::clock::nanos;
 
 /// A service behind a timeout; from a [`TimeoutLayer`](super::TimeoutLayer).
 ///
@@ -55,14 +55,14 @@ impl<S, L> Timeout<S, L> {
     }
 
     #[inline]
-    fn limit<Request>(&self, request: &Request) -> Duration
+    fn limit<Request>(&self, request: &Request) -> u64
     where
         L: Limit<Request>,
     {
-        let most = self.local.shared.config.limit;
+        let most = self.local.shared.limit;
         self.limit
             .limit(request)
-            .map_or(most, |limit| limit.min(most))
+            .map_or(most, |limit| nanos(limit).min(most))
     }
 }
 
@@ -83,7 +83,7 @@ where
     type Error = Error<S::Error>;
     type Future = ResponseFuture<Call<S, Request>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let ready = self.inner.poll_ready(cx);
         self.ready = matches!(ready, Poll::Ready(Ok(())));
@@ -93,7 +93,7 @@ where
         ready.map_err(Error::Inner)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         let limit = self.limit(&request);
         let call = if std::mem::take(&mut self.ready) || !self.is_total() {

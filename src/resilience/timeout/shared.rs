@@ -1,7 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{Elapsed, TimeoutConfig};
-use crate::resilience::{What, clock::Clock, counter::Coalesced, observer::Reporter};
+use crate::resilience::{
+    What,
+    clock::{Clock, nanos},
+    counter::Coalesced,
+    observer::Reporter,
+};
 
 /// One timeout: shared by all services of a layer, their calls, and handles.
 #[derive(Debug)]
@@ -10,6 +15,8 @@ pub(super) struct Shared {
     pub(super) reporter: Reporter,
     clock: Clock,
     pub(super) elapsed: Coalesced,
+    /// The limit, in nanoseconds.
+    pub(super) limit: u64,
 }
 
 /// What a service and its calls hold. Each clone of a service has one of its own: a call counts the references to this
@@ -23,6 +30,7 @@ impl Shared {
     /// Of a valid configuration.
     pub(super) fn new(config: TimeoutConfig, reporter: Reporter) -> Self {
         Self {
+            limit: nanos(config.limit),
             config,
             reporter,
             clock: Clock::new(),
@@ -30,9 +38,9 @@ impl Shared {
         }
     }
 
-    /// A call was dropped that might take so long.
+    /// A call was dropped that might take so many nanoseconds.
     #[cold]
-    pub(super) fn elapse(&self, limit: Duration) -> Elapsed {
+    pub(super) fn elapse(&self, limit: u64) -> Elapsed {
         self.reporter
             .count(&self.elapsed, What::TimedOut, 0, &self.clock);
         Elapsed::new(self.reporter.name, self.config.covers, limit)

@@ -47,6 +47,16 @@ impl Calls {
         }
     }
 
+    /// Whether there are as many as it holds, and none failed or was slow.
+    pub(super) const fn are_good(&self) -> bool {
+        let Tally {
+            calls,
+            failures,
+            slow,
+        } = self.tally;
+        calls == self.outcomes.len() as u64 && failures == 0 && slow == 0
+    }
+
     pub(super) const fn tally(&self) -> Tally {
         self.tally
     }

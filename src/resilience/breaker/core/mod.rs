@@ -34,6 +34,8 @@ pub(in crate::resilience) struct Core {
     ramp: Ramp,
     /// For rates over time.
     buckets: Option<Buckets>,
+    /// By the rule a success changes nothing while the count in the word is 0.
+    forgets_successes: bool,
     settings: Settings,
     changes: Mutex<Changes>,
 }
@@ -46,12 +48,9 @@ struct Changes {
     period: Period,
 }
 
-/// An admitted call, to be [recorded](Core::record) once.
+/// An admitted call, to be [recorded](Core::record) once: what its admission has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::resilience) struct Ticket {
-    generation: u64,
-    phase: Phase,
-}
+pub(in crate::resilience) struct Ticket(Word);
 
 /// A call that is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +88,12 @@ impl Core {
     pub(in crate::resilience) fn new(settings: Settings, seed: Option<u64>) -> Self {
         let trip = &settings.trip;
         Self {
-            word: Apart(AtomicU64::new(Word::new(Phase::Closed, 0).into())),
+            word: Apart(AtomicU64::new(beginning(trip, Phase::Closed, 0).into())),
             open_until: AtomicU64::new(0),
             probes_until: AtomicU64::new(0),
             ramp: Ramp::new(settings.ramp),
             buckets: Buckets::of(trip),
+            forgets_successes: !matches!(trip, Trip::RateInWindow { .. }),
             changes: Mutex::new(Changes {
                 failures: failures::Failures::of(trip),
                 calls: calls::Calls::of(trip),
@@ -109,17 +109,23 @@ impl Core {
         self.word.load(Ordering::Acquire).into()
     }
 
-    /// Admits a call, or not. The clock is read only if the answer hangs on it.
+    /// Admits a call if all are: the short way, in line.
     #[inline]
+    pub(in crate::resilience) fn admit_at_once(&self) -> Option<Ticket> {
+        let word = self.word();
+        word.admits_all().then_some(Ticket(word))
+    }
+
+    /// Admits a call, or not. The clock is read only if the answer hangs on it.
     pub(in crate::resilience) fn admit(
         &self,
         now: impl Fn() -> u64,
     ) -> (Result<Ticket, Refusal>, Option<Change>) {
         let word = self.word();
-        match word.phase() {
-            Phase::Closed | Phase::Disabled => (Ok(Ticket::of(word)), None),
-            _ => self.admit_some(word, now()),
+        if word.admits_all() {
+            return (Ok(Ticket(word)), None);
         }
+        self.admit_some(word, now())
     }
 
     #[cold]
@@ -142,7 +148,7 @@ impl Core {
         } else if !self.ramp.admits(now) {
             return Err(Refusal { retry_after: None });
         }
-        Ok(Ticket::of(word))
+        Ok(Ticket(word))
     }
 
     /// Takes the place of a probe, unless others were faster.
@@ -158,11 +164,16 @@ impl Core {
             self.probes_until.fetch_max(until, Ordering::Relaxed);
             self.publish(word.with_probes(word.probes() + 1));
         }
-        (Ok(Ticket::of(word)), change)
+        (Ok(Ticket(word)), change)
+    }
+
+    /// Whether all calls are admitted now.
+    #[inline]
+    pub(in crate::resilience) fn admits_all(&self) -> bool {
+        self.word().admits_all()
     }
 
     /// Whether calls are refused now, as far as that is known before one is made.
-    #[inline]
     pub(in crate::resilience) fn refuses(
         &self,
         now: impl Fn() -> u64,
@@ -218,8 +229,13 @@ impl Core {
             && now >= self.probes_until.load(Ordering::Relaxed)
     }
 
-    /// Records the outcome of an admitted call. One that was admitted before the last transition changes nothing.
+    /// Whether to [record](Self::record) of this call that it was a success, and not slow, changes nothing.
     #[inline]
+    pub(in crate::resilience) fn forgets_success(&self, ticket: Ticket) -> bool {
+        self.forgets_successes && ticket.0.is_closed() && self.word().count() == 0
+    }
+
+    /// Records the outcome of an admitted call. One that was admitted before the last transition changes nothing.
     pub(in crate::resilience) fn record(
         &self,
         ticket: Ticket,
@@ -228,7 +244,7 @@ impl Core {
         now: impl Fn() -> u64,
     ) -> Option<Change> {
         let slow = slow && self.settings.counts_slow;
-        match ticket.phase {
+        match ticket.0.phase() {
             Phase::HalfOpen => self.record_probe(ticket, outcome, slow, now()),
             Phase::Disabled => None,
             _ if outcome == Outcome::Success && !slow => self.record_success(ticket, now),
@@ -239,6 +255,9 @@ impl Core {
 
     #[inline]
     fn record_success(&self, ticket: Ticket, now: impl Fn() -> u64) -> Option<Change> {
+        if self.forgets_success(ticket) {
+            return None;
+        }
         match &self.settings.trip {
             // Nothing that a success could change.
             Trip::Failures { .. } => {}
@@ -249,13 +268,13 @@ impl Core {
             }
             Trip::RateOfCalls { .. } => {
                 let mut changes = lock(&self.changes);
-                if self.word().generation() == ticket.generation {
-                    changes.calls.push(false, false);
+                if self.word().generation() == ticket.generation() {
+                    self.push_call(&mut changes, false, false);
                 }
             }
             Trip::RateInWindow { .. } => {
                 if let Some(buckets) = &self.buckets {
-                    buckets.record(ticket.generation, now(), false, false);
+                    buckets.record(ticket.generation(), now(), false, false);
                 }
             }
         }
@@ -267,8 +286,19 @@ impl Core {
     fn end_the_row(&self, ticket: Ticket) {
         let _changes = lock(&self.changes);
         let word = self.word();
-        if word.generation() == ticket.generation {
+        if word.generation() == ticket.generation() {
             self.publish(word.with_count(0));
+        }
+    }
+
+    /// While all of the last calls were good, one more changes nothing: that is what a count of 0 in the word says, so
+    /// that who comes with one need not take the lock.
+    fn push_call(&self, changes: &mut Changes, failed: bool, slow: bool) {
+        changes.calls.push(failed, slow);
+        let word = self.word();
+        let next = word.with_count(u64::from(!changes.calls.are_good()));
+        if next != word {
+            self.publish(next);
         }
     }
 
@@ -276,11 +306,11 @@ impl Core {
     #[cold]
     fn record_failure(&self, ticket: Ticket, failed: bool, slow: bool, now: u64) -> Option<Change> {
         if let Some(buckets) = &self.buckets {
-            buckets.record(ticket.generation, now, failed, slow);
+            buckets.record(ticket.generation(), now, failed, slow);
         }
         let mut changes = lock(&self.changes);
         let word = self.word();
-        if word.generation() != ticket.generation {
+        if word.generation() != ticket.generation() {
             return None;
         }
         let trips = match &self.settings.trip {
@@ -291,13 +321,13 @@ impl Core {
             }
             Trip::Failures { .. } => changes.failures.push(now),
             Trip::RateOfCalls { .. } => {
-                changes.calls.push(failed, slow);
+                self.push_call(&mut changes, failed, slow);
                 self.settings.trip.is_met_by(changes.calls.tally())
             }
             Trip::RateInWindow { .. } => self.buckets.as_ref().is_some_and(|buckets| {
                 self.settings
                     .trip
-                    .is_met_by(buckets.tally(ticket.generation, now))
+                    .is_met_by(buckets.tally(ticket.generation(), now))
             }),
         };
         trips.then(|| self.go(&mut changes, Phase::Open, now))
@@ -313,7 +343,7 @@ impl Core {
     ) -> Option<Change> {
         let mut changes = lock(&self.changes);
         let word = self.word();
-        if word.generation() != ticket.generation {
+        if word.generation() != ticket.generation() {
             return None;
         }
         let word = word.with_probes(word.probes() - 1);
@@ -394,7 +424,7 @@ impl Core {
             }
             Phase::Disabled | Phase::ForcedOpen => {}
         }
-        let next = Word::new(phase, word.generation() + 1);
+        let next = beginning(&self.settings.trip, phase, word.generation() + 1);
         self.publish(next);
         Change {
             from: word.phase().into(),
@@ -457,17 +487,18 @@ impl Core {
     }
 }
 
-impl Ticket {
-    #[cfg(test)]
-    pub(in crate::resilience) fn generation(&self) -> u64 {
-        self.generation
+/// The word with which a state begins. A rate over calls has none of them yet, so that each is news.
+const fn beginning(trip: &Trip, phase: Phase, generation: u64) -> Word {
+    let word = Word::new(phase, generation);
+    match (trip, phase) {
+        (Trip::RateOfCalls { .. }, Phase::Closed | Phase::Ramp) => word.with_count(1),
+        _ => word,
     }
+}
 
+impl Ticket {
     #[inline]
-    fn of(word: Word) -> Self {
-        Self {
-            generation: word.generation(),
-            phase: word.phase(),
-        }
+    pub(in crate::resilience) const fn generation(self) -> u64 {
+        self.0.generation()
     }
 }

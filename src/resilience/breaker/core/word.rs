@@ -2,7 +2,8 @@ use crate::resilience::breaker::State;
 
 /// All that a call has to read: `[phase: 3][probes: 11][count: 11][generation: 39]`.
 ///
-/// `count` is of consecutive failures while closed, of successful probes while half-open. A generation
+/// `count` is of consecutive failures while closed, of successful probes while half-open; by a rate over calls, 0 while
+/// closed says that all of the last ones were good. A generation
 /// is one state from its beginning to its end; there are 5 * 10^11 before they repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(u64);
@@ -44,6 +45,17 @@ impl Word {
             4 => Phase::Open,
             _ => Phase::Ramp,
         }
+    }
+
+    /// Closed or disabled.
+    #[inline]
+    pub(super) const fn admits_all(self) -> bool {
+        self.0 >> PHASE_AT <= Phase::Disabled as u64
+    }
+
+    #[inline]
+    pub(super) const fn is_closed(self) -> bool {
+        self.0 >> PHASE_AT == Phase::Closed as u64
     }
 
     pub(super) const fn with_phase(self, phase: Phase) -> Self {
@@ -126,6 +138,8 @@ mod tests {
                     (word.phase(), word.probes(), word.count(), word.generation()),
                     (phase, probes, count, generation)
                 );
+                prop_assert_eq!(word.is_closed(), phase == Phase::Closed);
+                prop_assert_eq!(word.admits_all(), matches!(phase, Phase::Closed | Phase::Disabled));
                 let word = word.with_probes(0).with_count(0);
                 prop_assert_eq!(word, Word::new(phase, generation));
             }

@@ -1,8 +1,9 @@
 //! How do the messages of one lane reach the broker, and their outcomes the senders?
 //!
-//! One task for each publishing connection: it connects, publishes on a confirm channel, and begins
-//! again after every loss. What had no answer by then goes first on the next channel, in order and
-//! under the same ids, for as long as its sender waits.
+//! One task for each publishing connection: it connects, opens a confirm channel, and begins again after every
+//! loss. What had no answer by then goes first on the next channel, in order and under the same ids, for as
+//! long as its sender waits. While a channel works, who sends publishes on it (`line`), and who waits looks
+//! for the outcomes (`answer`).
 
 mod alarm;
 mod answer;
@@ -23,7 +24,7 @@ use algedonic_transport::Error;
 use lapin::{Channel, options::ConfirmSelectOptions};
 use tokio::{
     sync::mpsc,
-    time::{Instant, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use self::{
@@ -278,6 +279,7 @@ impl Publishing {
         let (mut draining, mut leaving) = (pin!(drains.draining()), pin!(leaves.leaving()));
         let mut is_draining = false;
         let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut check = pin!(topology::keep_exchange(session, config, self.part.lane));
         loop {
             if self.blocked {

@@ -1,6 +1,6 @@
 //! How do messages get through one confirm channel, many at a time?
 //!
-//! One task owns the channel: two that publish on one would swap each other's confirms inside lapin.
+//! It is behind a lock (`line`): two who publish on one channel at once would swap their confirms inside lapin.
 
 use std::sync::Arc;
 

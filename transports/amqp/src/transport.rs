@@ -4,10 +4,7 @@ use std::{
     fmt,
     future::ready,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -17,7 +14,7 @@ use algedonic_transport::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -30,7 +27,7 @@ use crate::{
     part::Part,
     phase::Phase,
     places::{Full, Place, Places},
-    publishing::{Parcel, Publishing},
+    publishing::{Answer, Door, Line, Parcel, Publishing},
     tally::{Tally, Ticket},
     wire,
 };
@@ -63,15 +60,9 @@ pub(crate) struct Shared {
 
 /// Where messages of one lane enter.
 struct Entrance {
+    /// To each of the lane's connections.
     doors: Vec<Door>,
     places: Arc<Places>,
-}
-
-/// To one of the lane's connections.
-struct Door {
-    jobs: mpsc::Sender<Box<Parcel>>,
-    /// Open while messages can leave.
-    gate: Arc<AtomicBool>,
 }
 
 /// The tasks of a transport; dropped, they end.
@@ -133,7 +124,7 @@ impl Amqp {
         })
     }
 
-    fn accept(&self, message: Message) -> Result<oneshot::Receiver<Result<Outcome, Error>>, Error> {
+    fn accept(&self, message: Message) -> Result<Answer, Error> {
         if self.tally.is_closed() {
             return Err(self.tally.refusal());
         }
@@ -153,21 +144,19 @@ impl Amqp {
             Lane::Command => self.commands()?,
         };
         let door = entrance.door(&message.metadata.key);
-        if !door.gate.load(Ordering::SeqCst) {
+        if !door.is_open() {
             return Err(self.tally.refusal());
         }
         let place = entrance.place(message.body.len())?;
-        let (ticket, answer) = Ticket::new(&self.tally);
-        // The queue has as many places as the lane. If its task has ended, the ticket
-        // refuses as it is dropped.
-        let _ = door.jobs.try_send(Box::new(Parcel {
+        let (ticket, told) = Ticket::new(&self.tally);
+        let watch = door.enter(Box::new(Parcel {
             encoded: Some(encoded),
             message,
             ticket: Some(ticket),
             place: Some(place),
             deadline: Instant::now() + self.shared.config.confirm_timeout,
         }));
-        Ok(answer)
+        Ok(Answer::new(told, watch))
     }
 
     /// Where commands enter. The first one has the connection made, and waits for it.
@@ -201,10 +190,10 @@ impl Entrance {
         let config = &shared.config;
         let mut door = |part| {
             let (jobs, queue) = mpsc::channel(config.window);
-            let gate = Arc::new(AtomicBool::new(waits.is_some()));
-            let publishing = Publishing::new(shared.clone(), part, gate.clone(), queue, waits);
+            let line = Line::new(waits.is_some());
+            let publishing = Publishing::new(shared.clone(), part, line.clone(), queue, waits);
             tasks.publishing.push(runtime.spawn(publishing.run()));
-            Door { jobs, gate }
+            Door::new(line, jobs)
         };
         Self {
             doors: parts.into_iter().map(&mut door).collect(),
@@ -225,7 +214,11 @@ impl Entrance {
 
     /// A place for a message with a body of this size.
     fn place(&self, bytes: usize) -> Result<Place, Error> {
-        self.places.take(bytes).map_err(|full| {
+        let place = self.places.take(bytes).or_else(|_| {
+            self.doors.iter().for_each(Door::look);
+            self.places.take(bytes)
+        });
+        place.map_err(|full| {
             let what = match full {
                 Full::Messages => "messages",
                 Full::Bytes => "bytes",
@@ -262,12 +255,7 @@ impl Transport for Amqp {
     fn send(&self, message: Message) -> BoxFuture<Result<Outcome, Error>> {
         match self.accept(message) {
             Err(error) => Box::pin(ready(Err(error))),
-            Ok(answer) => Box::pin(async move {
-                // A ticket always answers; this is for a runtime that died under it.
-                answer
-                    .await
-                    .unwrap_or_else(|_| Ok(Outcome::unknown("the transport has ended")))
-            }),
+            Ok(answer) => Box::pin(answer),
         }
     }
 

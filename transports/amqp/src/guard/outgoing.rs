@@ -102,6 +102,17 @@ impl Outgoing {
             self.skipping -= skipped;
             return (skipped, None);
         }
+        if self.length == 0
+            && let Some((frame, look)) = whole(bytes)
+        {
+            let taken = frame.min(bytes.len());
+            self.skipping = frame - taken;
+            self.length = look;
+            self.begun[..self.length].copy_from_slice(&bytes[..self.length]);
+            let said = self.said();
+            self.length = 0;
+            return (taken, Some(said));
+        }
         let wanted = self.wanted();
         let taken = (wanted - self.length).min(bytes.len());
         self.begun[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
@@ -170,6 +181,18 @@ impl Outgoing {
         };
         (channel, said)
     }
+}
+
+/// The length of the frame that begins here, and of what must be known of it, if that is here: most come whole.
+fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
+    let [kind, _, _, s1, s2, s3, s4] = *bytes.first_chunk::<HEAD>()?;
+    let frame = (u32::from_be_bytes([s1, s2, s3, s4]) as usize).saturating_add(HEAD + 1);
+    let look = if kind == METHOD {
+        frame.min(LOOK)
+    } else {
+        HEAD
+    };
+    (kind != PROTOCOL && look <= bytes.len()).then_some((frame, look))
 }
 
 /// The length of the frame that begins here, if it is on a channel that is not open, and does not open it.

@@ -141,6 +141,8 @@ impl Scanner {
             match said {
                 Said::Open => drop(channels.insert(channel, Channel::new())),
                 Said::CloseOk => drop(channels.remove(&channel)),
+                // Most frames: the header of a message, and its body.
+                Said::Other => {}
                 said => {
                     if let Some(channel) = channels.get_mut(&channel) {
                         channel.told(said);

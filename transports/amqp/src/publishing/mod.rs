@@ -1,22 +1,22 @@
 //! How do the messages of one lane reach the broker, and their outcomes the senders?
 //!
-//! One task for each publishing connection: it connects, publishes on a confirm channel, and begins
-//! again after every loss. What had no answer by then goes first on the next channel, in order and
-//! under the same ids, for as long as its sender waits.
+//! One task for each publishing connection: it connects, opens a confirm channel, and begins again after every
+//! loss. What had no answer by then goes first on the next channel, in order and under the same ids, for as
+//! long as its sender waits. While a channel works, who sends publishes on it (`line`), and who waits looks
+//! for the outcomes (`answer`).
 
 mod alarm;
+mod answer;
 mod confirm;
+mod line;
 mod parcel;
 mod pipeline;
 mod unconfirmed;
 
 use std::{
-    future::ready,
+    future::{poll_fn, ready},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,14 +24,19 @@ use algedonic_transport::Error;
 use lapin::{Channel, options::ConfirmSelectOptions};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-pub(crate) use self::parcel::Parcel;
 use self::{
     alarm::Alarm,
-    pipeline::{Ended, Pipeline},
+    line::State,
+    pipeline::{Ended, Pipeline, Told},
     unconfirmed::Unconfirmed,
+};
+pub(crate) use self::{
+    answer::Answer,
+    line::{Door, Line},
+    parcel::Parcel,
 };
 use crate::{
     backoff::Backoff,
@@ -41,10 +46,14 @@ use crate::{
     phase::Phases,
     topology,
     transport::Shared,
+    window::Calls,
 };
 
 /// How many messages are handed over before confirms are looked at again.
 const BATCH: usize = 64;
+
+/// How often the task looks for outcomes that somebody else was called for.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How many messages in a row may be refused, and none taken, before the lane itself is at fault.
 const REFUSALS: u32 = 3;
@@ -53,8 +62,7 @@ const REFUSALS: u32 = 3;
 pub(crate) struct Publishing {
     shared: Arc<Shared>,
     part: Part,
-    /// Open while messages can leave.
-    gate: Arc<AtomicBool>,
+    line: Arc<Line>,
     jobs: mpsc::Receiver<Box<Parcel>>,
     /// Taken from these, and not published yet.
     #[expect(
@@ -84,7 +92,7 @@ impl Publishing {
     pub(crate) fn new(
         shared: Arc<Shared>,
         part: Part,
-        gate: Arc<AtomicBool>,
+        line: Arc<Line>,
         jobs: mpsc::Receiver<Box<Parcel>>,
         waits: Option<Instant>,
     ) -> Self {
@@ -92,7 +100,7 @@ impl Publishing {
             phases: Phases::new(&shared.phase),
             shared,
             part,
-            gate,
+            line,
             jobs,
             batch: Vec::with_capacity(BATCH),
             unconfirmed: Unconfirmed::default(),
@@ -133,7 +141,7 @@ impl Publishing {
     /// From now on messages are refused.
     fn shut(&mut self) {
         self.waits = None;
-        self.gate.store(false, Ordering::SeqCst);
+        self.line.set_open(false);
         self.batch.drain(..).for_each(Parcel::refuse);
     }
 
@@ -174,7 +182,7 @@ impl Publishing {
             Change::Lost(error) => return Some(End::Lost(error)),
             Change::Blocked(reason) => {
                 self.blocked = true;
-                self.gate.store(false, Ordering::SeqCst);
+                self.line.set_open(false);
                 let error = error::blocked(&reason);
                 self.shared.board.blocked(self.part, error);
             }
@@ -186,7 +194,7 @@ impl Publishing {
     /// From now on messages are published.
     fn open_gate(&mut self) {
         self.blocked = false;
-        self.gate.store(true, Ordering::SeqCst);
+        self.line.set_open(true);
         self.shared.board.up(self.part);
     }
 
@@ -212,8 +220,14 @@ impl Publishing {
             self.waits = None;
             since.get_or_insert_with(Instant::now);
             let exchange = topology::exchange(&shared.config, self.part.lane);
-            let mut pipeline = Pipeline::new(channel, exchange, shared.clone());
-            let end = self.publish(&session, &mut changes, &mut pipeline).await;
+            let pipeline = Pipeline::new(channel, exchange, shared.clone());
+            let (line, calls) = (self.line.clone(), pipeline.calls().clone());
+            let installed = line.install(pipeline);
+            let end = self.publish(&session, &mut changes, &calls).await;
+            // Nobody else takes it.
+            let Some(pipeline) = installed.remove() else {
+                continue;
+            };
             let (reason, left) = match end {
                 End::Left => (lost(During::Publish, "the transport was closed"), true),
                 End::Lost(error) => (error, false),
@@ -242,12 +256,7 @@ impl Publishing {
     }
 
     /// Publishes on one channel until that fails, or the connection does.
-    async fn publish(
-        &mut self,
-        session: &Session,
-        changes: &mut Changes,
-        pipeline: &mut Pipeline,
-    ) -> End {
+    async fn publish(&mut self, session: &Session, changes: &mut Changes, calls: &Calls) -> End {
         let shared = self.shared.clone();
         let config = &shared.config;
         // While the channel was opened, nobody looked.
@@ -263,57 +272,88 @@ impl Publishing {
         if !self.blocked {
             self.open_gate();
         }
+        let line = self.line.clone();
+        let mut told = Told::new();
         let mut alarm = Alarm::default();
-        let mut phases = self.phases.clone();
-        let mut leaving = pin!(phases.leaving());
+        let (mut drains, mut leaves) = (self.phases.clone(), self.phases.clone());
+        let (mut draining, mut leaving) = (pin!(drains.draining()), pin!(leaves.leaving()));
+        let mut is_draining = false;
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut check = pin!(topology::keep_exchange(session, config, self.part.lane));
         loop {
+            if self.blocked {
+                // It takes nothing.
+                self.batch.drain(..).for_each(Parcel::refuse);
+            }
+            let (turn, watched, direct) = {
+                let mut state = line.state();
+                let turn = self.turn(&mut state, &mut told);
+                (turn, state.watched, state.direct)
+            };
+            for (parcel, fate) in told.drain(..) {
+                parcel.resolve(fate);
+            }
+            if let Err(error) = turn {
+                return End::Lost(error);
+            }
             let blocked = self.blocked;
-            let open = !blocked && pipeline.is_open();
-            // What is to be published again goes first.
-            while open && let Some(parcel) = self.unconfirmed.next(pipeline.in_flight()) {
-                pipeline.publish(parcel);
-            }
-            if open && self.unconfirmed.is_empty() {
-                self.batch.drain(..).for_each(|job| pipeline.publish(job));
-            }
-            let silence = (!blocked).then_some(config.confirm_timeout);
-            let deadlines = [pipeline.deadline(silence), self.unconfirmed.deadline()];
-            let next = open && self.unconfirmed.is_empty();
             tokio::select! {
                 biased;
                 () = &mut leaving => return End::Left,
                 change = changes.next() => if let Some(end) = self.changed(change) {
                     return end;
                 },
-                () = pipeline.woken() => {}
-                count = self.jobs.recv_many(&mut self.batch, BATCH), if next || blocked => if count == 0 {
+                () = poll_fn(|context| calls.poll(context)) => {}
+                count = self.jobs.recv_many(&mut self.batch, BATCH), if direct || blocked => if count == 0 {
                     return End::Left;
                 },
-                () = alarm.at(deadlines.into_iter().flatten().min()) => {}
+                () = alarm.at(watched) => {}
+                // Those who wait may not come for what they are called for.
+                _ = look.tick() => {}
+                () = &mut draining, if !is_draining => {
+                    is_draining = true;
+                    calls.call_task_only();
+                }
                 error = &mut check, if !blocked => return End::Lost(error),
             }
-            // Confirms that come without a pause must not keep messages waiting.
-            while next
-                && self.batch.len() < BATCH
-                && let Ok(job) = self.jobs.try_recv()
-            {
-                self.batch.push(job);
+        }
+    }
+
+    /// Sees to the outcomes and the deadlines of what is on the channel, and puts on it what waits. An error: it
+    /// has failed.
+    fn turn(&mut self, state: &mut State, told: &mut Told) -> Result<(), Error> {
+        let closed = || lost(During::Publish, "the channel was closed");
+        let pipeline = state.pipeline.as_mut().ok_or_else(closed)?;
+        let silence = (!self.blocked).then_some(self.shared.config.confirm_timeout);
+        let lives = pipeline.settle(told);
+        let now = Instant::now();
+        self.unconfirmed.expire(now);
+        pipeline.expire(now, silence)?;
+        let is_open = pipeline.is_open();
+        if !lives || (pipeline.in_flight() == 0 && !is_open) {
+            return Err(closed());
+        }
+        let open = !self.blocked && is_open;
+        // What is to be published again goes first.
+        while open && let Some(parcel) = self.unconfirmed.next(pipeline.in_flight()) {
+            pipeline.publish(parcel);
+        }
+        state.direct = open && self.unconfirmed.is_empty();
+        if state.direct {
+            for job in self.batch.drain(..) {
+                pipeline.publish(job);
             }
-            if self.blocked {
-                // It takes nothing.
-                self.batch.drain(..).for_each(Parcel::refuse);
-            }
-            let lives = pipeline.settle();
-            let now = Instant::now();
-            self.unconfirmed.expire(now);
-            if let Err(error) = pipeline.expire(now, silence) {
-                return End::Lost(error);
-            }
-            if !lives || (pipeline.in_flight() == 0 && !pipeline.is_open()) {
-                return End::Lost(lost(During::Publish, "the channel was closed"));
+            // Nothing is put there meanwhile.
+            while let Ok(job) = self.jobs.try_recv() {
+                pipeline.publish(job);
             }
         }
+        let deadlines = [pipeline.deadline(silence), self.unconfirmed.deadline()];
+        // A look too many is less than one called for by each message that comes after a pause.
+        let before = state.watched.filter(|at| *at > now);
+        state.watched = deadlines.into_iter().flatten().chain(before).min();
+        Ok(())
     }
 }
 

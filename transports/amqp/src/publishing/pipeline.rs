@@ -1,8 +1,8 @@
 //! How do messages get through one confirm channel, many at a time?
 //!
-//! One task owns the channel: two that publish on one would swap each other's confirms inside lapin.
+//! It is behind a lock (`line`): two who publish on one channel at once would swap their confirms inside lapin.
 
-use std::{future::poll_fn, sync::Arc};
+use std::sync::Arc;
 
 use algedonic_transport::Error;
 use lapin::{Channel, types::ShortString};
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{During, lost},
     transport::Shared,
-    window::{Fate, Window},
+    window::{Calls, Fate, Window},
     wire,
 };
 
@@ -34,6 +34,9 @@ pub(super) struct Pipeline {
     /// How many were confirmed, or refused by themselves, on this channel.
     answered: u64,
 }
+
+/// Outcomes to be told.
+pub(super) type Told = Vec<(Box<Parcel>, Fate)>;
 
 /// How a pipeline has ended.
 pub(super) struct Ended {
@@ -68,14 +71,17 @@ impl Pipeline {
         self.outlet.channel.status().connected()
     }
 
-    /// Puts a message on the channel.
-    pub(super) fn publish(&mut self, mut parcel: Box<Parcel>) {
+    /// Puts a message on the channel; gives its number and slot in the window.
+    pub(super) fn publish(&mut self, mut parcel: Box<Parcel>) -> Option<(u64, usize)> {
         let encoded = match parcel.encoded.take() {
             Some(encoded) => encoded,
             None => match wire::encode(&parcel.message, self.shared.config.wire_form) {
                 Ok(encoded) => encoded,
                 // It was encoded once, by the same rules.
-                Err(error) => return parcel.reject(error.to_string()),
+                Err(error) => {
+                    parcel.reject(error.to_string());
+                    return None;
+                }
             },
         };
         if let Some(ticket) = &mut parcel.ticket {
@@ -86,19 +92,19 @@ impl Pipeline {
         }
         let (id, deadline) = (encoded.id, parcel.deadline);
         let write = self.outlet.write(encoded);
-        self.window.push(id, deadline, write, (self.next, parcel));
+        let at = self.window.push(id, deadline, write, (self.next, parcel));
         self.next += 1;
+        Some(at)
     }
 
-    /// Completes when there may be something to [`settle`](Self::settle).
-    pub(super) async fn woken(&mut self) {
-        let window = &mut self.window;
-        poll_fn(|context| window.poll_woken(context)).await;
+    /// Who is called when there may be something to [`settle`](Self::settle).
+    pub(super) fn calls(&self) -> &Arc<Calls> {
+        self.window.calls()
     }
 
-    /// Tells the outcomes that are known by now. False: the channel has failed, and it is known why, or will
-    /// not be.
-    pub(super) fn settle(&mut self) -> bool {
+    /// Puts the outcomes that are known by now into `told`. False: the channel has failed, and it is known why,
+    /// or will not be.
+    pub(super) fn settle(&mut self, told: &mut Told) -> bool {
         let decided = self.window.drain();
         if decided.len() > 0 {
             self.progress = Instant::now();
@@ -114,7 +120,7 @@ impl Pipeline {
                         .hearing
                         .unrouted(message.lane, &message.metadata.key);
                 }
-                parcel.resolve(fate);
+                told.push((parcel, fate));
             }
         }
         self.failed.is_empty() || (self.outlet.fault.get().is_none() && self.in_flight() > 0)

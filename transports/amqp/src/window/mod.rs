@@ -14,18 +14,19 @@
 //!   is decided when its return is seen, or when all that were in flight by then have completed:
 //!   lapin never holds more returns than there are publishes in flight, and each takes one.
 
+mod calls;
 mod slots;
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    task::{Context, Poll},
     vec,
 };
 
 use algedonic_transport::EventId;
 use tokio::time::Instant;
 
+pub(crate) use self::calls::{Calls, Wait};
 use self::slots::Slots;
 
 /// The broker's answer to one publish, with the id of a returned message that came along.
@@ -99,15 +100,15 @@ impl<T, C: Future<Output = Answer> + Unpin + 'static> Window<T, C> {
         self.slots.in_flight() + self.undecided.len()
     }
 
-    /// Polls `write` once, which takes its place in the order of the channel, and keeps it. What is pushed
-    /// earlier must be written earlier.
+    /// Polls `write` once, which takes its place in the order of the channel, and keeps it; gives its number
+    /// and slot. What is pushed earlier must be written earlier.
     pub(crate) fn push(
         &mut self,
         id: EventId,
         deadline: Instant,
         write: impl Future<Output = Result<C, Answer>> + Send + 'static,
         value: T,
-    ) {
+    ) -> (u64, usize) {
         let number = self.next;
         self.next += 1;
         let held = Held {
@@ -117,11 +118,12 @@ impl<T, C: Future<Output = Answer> + Unpin + 'static> Window<T, C> {
         };
         let index = self.slots.push(number, write, held);
         self.order.push_back((number, index));
+        (number, index)
     }
 
-    /// Completes when there may be something to [`drain`](Self::drain).
-    pub(crate) fn poll_woken(&mut self, context: &Context<'_>) -> Poll<()> {
-        self.slots.poll_woken(context)
+    /// Who is called when there may be something to [`drain`](Self::drain).
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        self.slots.calls()
     }
 
     /// Everything decided by now.

@@ -12,20 +12,20 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::{Context, Poll, Waker},
 };
 
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::Answer;
+use super::{Answer, calls::Calls};
 
 /// Resolves once a message is written, with what will know the answer; or with the answer at once.
 type Write<C> = ReusableBoxFuture<'static, Result<C, Answer>>;
 
 /// So many are kept to be used again. They are larger than what an allocator has at hand, and go from one
 /// thread to another: that took more than what they are for.
-const SPARE: usize = 64;
+const SPARE: usize = 256;
 
 /// Publishes in flight, each with its `H`, and those that are answered.
 pub(super) struct Slots<C, H> {
@@ -36,8 +36,8 @@ pub(super) struct Slots<C, H> {
     /// The slots of those that are not written, as far as is known, in the order of publishing.
     unwritten: VecDeque<usize>,
     spare: Vec<Write<C>>,
-    woken: Arc<Woken>,
-    /// Was woken, and is about to be looked at.
+    calls: Arc<Calls>,
+    /// Has asked, and is about to be looked at.
     asking: Vec<usize>,
     answered: Vec<(H, Answer)>,
 }
@@ -61,7 +61,7 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
             free: Vec::new(),
             unwritten: VecDeque::new(),
             spare: Vec::new(),
-            woken: Arc::default(),
+            calls: Arc::default(),
             asking: Vec::new(),
             answered: Vec::new(),
         }
@@ -89,12 +89,10 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
         let index = self.free.pop().unwrap_or_else(|| {
             let index = self.all.len();
             self.all.push(None);
-            self.wakers.push(Waker::from(Arc::new(SlotWaker {
-                index,
-                woken: self.woken.clone(),
-            })));
+            self.wakers.push(self.calls.waker(index));
             index
         });
+        self.calls.seat((number, index));
         self.all[index] = Some(Slot {
             number,
             publish: Publish::Unwritten(write),
@@ -103,24 +101,23 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
         self.poll(index, !self.unwritten.is_empty());
         if self.is_unwritten(index) {
             self.unwritten.push_back(index);
+        } else if !self.answered.is_empty() {
+            // What was answered while it was pushed asks for nothing any more.
+            self.calls.call();
         }
         index
     }
 
-    /// Completes when there may be something to [`look`](Self::look) at.
-    pub(super) fn poll_woken(&self, context: &Context<'_>) -> Poll<()> {
-        // Whatever was answered while it was pushed asks for nothing any more.
-        if !self.answered.is_empty() {
-            return Poll::Ready(());
-        }
-        self.woken.poll(context)
+    /// Who is called when there may be something to [`look`](Self::look) at.
+    pub(super) fn calls(&self) -> &Arc<Calls> {
+        &self.calls
     }
 
     /// Looks at all that may have been answered; gives all that were since the last time.
     pub(super) fn look(&mut self) -> &mut Vec<(H, Answer)> {
         loop {
             let mut asking = std::mem::take(&mut self.asking);
-            self.woken.take(&mut asking);
+            self.calls.take(&mut asking);
             let is_over = asking.is_empty();
             for index in asking.drain(..) {
                 if self.unwritten.front() == Some(&index) {
@@ -223,60 +220,6 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
         if let Some(slot) = self.all[index].take() {
             self.free.push(index);
             self.answered.push((slot.held, answer));
-        }
-    }
-}
-
-/// The slots that ask to be looked at, in the order of asking, and who is to look at them.
-#[derive(Default)]
-struct Woken(Mutex<Asking>);
-
-#[derive(Default)]
-struct Asking {
-    slots: Vec<usize>,
-    /// Called once: until it looks, it needs no further call.
-    looker: Option<Waker>,
-}
-
-impl Woken {
-    fn poll(&self, context: &Context<'_>) -> Poll<()> {
-        let mut asking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !asking.slots.is_empty() {
-            return Poll::Ready(());
-        }
-        match &mut asking.looker {
-            Some(looker) => looker.clone_from(context.waker()),
-            looker => *looker = Some(context.waker().clone()),
-        }
-        Poll::Pending
-    }
-
-    /// Puts what asks into `empty`.
-    fn take(&self, empty: &mut Vec<usize>) {
-        let mut asking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut asking.slots, empty);
-    }
-}
-
-struct SlotWaker {
-    index: usize,
-    woken: Arc<Woken>,
-}
-
-impl Wake for SlotWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut asking = self.woken.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A publish asks at most twice, when it is written and when it is answered: the list needs no
-        // guard against repetitions.
-        asking.slots.push(self.index);
-        let looker = asking.looker.take();
-        drop(asking);
-        if let Some(looker) = looker {
-            looker.wake();
         }
     }
 }

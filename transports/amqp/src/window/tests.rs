@@ -2,7 +2,7 @@ use std::{
     collections::BTreeMap,
     pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
-    task::{Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -120,7 +120,7 @@ impl Looker {
             return;
         }
         let waker = Waker::from(self.called.clone());
-        while window.poll_woken(&Context::from_waker(&waker)).is_ready() {
+        while window.calls().poll(&Context::from_waker(&waker)).is_ready() {
             self.fates.extend(window.drain());
         }
     }
@@ -245,13 +245,13 @@ fn what_is_answered_before_it_is_pushed_calls_for_a_look() {
     let mut window = Window::<_, Confirm>::new();
     let context = Context::from_waker(Waker::noop());
     for answer in [Answer::Ack(None), Answer::Failed("cut".into())] {
-        assert_eq!(window.poll_woken(&context), Poll::Pending);
+        assert_eq!(window.calls().poll(&context), Poll::Pending);
         let written = Box::pin(std::future::ready(answer.clone())) as Confirm;
         window.push(id(1), later(), std::future::ready(Ok(written)), 1);
-        assert_eq!(window.poll_woken(&context), Poll::Ready(()), "{answer:?}");
+        assert_eq!(window.calls().poll(&context), Poll::Ready(()), "{answer:?}");
         assert_eq!(window.drain().len(), 1);
         window.push(id(2), later(), std::future::ready(Err(answer)), 2);
-        assert_eq!(window.poll_woken(&context), Poll::Ready(()));
+        assert_eq!(window.calls().poll(&context), Poll::Ready(()));
         assert_eq!(window.drain().len(), 1);
     }
 }

@@ -48,6 +48,12 @@ mod tag {
 
 /// Whether a body of this media type is in this form; parameters are ignored, as is case.
 pub(super) fn is_form(content_type: &str) -> bool {
+    // What most are, one look says.
+    match content_type {
+        USUAL => return false,
+        CONTENT_TYPE => return true,
+        _ => {}
+    }
     let essence = content_type.split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(CONTENT_TYPE)
 }
@@ -173,7 +179,8 @@ fn digits(number: u128) -> String {
         digits[0] = DIGITS[usize::from(byte >> 4)];
         digits[1] = DIGITS[usize::from(byte & 15)];
     }
-    String::from_utf8_lossy(&text).into_owned()
+    // It is text.
+    str::from_utf8(&text).unwrap_or_default().to_owned()
 }
 
 type Fields<'body> = [Option<&'body [u8]>; tag::END];

@@ -14,6 +14,7 @@ mod differential;
 mod env;
 mod faults;
 mod hostile;
+mod outcomes;
 mod proxy;
 mod raw;
 mod reading;

@@ -40,7 +40,10 @@ impl Subscription {
     }
 
     /// With where its deliveries come from.
-    #[expect(clippy::too_many_arguments, reason = "each is what one part of it is made of")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is what one part of it is made of"
+    )]
     pub(crate) async fn open(
         session: &Session,
         deadline: Deadline,

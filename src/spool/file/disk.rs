@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
+    io,
     path::{self, Path, PathBuf},
     time::SystemTime,
 };
@@ -11,12 +11,18 @@ use std::{
 use algedonic_transport::{Error, ErrorKind};
 use redb::{StorageBackend, backends::FileBackend};
 
-use super::{encoding::millis, error::of_disk};
+use super::{
+    encoding::millis,
+    error::of_disk,
+    length::{Beside, Measured},
+};
 
 /// Where the bytes of a spool are.
 pub(super) trait Disk: Send + 'static {
     /// What is there, if anything is.
     fn open(&mut self) -> io::Result<Option<Backend>>;
+    /// Whether what is there is shorter than it was when it was synced.
+    fn is_cut(&mut self) -> io::Result<bool>;
     /// An empty one, that is not there yet.
     fn fresh(&mut self) -> io::Result<Backend>;
     /// The fresh one takes the place of what is there, which is put aside first if it is asked for.
@@ -63,8 +69,10 @@ impl StorageBackend for Backend {
 /// A file that no other process has.
 pub(super) struct Folder {
     path: PathBuf,
-    /// Until this is dropped. It has the mark in it.
-    lock: File,
+    /// Until this is dropped.
+    beside: Beside,
+    /// Made, and not in its place yet.
+    fresh: Option<Measured>,
 }
 
 impl Folder {
@@ -79,7 +87,11 @@ impl Folder {
             .open(with_end(&path, ".lock"))
             .map_err(|error| of_disk(operation, error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, lock }),
+            Ok(()) => Ok(Self {
+                path,
+                beside: Beside::new(lock),
+                fresh: None,
+            }),
             Err(TryLockError::WouldBlock) => {
                 let error = Error::transient(ErrorKind::Conflict, operation)
                     .with_detail(format!("{} is in use", path.display()))
@@ -88,6 +100,11 @@ impl Folder {
             }
             Err(TryLockError::Error(error)) => Err(of_disk(operation, error)),
         }
+    }
+
+    fn measured(&self, file: File) -> io::Result<Measured> {
+        let file = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok(Measured::new(file, self.beside.clone()))
     }
 
     fn fresh_path(&self) -> PathBuf {
@@ -118,7 +135,14 @@ impl Disk for Folder {
         }
         let file = private().open(&self.path)?;
         make_private(&file)?;
-        backend(file)
+        let file = self.measured(file)?;
+        file.measure()?;
+        Ok(Some(Backend(Box::new(file))))
+    }
+
+    fn is_cut(&mut self) -> io::Result<bool> {
+        let length = fs::metadata(&self.path)?.len();
+        Ok(length < self.beside.length()?)
     }
 
     fn fresh(&mut self) -> io::Result<Backend> {
@@ -128,7 +152,9 @@ impl Disk for Folder {
             _ => {}
         }
         let file = private().create_new(true).open(path)?;
-        Ok(backend(file)?.expect("a file"))
+        let file = self.measured(file)?;
+        self.fresh = Some(file.clone());
+        Ok(Backend(Box::new(file)))
     }
 
     fn replace(&mut self, aside: bool) -> io::Result<Option<PathBuf>> {
@@ -147,25 +173,22 @@ impl Disk for Folder {
                 }
             }
         }
+        // Neither of the two is shorter than this.
+        self.beside.set_length(0)?;
         fs::rename(self.fresh_path(), &self.path)?;
         self.sync_folder()?;
+        if let Some(fresh) = self.fresh.take() {
+            fresh.measure()?;
+        }
         Ok(put)
     }
 
     fn take_mark(&mut self) -> io::Result<Option<Mark>> {
-        let mut content = Vec::new();
-        self.lock.read_to_end(&mut content)?;
-        if !content.is_empty() {
-            self.lock.set_len(0)?;
-            self.lock.sync_all()?;
-        }
-        Ok(content.try_into().ok())
+        self.beside.take_mark()
     }
 
     fn leave_mark(&mut self, mark: Mark) -> io::Result<()> {
-        self.lock.rewind()?;
-        self.lock.write_all(&mark)?;
-        self.lock.sync_all()
+        self.beside.leave_mark(mark)
     }
 }
 
@@ -202,9 +225,4 @@ fn make_private(file: &File) -> io::Result<()> {
     }
     let _ = file;
     Ok(())
-}
-
-fn backend(file: File) -> io::Result<Option<Backend>> {
-    let file = FileBackend::new(file).map_err(io::Error::other)?;
-    Ok(Some(Backend(Box::new(file))))
 }

@@ -5,6 +5,7 @@ mod disk;
 mod encoding;
 mod error;
 mod index;
+mod length;
 mod queue;
 mod salvage;
 mod state;

@@ -1,8 +1,11 @@
 //! How many messages await their outcome, and who is told when one has it?
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use algedonic_transport::{Error, ErrorKind, Outcome};
@@ -91,7 +94,8 @@ impl Ticket {
     fn tell(&mut self, result: Result<Outcome, Error>) {
         if let Some(answer) = self.answer.take() {
             // Nobody may be listening any more: then nobody wants to know.
-            let _ = answer.send(result);
+            // Who listens may panic as it is woken, which is no concern of the others who are told.
+            let _ = catch_unwind(AssertUnwindSafe(|| answer.send(result)));
             if self.tally.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
                 self.tally.zero.notify_waiters();
             }

@@ -89,6 +89,14 @@ impl Store {
                 Trouble::damaged("the file is gone")
             }
             None => return self.begin(),
+            Some(_)
+                if self
+                    .disk
+                    .is_cut()
+                    .map_err(|error| of_disk(operation, error))? =>
+            {
+                Trouble::damaged("the file is shorter than what was synced")
+            }
             Some(backend) => match guarded(|| Loaded::from(backend)) {
                 Ok(loaded) => match self.complete(loaded, mark, was_open) {
                     Ok(loaded) => return Ok(loaded),

@@ -1,3 +1,5 @@
+use std::{fs, path::Path};
+
 use algedonic_transport::{ErrorKind, Lane};
 use proptest::prelude::*;
 
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::spool::file::{
     Damage, Notice,
-    disk::Disk,
+    disk::{Disk, Folder},
     encoding::Draft,
     salvage,
     state::{self, State},
@@ -324,4 +326,62 @@ fn a_file_that_is_older_than_it_was_is_told() {
     let mut store = Store::open(memory, NO_BOUNDS).expect("opens");
     assert_eq!(damage(&mut store).salvaged, 2);
     assert_eq!(numbers(&mut store, Lane::Event), [1, 2]);
+}
+
+/// As a process leaves it that is killed: the database would go back to an older state, and say nothing.
+#[test]
+fn a_file_that_is_cut_after_its_process_was_killed_is_told() {
+    let folder = |name: String| {
+        let folder =
+            std::env::temp_dir().join(format!("algedonic-cut-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    };
+    let alive = folder("alive".to_owned());
+    let path = |folder: &Path| folder.join("spool");
+    let beside = |folder: &Path| folder.join("spool.lock");
+    let disk = Folder::lock(&path(&alive)).expect("nobody has it");
+    let mut store = Store::open(disk, NO_BOUNDS).expect("opens");
+    let all: Vec<u64> = (1..=300).collect();
+    for some in all.chunks(20) {
+        append(&mut store, some);
+    }
+    let length = fs::metadata(path(&alive)).expect("there").len();
+    let step = usize::try_from(length / 40).expect("small");
+    let mut told = 0;
+    for cut in (0..=length).rev().step_by(step) {
+        let killed = folder(cut.to_string());
+        fs::copy(path(&alive), path(&killed)).expect("copied");
+        fs::copy(beside(&alive), beside(&killed)).expect("copied");
+        let file = fs::File::options().write(true).open(path(&killed));
+        file.expect("there").set_len(cut).expect("cut");
+        let disk = Folder::lock(&path(&killed)).expect("nobody has it");
+        let mut store = Store::open(disk, NO_BOUNDS).expect("opens");
+        let there = numbers(&mut store, Lane::Event);
+        if cut == length {
+            assert!(store.notices.is_empty(), "{:?}", store.notices);
+            assert_eq!(there, all);
+            drop(store);
+            fs::remove_dir_all(killed).expect("removed");
+            continue;
+        }
+        let damage = damage(&mut store);
+        assert_eq!(
+            damage.salvaged,
+            there.len() as u64,
+            "cut at {cut} of {length}"
+        );
+        told += 1;
+        // And it is a good one again, whose length is known.
+        drop(store);
+        let disk = Folder::lock(&path(&killed)).expect("nobody has it");
+        let mut again = Store::open(disk, NO_BOUNDS).expect("opens");
+        assert!(again.notices.is_empty(), "{:?}", again.notices);
+        assert_eq!(numbers(&mut again, Lane::Event), there);
+        drop(again);
+        fs::remove_dir_all(killed).expect("removed");
+    }
+    drop(store);
+    fs::remove_dir_all(alive).expect("removed");
+    assert!(told > 30, "{told}");
 }

@@ -173,7 +173,8 @@ impl AmqpConfig {
     /// How long name resolution, TCP, TLS and the AMQP handshake may take together, at all addresses
     /// ([`fallback`](Self::fallback)) together. After that each
     /// lane has this long once more for all that it declares, its bindings included, and for its
-    /// channel.
+    /// channel: a dozen round trips for signals, fewer for the others, so that the default is enough
+    /// for a broker 300 ms away.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self

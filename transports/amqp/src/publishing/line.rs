@@ -85,8 +85,10 @@ impl Door {
         }
         // What comes now must not overtake it.
         state.direct = false;
+        let refused = self.jobs.try_send(parcel);
+        drop(state);
         // If its task has ended, the ticket refuses as it is dropped.
-        let _ = self.jobs.try_send(parcel);
+        drop(refused);
         None
     }
 }

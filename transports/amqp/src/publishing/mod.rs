@@ -30,6 +30,7 @@ use tokio::{
 use self::{
     alarm::Alarm,
     line::State,
+    parcel::Late,
     pipeline::{Ended, Pipeline, Told},
     unconfirmed::Unconfirmed,
 };
@@ -86,6 +87,14 @@ enum End {
     /// The transport is closing, or was dropped.
     Left,
     Lost(Error),
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        // Under the lock under which messages are put there: none comes after the last look.
+        let _state = self.line.state();
+        self.jobs.close();
+    }
 }
 
 impl Publishing {
@@ -168,7 +177,9 @@ impl Publishing {
                 }
                 () = alarm.at(deadline) => {
                     let now = Instant::now();
-                    self.unconfirmed.expire(now);
+                    let mut late = Vec::new();
+                    self.unconfirmed.expire(now, &mut late);
+                    late.into_iter().for_each(Late::tell);
                     let late = self.batch.extract_if(.., |parcel| parcel.deadline <= now);
                     late.for_each(Parcel::refuse);
                 }
@@ -273,7 +284,7 @@ impl Publishing {
             self.open_gate();
         }
         let line = self.line.clone();
-        let mut told = Told::new();
+        let (mut told, mut late) = (Told::new(), Vec::new());
         let mut alarm = Alarm::default();
         let (mut drains, mut leaves) = (self.phases.clone(), self.phases.clone());
         let (mut draining, mut leaving) = (pin!(drains.draining()), pin!(leaves.leaving()));
@@ -288,12 +299,13 @@ impl Publishing {
             }
             let (turn, watched, direct) = {
                 let mut state = line.state();
-                let turn = self.turn(&mut state, &mut told);
+                let turn = self.turn(&mut state, &mut told, &mut late);
                 (turn, state.watched, state.direct)
             };
             for (parcel, fate) in told.drain(..) {
                 parcel.resolve(fate);
             }
+            late.drain(..).for_each(Late::tell);
             if let Err(error) = turn {
                 return End::Lost(error);
             }
@@ -322,14 +334,19 @@ impl Publishing {
 
     /// Sees to the outcomes and the deadlines of what is on the channel, and puts on it what waits. An error: it
     /// has failed.
-    fn turn(&mut self, state: &mut State, told: &mut Told) -> Result<(), Error> {
+    fn turn(
+        &mut self,
+        state: &mut State,
+        told: &mut Told,
+        late: &mut Vec<Late>,
+    ) -> Result<(), Error> {
         let closed = || lost(During::Publish, "the channel was closed");
         let pipeline = state.pipeline.as_mut().ok_or_else(closed)?;
         let silence = (!self.blocked).then_some(self.shared.config.confirm_timeout);
         let lives = pipeline.settle(told);
         let now = Instant::now();
-        self.unconfirmed.expire(now);
-        pipeline.expire(now, silence)?;
+        self.unconfirmed.expire(now, late);
+        pipeline.expire(now, silence, late)?;
         let is_open = pipeline.is_open();
         if !lives || (pipeline.in_flight() == 0 && !is_open) {
             return Err(closed());

@@ -7,6 +7,17 @@ use tokio::time::Instant;
 
 use crate::{places::Place, tally::Ticket, window::Fate, wire::Encoded};
 
+/// A message whose time is over, for who waits for it. Told where no lock is held: that runs code of others.
+#[derive(Debug)]
+pub(super) struct Late(Ticket);
+
+impl Late {
+    pub(super) fn tell(self) {
+        let outcome = Outcome::unknown("no confirm within the deadline");
+        self.0.resolve(outcome);
+    }
+}
+
 /// A message on its way to the broker.
 #[derive(Debug)]
 pub(crate) struct Parcel {
@@ -31,11 +42,10 @@ impl Parcel {
         }
     }
 
-    /// Its time is over; what is kept of it stays until its answer, or its channel's end.
-    pub(super) fn expire(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            ticket.resolve(Outcome::unknown("no confirm within the deadline"));
-        }
+    /// Its time is over; what is kept of it stays until its answer, or its channel's end. Who waits is to be
+    /// [told](Late::tell).
+    pub(super) fn expire(&mut self) -> Option<Late> {
+        self.ticket.take().map(Late)
     }
 
     pub(super) fn resolve(self: Box<Self>, fate: Fate) {

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{
     confirm::{Confirm, Fault, Outlet},
-    parcel::Parcel,
+    parcel::{Late, Parcel},
     unconfirmed::Unconfirmed,
 };
 use crate::{
@@ -134,9 +134,15 @@ impl Pipeline {
         self.window.deadline().into_iter().chain(overdue).min()
     }
 
-    /// Tells those whose time is over. An error: the broker owes answers, and sends none.
-    pub(super) fn expire(&mut self, now: Instant, silence: Option<Duration>) -> Result<(), Error> {
-        self.window.expire(now, |(_, parcel)| parcel.expire());
+    /// Puts those whose time is over into `late`. An error: the broker owes answers, and sends none.
+    pub(super) fn expire(
+        &mut self,
+        now: Instant,
+        silence: Option<Duration>,
+        late: &mut Vec<Late>,
+    ) -> Result<(), Error> {
+        self.window
+            .expire(now, |(_, parcel)| late.extend(parcel.expire()));
         match silence {
             // Nothing can be said of a broker that has asked for silence.
             None => self.progress = now,

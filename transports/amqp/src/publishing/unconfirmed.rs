@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::parcel::Parcel;
+use super::parcel::{Late, Parcel};
 
 /// The messages that were on a channel when it ended, in the order of their publishing, and that
 /// have time left. They are published again, with the same ids, before any other.
@@ -75,13 +75,13 @@ impl Unconfirmed {
     }
 
     /// Lets go of those whose time is over.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant, late: &mut Vec<Late>) {
         self.parcels.retain_mut(|parcel| {
-            let late = parcel.deadline <= now;
-            if late {
-                parcel.expire();
+            let is_late = parcel.deadline <= now;
+            if is_late {
+                late.extend(parcel.expire());
             }
-            !late
+            !is_late
         });
     }
 }
@@ -187,7 +187,9 @@ mod tests {
             .unzip();
         unconfirmed.put_back(parcels, true);
         assert_eq!(unconfirmed.deadline(), Some(now + second));
-        unconfirmed.expire(now + 2 * second);
+        let mut late = Vec::new();
+        unconfirmed.expire(now + 2 * second, &mut late);
+        late.into_iter().for_each(Late::tell);
         assert_eq!(tally.waiting(), 1);
         assert_eq!(unconfirmed.next(0).as_ref().map(number), Some(3));
         assert!(unconfirmed.is_empty());

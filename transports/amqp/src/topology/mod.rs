@@ -96,10 +96,17 @@ async fn see_to(
 ) -> Result<(), Error> {
     let at_once = Topology::begin(session, config, deadline).await?;
     match at_once.see_to_at_once(plan).await {
-        Err(error) if error.kind() != ErrorKind::TimedOut => {
+        Err(error) if error.kind() != ErrorKind::TimedOut && session.is_connected() => {
             tracing::debug!(%error, "not all is there: it is seen to one by one");
-            let one_by_one = Topology::begin(session, config, deadline).await?;
-            one_by_one.see_to_one_by_one(plan).await
+            let one_by_one = async {
+                let topology = Topology::begin(session, config, deadline).await?;
+                topology.see_to_one_by_one(plan).await
+            };
+            match one_by_one.await {
+                // What the broker has said is more than that it did not say it again.
+                Err(late) if late.kind() == ErrorKind::TimedOut => Err(error),
+                done => done,
+            }
         }
         done => done,
     }

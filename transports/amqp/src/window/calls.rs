@@ -5,6 +5,7 @@
 //! which has nothing else to do.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
 };
@@ -85,10 +86,14 @@ impl Calls {
         if !slots.is_empty() {
             return Wait::Look;
         }
-        match &mut seat.waits {
-            Some(waits) => waits.clone_from(context.waker()),
-            waits => *waits = Some(context.waker().clone()),
-        }
+        let waker = context.waker();
+        let before = match &seat.waits {
+            Some(waits) if waits.will_wake(waker) => None,
+            _ => seat.waits.replace(waker.clone()),
+        };
+        // It may be the last of a future, which leaves its seat as it is dropped.
+        drop(asking);
+        drop(before);
         Wait::Called
     }
 
@@ -146,21 +151,22 @@ impl Asking {
         self.task.take()
     }
 
-    fn ask(&mut self, slot: usize) -> Option<Waker> {
+    /// Who is to be called, and who was before: to be dropped where no lock is held.
+    fn ask(&mut self, slot: usize) -> (Option<Waker>, Option<Waker>) {
         self.slots.push(slot);
         let seat = self.seats.get(slot).filter(|_| !self.task_only);
         let Some(waits) = seat.and_then(|seat| seat.waits.as_ref()) else {
-            return self.call_task();
+            return (self.call_task(), None);
         };
         // Whichever publish it asks about next, it looks at all.
         if let Some(called) = &self.waiting_called
             && called.will_wake(waits)
         {
-            return None;
+            return (None, None);
         }
         let waits = waits.clone();
-        self.waiting_called = Some(waits.clone());
-        Some(waits)
+        let before = self.waiting_called.replace(waits.clone());
+        (Some(waits), before)
     }
 }
 
@@ -177,9 +183,11 @@ impl Wake for SlotWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         // A publish asks at most twice, when it is written and when it is answered: the list needs no
         // guard against repetitions.
-        let looker = self.calls.asking().ask(self.slot);
+        let (looker, before) = self.calls.asking().ask(self.slot);
+        drop(before);
         if let Some(looker) = looker {
-            looker.wake();
+            // This may be lapin's thread, which has to outlive a waker that panics.
+            let _ = catch_unwind(AssertUnwindSafe(|| looker.wake()));
         }
     }
 }

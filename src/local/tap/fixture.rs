@@ -18,7 +18,7 @@ use crate::{
         log::Cell,
         patterns::Patterns,
     },
-    observe::{Ledger, Remote},
+    observe::{Ledger, LocalOnly, Remote},
 };
 
 /// An event.
@@ -126,6 +126,16 @@ impl Feed for Leaving {
 
     fn lie_down(&mut self) -> Rest {
         self.tap.lie_down()
+    }
+}
+
+/// As the mirror has it: whoever has taken an event tells its outcome, also when it goes.
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        for (_, _, _, cell) in self.held.drain(..) {
+            let stays = Remote::LocalOnly(LocalOnly::ShutDown);
+            cell.outcomes().tell(cell.at(), stays);
+        }
     }
 }
 

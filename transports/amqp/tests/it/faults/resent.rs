@@ -19,10 +19,12 @@ async fn cuts_leave_no_outcome_unknown_and_keep_the_order() {
     const MESSAGES: usize = 3000;
     let (config, proxy) = behind_a_proxy().await;
     let config = config.queue("q");
+    let owner = Amqp::new(config.clone()).expect("started");
+    let _queue = receive(&owner);
+    up(&owner).await;
+    owner.close(Duration::from_secs(5)).await;
     let amqp = Amqp::new(config.clone()).expect("started");
-    let arrivals = receive(&amqp);
     up(&amqp).await;
-    drop(arrivals);
     let mut sent = Vec::new();
     let mut outcomes = FuturesUnordered::new();
     let mut cuts = 0;

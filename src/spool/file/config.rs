@@ -34,7 +34,8 @@ use crate::resilience::{
 #[non_exhaustive]
 pub struct SpoolConfig {
     /// The file. Its folder has to be there, and be the application's own; beside the file there will be one of the
-    /// same name that ends in `.lock`. No default.
+    /// same name that ends in `.lock`, which also knows how long the file is: without it, a file whose end was lost may
+    /// be taken for a shorter one. No default.
     pub path: PathBuf,
     /// So many bytes the records of each lane may take: no lane fills another. Counted as they are stored, without
     /// what the database adds. 4,096 to 2^40; default 64 MiB (ours).

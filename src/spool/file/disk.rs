@@ -174,7 +174,7 @@ impl Disk for Folder {
             }
         }
         // Neither of the two is shorter than this.
-        self.beside.set_length(0)?;
+        self.beside.lower_length(0)?;
         fs::rename(self.fresh_path(), &self.path)?;
         self.sync_folder()?;
         if let Some(fresh) = self.fresh.take() {

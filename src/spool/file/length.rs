@@ -49,10 +49,16 @@ impl Beside {
         Ok(length.unwrap_or(0))
     }
 
-    pub(super) fn set_length(&self, length: u64) -> io::Result<()> {
+    /// It has become longer, and is synced. This need not be: who forgets it with the power takes a file that was cut for
+    /// one that was not as long.
+    fn raise_length(&self, length: u64) -> io::Result<()> {
+        write_length(&mut self.file(), length)
+    }
+
+    /// It is about to become shorter: known, and on the disk, before that is.
+    pub(super) fn lower_length(&self, length: u64) -> io::Result<()> {
         let mut file = self.file();
-        file.rewind()?;
-        file.write_all(&length.to_le_bytes())?;
+        write_length(&mut file, length)?;
         file.sync_data()
     }
 
@@ -73,6 +79,11 @@ impl Beside {
         file.write_all(&mark)?;
         file.sync_all()
     }
+}
+
+fn write_length(file: &mut File, length: u64) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(&length.to_le_bytes())
 }
 
 /// A spool whose length is noted.
@@ -105,12 +116,6 @@ impl Measured {
         Ok(())
     }
 
-    fn note(&self, length: u64) -> io::Result<()> {
-        self.0.beside.set_length(length)?;
-        self.0.noted.store(length, Ordering::SeqCst);
-        Ok(())
-    }
-
     fn noted(&self) -> Option<u64> {
         Some(self.0.noted.load(Ordering::SeqCst)).filter(|noted| *noted != NOTHING)
     }
@@ -127,7 +132,8 @@ impl StorageBackend for Measured {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         if self.noted().is_some_and(|noted| length < noted) {
-            self.note(length)?;
+            self.0.beside.lower_length(length)?;
+            self.0.noted.store(length, Ordering::SeqCst);
         }
         self.0.file.set_len(length)
     }
@@ -136,8 +142,9 @@ impl StorageBackend for Measured {
         self.0.file.sync_data()?;
         let length = self.0.file.len()?;
         if self.noted().is_some_and(|noted| length > noted) {
-            // It is synced all the same; a file that was cut is then not told from one that was not as long.
-            let _ = self.note(length);
+            // It is synced all the same, so that this fails nobody.
+            let _ = self.0.beside.raise_length(length);
+            self.0.noted.store(length, Ordering::SeqCst);
         }
         Ok(())
     }

@@ -36,18 +36,23 @@ impl Core {
         let most = now.saturating_add(self.tolerance);
         let mut before = self.arrival.load(Ordering::Relaxed);
         while before <= most {
-            let after = before.max(now).saturating_add(self.interval);
-            match self.arrival.compare_exchange_weak(
-                before,
-                after,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
+            match self.book(before, now) {
                 Ok(_) => return true,
                 Err(other) => before = other,
             }
         }
         false
+    }
+
+    /// The next one after `before`: gives what comes after it, or what others have made of it meanwhile.
+    #[inline]
+    fn book(&self, before: u64, now: u64) -> Result<u64, u64> {
+        let after = before.max(now).saturating_add(self.interval);
+        let relaxed = Ordering::Relaxed;
+        let booked = self
+            .arrival
+            .compare_exchange_weak(before, after, relaxed, relaxed);
+        booked.map(|_| after)
     }
 
     /// Takes a token that counts in at most so long; else says how long it takes until there is one.
@@ -59,14 +64,8 @@ impl Core {
             if wait > most {
                 return Err(wait - most);
             }
-            let after = before.max(now).saturating_add(self.interval);
-            match self.arrival.compare_exchange_weak(
-                before,
-                after,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Ok(Token { at, before, after }),
+            match self.book(before, now) {
+                Ok(after) => return Ok(Token { at, before, after }),
                 Err(other) => before = other,
             }
         }

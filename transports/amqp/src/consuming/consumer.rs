@@ -10,7 +10,12 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
-use super::{Interest, reading::Reader, subscription::Subscription, unsettled::Task};
+use super::{
+    Interest,
+    reading::Reader,
+    subscription::Subscription,
+    unsettled::{Task, Unsettled},
+};
 use crate::{
     AmqpConfig,
     connect::{Deadline, Session},
@@ -75,18 +80,17 @@ impl<'interest> Attached<'interest> {
         // One after the other: what is most urgent is on its way before what can wait.
         for ((queue, letters), channel) in queues.into_iter().zip(letters).zip(channels) {
             let reader = Reader::new(lane, config.clone(), interest.attempts.clone());
-            let (subscription, consumer) = Subscription::open(
-                session,
-                deadline,
-                channel,
-                queue,
-                prefetch,
+            let unsettled = Unsettled::new(
                 reader,
+                channel.clone(),
                 letters,
+                session.frame_max(),
+                usize::from(prefetch / 2).clamp(1, 50),
                 call.clone(),
-            )
-            .await?;
-            sources.push((consumer, subscription.unsettled.clone()));
+            );
+            let opening = Subscription::open(session, deadline, channel, queue, unsettled.clone());
+            let (subscription, consumer) = opening.await?;
+            sources.push((consumer, unsettled));
             subscriptions.push(subscription);
         }
         // All at once: nobody reads what can wait before it is known whether something cannot.

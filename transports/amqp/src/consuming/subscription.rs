@@ -11,13 +11,9 @@ use lapin::{
     options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     types::{FieldTable, ShortString},
 };
-use tokio::sync::Notify;
 
-use super::{reading::Reader, unsettled::Unsettled};
-use crate::{
-    connect::{Deadline, Session},
-    dead_letter::Letters,
-};
+use super::unsettled::Unsettled;
+use crate::connect::{Deadline, Session};
 
 /// The consumer of one queue, for as long as its channel lives.
 pub(crate) struct Subscription {
@@ -40,19 +36,12 @@ impl Subscription {
     }
 
     /// With where its deliveries come from.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is what one part of it is made of"
-    )]
     pub(crate) async fn open(
         session: &Session,
         deadline: Deadline,
         channel: Channel,
         queue: ShortString,
-        prefetch: u16,
-        reader: Reader,
-        letters: Letters,
-        call: Arc<Notify>,
+        unsettled: Arc<Unsettled>,
     ) -> Result<(Self, Consumer), Error> {
         let consumer = channel.basic_consume(
             queue.clone(),
@@ -61,14 +50,6 @@ impl Subscription {
             FieldTable::default(),
         );
         let consumer = session.step(deadline, consumer).await?;
-        let unsettled = Unsettled::new(
-            reader,
-            channel.clone(),
-            letters,
-            session.frame_max(),
-            usize::from(prefetch / 2).clamp(1, 50),
-            call,
-        );
         let subscription = Self {
             queue,
             unsettled,

@@ -322,7 +322,7 @@ impl Publishing {
                 },
                 () = alarm.at(watched) => {}
                 // Those who wait may not come for what they are called for.
-                _ = look.tick() => {}
+                _ = look.tick(), if watched.is_some() => {}
                 () = &mut draining, if !is_draining => {
                     is_draining = true;
                     calls.call_task_only();

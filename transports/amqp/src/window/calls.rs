@@ -289,4 +289,53 @@ mod tests {
         calls.waker(0).wake();
         assert_eq!((task.rings(), first.rings()), (1, 0));
     }
+
+    /// What panics when it is called.
+    struct Broken;
+
+    impl Wake for Broken {
+        fn wake(self: Arc<Self>) {
+            panic!("what it was for has ended");
+        }
+    }
+
+    /// Asked for is on lapin's thread, which does not survive a panic.
+    #[test]
+    fn a_waker_that_panics_costs_who_asks_nothing() {
+        let calls = Arc::<Calls>::default();
+        calls.seat((0, 0));
+        let broken = Waker::from(Arc::new(Broken));
+        let waits = calls.wait((0, 0), &Context::from_waker(&broken));
+        assert_eq!(waits, Wait::Called);
+        calls.waker(0).wake();
+        assert_eq!(look(&calls), [0]);
+    }
+
+    /// The last of a future that waits for another publish: it leaves that as it is dropped.
+    struct Last(Arc<Calls>, (u64, usize));
+
+    impl Wake for Last {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.leave(self.1);
+        }
+    }
+
+    #[test]
+    fn a_future_that_goes_with_its_waker_finds_no_lock_held() {
+        let (calls, _bells) = waiting();
+        let last = |of| Waker::from(Arc::new(Last(calls.clone(), of)));
+        let wait = |waker: Waker| calls.wait((0, 0), &Context::from_waker(&waker));
+        assert_eq!(wait(last((1, 1))), Wait::Called);
+        // In its place, and then called in place of it.
+        assert_eq!(wait(last((2, 2))), Wait::Called);
+        calls.waker(0).wake();
+        look(&calls);
+        assert_eq!(wait(last((2, 2))), Wait::Called);
+        calls.waker(0).wake();
+        calls.waker(1).wake();
+    }
 }

@@ -10,6 +10,7 @@ mod answer;
 mod confirm;
 mod line;
 mod parcel;
+mod patience;
 mod pipeline;
 mod unconfirmed;
 
@@ -342,11 +343,10 @@ impl Publishing {
     ) -> Result<(), Error> {
         let closed = || lost(During::Publish, "the channel was closed");
         let pipeline = state.pipeline.as_mut().ok_or_else(closed)?;
-        let silence = (!self.blocked).then_some(self.shared.config.confirm_timeout);
         let lives = pipeline.settle(told);
         let now = Instant::now();
         self.unconfirmed.expire(now, late);
-        pipeline.expire(now, silence, late)?;
+        pipeline.expire(now, self.blocked, late)?;
         let is_open = pipeline.is_open();
         if !lives || (pipeline.in_flight() == 0 && !is_open) {
             return Err(closed());
@@ -366,7 +366,7 @@ impl Publishing {
                 pipeline.publish(job);
             }
         }
-        let deadlines = [pipeline.deadline(silence), self.unconfirmed.deadline()];
+        let deadlines = [pipeline.deadline(), self.unconfirmed.deadline()];
         // A look too many is less than one called for by each message that comes after a pause.
         let before = state.watched.filter(|at| *at > now);
         state.watched = deadlines.into_iter().flatten().chain(before).min();

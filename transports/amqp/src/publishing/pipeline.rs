@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use algedonic_transport::Error;
 use lapin::{Channel, types::ShortString};
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::{
     confirm::{Confirm, Fault, Outlet},
     parcel::{Late, Parcel},
+    patience::Patience,
     unconfirmed::Unconfirmed,
 };
 use crate::{
@@ -29,8 +30,7 @@ pub(super) struct Pipeline {
     next: u64,
     /// What got no answer, since the channel has failed.
     failed: Vec<(u64, Box<Parcel>)>,
-    /// When the broker last answered, or owed nothing.
-    progress: Instant,
+    patience: Patience,
     /// How many were confirmed, or refused by themselves, on this channel.
     answered: u64,
 }
@@ -49,11 +49,11 @@ impl Pipeline {
     pub(super) fn new(channel: Channel, exchange: ShortString, shared: Arc<Shared>) -> Self {
         Self {
             outlet: Arc::new(Outlet::new(channel, exchange)),
+            patience: Patience::new(shared.config.confirm_timeout, Instant::now()),
             shared,
             window: Window::new(),
             next: 0,
             failed: Vec::new(),
-            progress: Instant::now(),
             answered: 0,
         }
     }
@@ -88,7 +88,7 @@ impl Pipeline {
             ticket.hand_over();
         }
         if self.window.is_empty() {
-            self.progress = Instant::now();
+            self.patience.renew(Instant::now());
         }
         let (id, deadline) = (encoded.id, parcel.deadline);
         let write = self.outlet.write(encoded);
@@ -107,7 +107,7 @@ impl Pipeline {
     pub(super) fn settle(&mut self, told: &mut Told) -> bool {
         let decided = self.window.drain();
         if decided.len() > 0 {
-            self.progress = Instant::now();
+            self.patience.renew(Instant::now());
         }
         for ((number, parcel), fate) in decided {
             if let Fate::Unknown(_) = fate {
@@ -126,35 +126,30 @@ impl Pipeline {
         self.failed.is_empty() || (self.outlet.fault.get().is_none() && self.in_flight() > 0)
     }
 
-    /// When [`expire`](Self::expire) will next have something to do; `silence` is how long the broker may
-    /// owe an answer.
-    pub(super) fn deadline(&self, silence: Option<Duration>) -> Option<Instant> {
-        let overdue = silence.filter(|_| !self.window.is_empty());
-        let overdue = overdue.map(|silence| self.progress + silence);
-        self.window.deadline().into_iter().chain(overdue).min()
+    /// When [`expire`](Self::expire) will next have something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let owed = self.patience.ends().filter(|_| !self.window.is_empty());
+        self.window.deadline().into_iter().chain(owed).min()
     }
 
-    /// Puts those whose time is over into `late`. An error: the broker owes answers, and sends none.
+    /// Puts those whose time is over into `late`. An error: the broker owes answers, has no `alarm`, and sends
+    /// none.
     pub(super) fn expire(
         &mut self,
         now: Instant,
-        silence: Option<Duration>,
+        alarm: bool,
         late: &mut Vec<Late>,
     ) -> Result<(), Error> {
         self.window
             .expire(now, |(_, parcel)| late.extend(parcel.expire()));
-        match silence {
-            // Nothing can be said of a broker that has asked for silence.
-            None => self.progress = now,
-            Some(silence) if !self.window.is_empty() && now >= self.progress + silence => {
-                return Err(lost(
-                    During::Publish,
-                    "the broker owes confirms, and sends none",
-                ));
-            }
-            Some(_) => {}
+        self.patience.alarm(alarm, now);
+        match self.patience.ends() {
+            Some(end) if !self.window.is_empty() && now >= end => Err(lost(
+                During::Publish,
+                "the broker owes confirms, and sends none",
+            )),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Ends it, for this reason or the one that it knows better: what has no answer by now is to be

@@ -1,6 +1,6 @@
 //! Who learns the outcome of a message, and when: whoever waits, whatever the others do.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use algedonic_amqp::Amqp;
 use algedonic_transport::{Closed, ErrorKind, Outcome, Transport};
@@ -67,4 +67,20 @@ async fn who_does_not_come_for_an_outcome_holds_up_no_close() {
     join_all(kept.into_iter().map(confirmed)).await;
     let error = amqp.send(message("a")).await.expect_err("closed");
     assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+/// Who sends publishes by itself, wherever that is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_needs_no_runtime() {
+    let amqp = Arc::new(Amqp::new(config().await).expect("started"));
+    let _arrivals = receive(&amqp);
+    up(&amqp).await;
+    let sender = Arc::clone(&amqp);
+    let sent = std::thread::spawn(move || {
+        let all = (0..3).map(|_| sender.send(message("a")));
+        all.collect::<Vec<_>>()
+    });
+    for sending in sent.join().expect("no panic") {
+        confirmed(sending).await;
+    }
 }

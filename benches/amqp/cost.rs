@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{
     options::Options,
     ours::{self, Ours},
-    raw::Raw,
+    raw::{Looks, Raw},
     speed::{Kind, Setting},
 };
 
@@ -97,7 +97,7 @@ async fn latency_of_ours(setting: &Setting) -> Vec<f64> {
 }
 
 async fn latency_of_raw(setting: &Setting) -> Vec<f64> {
-    let raw = Arc::new(Raw::open(setting).await);
+    let raw = Arc::new(Raw::open(setting, Looks::Least).await);
     let body = Bytes::from(vec![7; setting.bytes]);
     let mut consumer = raw.consume(100).await;
     let mut pace = interval(PACE);

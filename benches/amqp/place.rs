@@ -61,13 +61,32 @@ impl Place {
 
     /// Takes the queue away with what is in it, so that the next round finds the broker as this one did.
     pub(crate) async fn remove(self) {
-        let (channel, exchange) = (self.channel, self.exchange);
-        let deleted = channel.queue_delete(exchange.clone(), QueueDeleteOptions::default());
-        deleted.await.expect("deleted");
-        let deleted = channel.exchange_delete(exchange, ExchangeDeleteOptions::default());
-        deleted.await.expect("deleted");
+        take_away(
+            &self.channel,
+            &[self.exchange.as_str()],
+            self.exchange.as_str(),
+        )
+        .await;
         let _ = self.connection.close(200, "OK".into()).await;
     }
+}
+
+/// Takes these queues away, and this exchange, by a connection of its own.
+pub(crate) async fn remove(url: &str, queues: &[String], exchange: &str) {
+    let connection = connect(url, 128 * 1024).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
+    take_away(&channel, &queues, exchange).await;
+    let _ = connection.close(200, "OK".into()).await;
+}
+
+async fn take_away(channel: &Channel, queues: &[&str], exchange: &str) {
+    for &queue in queues {
+        let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+        deleted.await.expect("deleted");
+    }
+    let deleted = channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
+    deleted.await.expect("deleted");
 }
 
 /// A connection of lapin's with frames of this size, in bytes; its buffers go by that.

@@ -25,7 +25,7 @@ use crate::{
     node::Node,
     ours,
     place::Place,
-    raw::Raw,
+    raw::{Looks, Raw},
     round::{Contender, Took, Watch},
     speed::{Case, MANY, Setting, WINDOW, contender},
 };
@@ -55,18 +55,20 @@ pub(crate) fn cases() -> Vec<Case> {
         Case {
             rows: &[
                 ("publish-window-512", 0, 2),
-                ("publish-window-512", 0, 4),
+                ("publish-window-512", 0, 3),
+                ("publish-window-512", 0, 5),
                 ("publish-window-512-open", 1, 2),
-                ("publish-window-512-open", 1, 3),
                 ("publish-window-512-open", 1, 4),
+                ("publish-window-512-open", 1, 5),
             ],
             contenders: |setting| {
                 let callers = Callers::Window;
                 vec![
                     transport("ours", setting, callers, COMPACT),
                     transport("ours, open", setting, callers, OPEN),
-                    lapin("lapin", setting, callers, false),
-                    lapin("lapin, same on the wire", setting, callers, true),
+                    lapin("lapin", setting, callers, Looks::Least),
+                    lapin("lapin, like compact", setting, callers, Looks::Compact),
+                    lapin("lapin, like open", setting, callers, Looks::Open),
                     amqplib(setting, callers),
                 ]
             },
@@ -81,7 +83,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 let callers = Callers::Each(WINDOW);
                 vec![
                     transport("ours", setting, callers, COMPACT),
-                    lapin("lapin", setting, callers, false),
+                    lapin("lapin", setting, callers, Looks::Least),
                     lapin_out_of_turn(setting),
                     amqplib(setting, callers),
                 ]
@@ -93,7 +95,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 let callers = Callers::Each(1);
                 vec![
                     transport("ours", setting, callers, COMPACT),
-                    lapin("lapin", setting, callers, false),
+                    lapin("lapin", setting, callers, Looks::Least),
                     amqplib(setting, callers),
                 ]
             },
@@ -148,12 +150,12 @@ fn transport(name: &'static str, setting: &Setting, callers: Callers, manner: Ma
     )
 }
 
-fn lapin(name: &'static str, setting: &Setting, callers: Callers, like_open: bool) -> Contender {
+fn lapin(name: &'static str, setting: &Setting, callers: Callers, looks: Looks) -> Contender {
     contender(
         name,
         callers.messages(),
         setting,
-        move |setting, messages| publish_raw(setting, like_open, callers, true, messages),
+        move |setting, messages| publish_raw(setting, looks, callers, true, messages),
     )
 }
 
@@ -164,7 +166,7 @@ fn lapin_out_of_turn(setting: &Setting) -> Contender {
         "lapin, out of turn",
         callers.messages(),
         setting,
-        move |setting, messages| publish_raw(setting, false, callers, false, messages),
+        move |setting, messages| publish_raw(setting, Looks::Least, callers, false, messages),
     )
 }
 
@@ -215,14 +217,13 @@ async fn publish_ours(setting: Setting, manner: Manner, callers: Callers, messag
 
 async fn publish_raw(
     setting: Setting,
-    like_open: bool,
+    looks: Looks,
     callers: Callers,
     in_turn: bool,
     messages: u32,
 ) -> Took {
-    let raw = Raw::open(&setting).await;
-    let raw = Arc::new(if like_open { raw.like_open() } else { raw });
-    let body = Bytes::from(vec![7; setting.bytes]);
+    let raw = Arc::new(Raw::open(&setting, looks).await);
+    let body = Bytes::from(vec![7; looks.envelope() + setting.bytes]);
     let sender = raw.clone();
     // One task need not mind its turn.
     let in_turn = in_turn && matches!(callers, Callers::Each(2..));

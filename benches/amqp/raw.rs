@@ -30,11 +30,32 @@ pub(crate) struct Raw {
     /// Held while a message gets its number: lapin takes the number and queues the message under two
     /// locks, so that of two tasks who publish on one channel each may be told the other's outcome.
     turn: Mutex<()>,
-    like_open: bool,
+    looks: Looks,
+}
+
+/// What its messages look like on the wire.
+#[derive(Clone, Copy)]
+pub(crate) enum Looks {
+    /// The least: an id, a type, a content type.
+    Least,
+    /// Properties and body as large as those of our compact form.
+    Compact,
+    /// The properties and headers of our open form.
+    Open,
+}
+
+impl Looks {
+    /// What stands before the event in the body, in bytes.
+    pub(crate) const fn envelope(self) -> usize {
+        match self {
+            Self::Compact => 65,
+            Self::Least | Self::Open => 0,
+        }
+    }
 }
 
 impl Raw {
-    pub(crate) async fn open(setting: &Setting) -> Self {
+    pub(crate) async fn open(setting: &Setting, looks: Looks) -> Self {
         // Buffers of the same size as ours.
         let publishing = connect(&setting.url, 32 * 1024).await;
         let publisher = publishing.create_channel().await.expect("a channel");
@@ -47,30 +68,12 @@ impl Raw {
             acks: place.channel.clone(),
             place,
             turn: Mutex::new(()),
-            like_open: false,
+            looks,
         }
     }
 
-    /// With the properties and headers of our open form.
-    pub(crate) fn like_open(mut self) -> Self {
-        self.like_open = true;
-        self
-    }
-
     pub(crate) async fn consume(&self, prefetch: u16) -> Consumer {
-        let qos = self.acks.basic_qos(prefetch, BasicQosOptions::default());
-        qos.await.expect("prefetch");
-        let consumer = self.acks.basic_consume(
-            self.place.exchange.clone(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        consumer.await.expect("a consumer")
-    }
-
-    pub(crate) fn queue(&self) -> &str {
-        self.place.exchange.as_str()
+        consume(&self.acks, self.place.exchange.clone(), prefetch).await
     }
 
     /// Persistent and mandatory.
@@ -109,14 +112,22 @@ impl Raw {
         written?.await
     }
 
-    /// The least: an id, a type, a content type. Or what our open form has.
     fn properties(&self, number: u32) -> BasicProperties {
         let properties = BasicProperties::default().with_delivery_mode(2);
-        if !self.like_open {
-            return properties
-                .with_message_id(number.to_string().into())
-                .with_type("bench".into())
-                .with_content_type("a/cbor".into());
+        match self.looks {
+            Looks::Least => {
+                return properties
+                    .with_message_id(number.to_string().into())
+                    .with_type("bench".into())
+                    .with_content_type("a/cbor".into());
+            }
+            Looks::Compact => {
+                return properties
+                    .with_priority(0)
+                    .with_message_id(format!("{number:032x}").into())
+                    .with_content_type("application/vnd.algedonic".into());
+            }
+            Looks::Open => {}
         }
         let id = ShortString::from(format!("00000000-0000-7000-8000-{number:012x}"));
         let origin = LongString::from("00000000-0000-7000-8000-0000000000b5");
@@ -139,4 +150,13 @@ impl Raw {
         let _ = self.publishing.close(200, "OK".into()).await;
         self.place.remove().await;
     }
+}
+
+/// Reads this queue on this channel.
+pub(crate) async fn consume(channel: &Channel, queue: ShortString, prefetch: u16) -> Consumer {
+    let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
+    qos.await.expect("prefetch");
+    let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+    let consumer = channel.basic_consume(queue, "".into(), options, none);
+    consumer.await.expect("a consumer")
 }

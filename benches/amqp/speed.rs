@@ -1,9 +1,9 @@
 //! How many messages a second: what each contender does in a round.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use algedonic::{
-    amqp::WireForm,
+    amqp::{AmqpConfig, Purpose, WireForm},
     transport::{Arrival, Outcome, Transport},
 };
 use bytes::Bytes;
@@ -13,8 +13,9 @@ use lapin::options::BasicAckOptions;
 use crate::{
     node::Node,
     ours::{self, Ours},
+    place,
     publish::{self, keep_full},
-    raw::Raw,
+    raw,
     round::{Contender, Played, Took, Watch},
 };
 
@@ -59,9 +60,7 @@ pub(crate) fn cases() -> Vec<Case> {
         rows: &[("consume", 0, 1), ("consume", 0, 2), ("consume", 0, 3)],
         contenders: |setting| {
             vec![
-                contender("ours", MANY, setting, |setting, messages| {
-                    consume_ours(setting, WireForm::Compact, messages)
-                }),
+                contender("ours", MANY, setting, consume_ours),
                 contender("lapin, multiple/50", MANY, setting, |setting, messages| {
                     consume_raw(setting, true, messages)
                 }),
@@ -94,21 +93,46 @@ pub(crate) fn contender<F: Future<Output = Took> + 'static>(
     }
 }
 
-async fn consume_ours(setting: Setting, form: WireForm, messages: u32) -> Took {
-    let config = ours::config(&setting, form)
-        .queue("consume")
-        .prefetch(PREFETCH)
-        .window(WINDOW);
-    let Ours { amqp, arrivals } = Ours::open(config.clone()).await;
-    drop(arrivals);
-    let body = Bytes::from(vec![7; setting.bytes]);
-    let send = |_| amqp.send(ours::message(&body));
-    keep_full(messages, send, |outcome| {
-        assert_eq!(outcome.expect("handed over"), Outcome::Confirmed);
-    })
-    .await;
-    amqp.close(Duration::from_secs(5)).await;
-    let Ours { amqp, mut arrivals } = Ours::open(config).await;
+/// Messages of ours, in a queue that we have declared: what each contender reads.
+struct Stock(AmqpConfig);
+
+impl Stock {
+    async fn fill(setting: &Setting, messages: u32) -> Self {
+        let config = ours::config(setting, WireForm::Compact)
+            .queue("consume")
+            .prefetch(PREFETCH)
+            .window(WINDOW);
+        let Ours { amqp, arrivals } = Ours::open(config.clone()).await;
+        drop(arrivals);
+        let body = Bytes::from(vec![7; setting.bytes]);
+        let send = |_| amqp.send(ours::message(&body));
+        keep_full(messages, send, |outcome| {
+            assert_eq!(outcome.expect("handed over"), Outcome::Confirmed);
+        })
+        .await;
+        amqp.close(Duration::from_secs(5)).await;
+        Self(config)
+    }
+
+    fn queue(&self) -> String {
+        self.0.queue_name(Purpose::Events)
+    }
+
+    /// Takes all away that was declared, so that the next round finds the broker as this one did.
+    async fn remove(self, setting: &Setting) {
+        let Self(config) = self;
+        let queues = [
+            config.queue_name(Purpose::Events),
+            config.dead_letter_queue_name(Purpose::Events),
+        ];
+        let exchange = config.exchange_name(Purpose::Events);
+        place::remove(&setting.url, &queues, &exchange).await;
+    }
+}
+
+async fn consume_ours(setting: Setting, messages: u32) -> Took {
+    let stock = Stock::fill(&setting, messages).await;
+    let Ours { amqp, mut arrivals } = Ours::open(stock.0.clone()).await;
     let mut watch = Watch::start();
     for number in 0..messages {
         match arrivals.next().await {
@@ -121,12 +145,15 @@ async fn consume_ours(setting: Setting, form: WireForm, messages: u32) -> Took {
     }
     let took = watch.took();
     amqp.close(Duration::from_secs(5)).await;
+    stock.remove(&setting).await;
     took
 }
 
 async fn consume_raw(setting: Setting, multiple: bool, messages: u32) -> Took {
-    let raw = filled(&setting, messages).await;
-    let mut consumer = raw.consume(PREFETCH).await;
+    let stock = Stock::fill(&setting, messages).await;
+    let connection = place::connect(&setting.url, 128 * 1024).await;
+    let channel = connection.create_channel().await.expect("a channel");
+    let mut consumer = raw::consume(&channel, stock.queue().into(), PREFETCH).await;
     let mut watch = Watch::start();
     for number in 0..messages {
         let delivery = consumer.next().await.expect("open").expect("a message");
@@ -137,7 +164,7 @@ async fn consume_raw(setting: Setting, multiple: bool, messages: u32) -> Took {
                 .expect("acked");
         } else if number % 50 == 49 {
             let options = BasicAckOptions { multiple: true };
-            let acked = raw.acks.basic_ack(delivery.delivery_tag, options);
+            let acked = channel.basic_ack(delivery.delivery_tag, options);
             acked.await.expect("acked");
         }
         if number == 0 {
@@ -145,28 +172,9 @@ async fn consume_raw(setting: Setting, multiple: bool, messages: u32) -> Took {
         }
     }
     let took = watch.took();
-    raw.close().await;
+    let _ = connection.close(200, "OK".into()).await;
+    stock.remove(&setting).await;
     took
-}
-
-/// With so many messages to consume.
-async fn filled(setting: &Setting, messages: u32) -> Raw {
-    let raw = Raw::open(setting).await;
-    let body = vec![7; setting.bytes];
-    let mut flying = VecDeque::new();
-    for number in 0..messages {
-        if flying.len() == WINDOW
-            && let Some(oldest) = flying.pop_front()
-        {
-            let confirm: lapin::Result<lapin::PublisherConfirm> = oldest;
-            confirm.expect("written").await.expect("confirmed");
-        }
-        flying.push_back(raw.publish(number, &body).await);
-    }
-    for rest in flying {
-        rest.expect("written").await.expect("confirmed");
-    }
-    raw
 }
 
 fn consume_by_node(setting: &Setting) -> Contender {
@@ -174,9 +182,9 @@ fn consume_by_node(setting: &Setting) -> Contender {
     contender("amqplib", MANY, setting, move |setting, messages| {
         let node = node.clone();
         async move {
-            let raw = filled(&setting, messages).await;
-            let took = node.consume(&setting, raw.queue(), messages).await;
-            raw.close().await;
+            let stock = Stock::fill(&setting, messages).await;
+            let took = node.consume(&setting, &stock.queue(), messages).await;
+            stock.remove(&setting).await;
             took
         }
     })

@@ -115,6 +115,6 @@ pub(super) async fn tell(bus: &Weak<Shared>, signal: Signal) -> Option<()> {
         let envelope = bus.raise(signal, None).ok()?;
         Some((Arc::clone(&bus.signals), envelope))
     })?;
-    signals.deliver(envelope).await;
+    signals.deliver_in_background(envelope).await;
     Some(())
 }

@@ -80,9 +80,11 @@ impl Bus {
     /// # Errors
     ///
     /// - `Closed` after [`shutdown`](Self::shutdown); while it goes on, not before the handlers are done.
-    /// - With a spool, what it said when it did not take a signal that could not be confirmed: `Busy` when it is full of what matters
-    ///   as much, `Unavailable` or `Denied` when the disk fails, `TooLarge`. The subscribers in this process have the
-    ///   signal all the same; other processes do not get it.
+    /// - With a spool, whatever keeps a signal from being safe. What the spool said when it did not take one that could not be
+    ///   confirmed: `Busy` when it is full of what matters as much, `Unavailable` or `Denied` when the disk fails. `TooLarge`:
+    ///   the transport takes no body of this size, ever. `Closed`: the bus was shut down before its turn. `Unavailable`: the bus
+    ///   was shut down, or its mirror has ended, before an answer came. The subscribers in this process have the
+    ///   signal all the same; other processes may not get it.
     ///
     /// # Cancellation
     ///
@@ -102,11 +104,23 @@ impl Bus {
             return Ok(Receipt::new(id, reached.subscribers, remote));
         };
         let (reached, remote) = tokio::join!(shared.signals.deliver(envelope), secured);
-        if let Remote::LocalOnly(LocalOnly::NotSpooled(error)) = remote {
-            return Err(error);
+        if !remote.is_safe() {
+            return Err(not_safe(remote));
         }
         Ok(Receipt::new(id, reached.subscribers, Pending::Told(remote)))
     }
+}
+
+/// Why a signal is neither confirmed nor on the disk.
+fn not_safe(remote: Remote) -> Error {
+    let kind = match remote {
+        Remote::LocalOnly(LocalOnly::NotSpooled(error) | LocalOnly::Refused(error)) => {
+            return error;
+        }
+        Remote::LocalOnly(LocalOnly::ShutDown) => ErrorKind::Closed,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::transient(kind, "keep a signal").with_detail(remote.to_string())
 }
 
 impl Shared {

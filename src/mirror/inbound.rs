@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::Arc,
     time::SystemTime,
 };
@@ -8,7 +9,7 @@ use std::{
 use algedonic_transport::{
     Arrival, BoxStream, BusId, Delivery, Error, ErrorKind, Key, Lane, Message,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -38,6 +39,9 @@ pub(super) struct Dispatcher {
     pub(super) stop: watch::Receiver<bool>,
 }
 
+/// A message on its way to those here who have no room yet.
+type Delivering = Pin<Box<dyn Future<Output = Delivery> + Send>>;
+
 /// What to do with a message.
 enum Judgement {
     Deliver(Dispatched),
@@ -48,35 +52,61 @@ enum Judgement {
 }
 
 impl Dispatcher {
-    /// Runs until the bus shuts down or the transport closes. A delivery cut short comes again.
+    /// Runs until the bus shuts down or the transport closes, and all that has come is delivered. A delivery cut short
+    /// comes again.
     pub(super) async fn run(mut self) {
+        // Signals that somebody here has no room for; not more than the transport gives out unsettled.
+        let mut waiting = FuturesUnordered::new();
+        let mut stop = self.stop.clone();
         loop {
             let arrival = tokio::select! {
                 biased;
-                _ = self.stop.wait_for(|stop| *stop) => return,
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(delivery) = waiting.next() => {
+                    self.delivered(delivery);
+                    continue;
+                }
                 arrival = self.arrivals.next() => arrival,
             };
             match arrival {
-                None => return,
+                None => break,
                 Some(Arrival::Malformed(error)) => {
                     self.ledger.malformed.add(1);
                     warn!(lane = %self.lane, error = %error, "a message could not be read");
                 }
-                Some(Arrival::Message(delivery)) => self.accept(delivery).await,
+                Some(Arrival::Message(delivery)) => waiting.extend(self.accept(delivery).await),
             }
+        }
+        while let Some(delivery) = waiting.next().await {
+            self.delivered(delivery);
         }
     }
 
-    async fn accept(&mut self, delivery: Delivery) {
+    fn delivered(&self, delivery: Delivery) {
+        self.ledger.received.add(1);
+        delivery.ack();
+    }
+
+    /// Gives what is still to be waited for.
+    async fn accept(&mut self, delivery: Delivery) -> Option<Delivering> {
         let mark = self.seen.mark(delivery.message());
         match self.judge(delivery.message(), mark) {
             Judgement::Drop => delivery.ack(),
+            Judgement::Deliver(mut dispatched) if self.lane == Lane::Signal => {
+                // Who has no room for one signal keeps no other from anybody.
+                let is_delivered = (&mut dispatched).now_or_never().is_some();
+                // It comes again if this process ends first, or its connection: then those here have it.
+                self.seen.insert(mark);
+                if !is_delivered {
+                    return Some(Box::pin(dispatched.map(|()| delivery)));
+                }
+                self.delivered(delivery);
+            }
             Judgement::Deliver(dispatched) => {
                 dispatched.await;
                 // Not before it is delivered: cut short, it comes again and must not look known.
                 self.seen.insert(mark);
-                self.ledger.received.add(1);
-                delivery.ack();
+                self.delivered(delivery);
             }
             Judgement::DeadLetter(error) => {
                 let metadata = &delivery.message().metadata;
@@ -85,6 +115,7 @@ impl Dispatcher {
                 delivery.dead_letter_because(&error.to_string());
             }
         }
+        None
     }
 
     fn judge(&self, message: &Message, mark: Mark) -> Judgement {

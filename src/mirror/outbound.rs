@@ -112,8 +112,12 @@ impl Pump {
             };
             let about = self.failures.as_ref();
             let about = about.map(|failures| failures.about(&message.metadata));
-            let ticket = self.keeper.as_ref();
-            let ticket = ticket.and_then(|keeper| keeper.admit(&message));
+            let keeper = self.keeper.as_ref();
+            if let Err(error) = keeper.map_or(Ok(()), |keeper| keeper.check(&message)) {
+                tell(reply, about, Remote::LocalOnly(LocalOnly::Refused(error)));
+                continue;
+            }
+            let ticket = keeper.and_then(|keeper| keeper.admit(&message));
             let size = message.body.len();
             let may_call = || ticket.as_ref().is_none_or(Ticket::is_direct);
             let mut in_time = false;
@@ -285,7 +289,7 @@ where
 {
     let remote = match ticket {
         None => outcome(call, due).await,
-        Some(ticket) => ticket.secure(Box::pin(outcome(call, due))).await,
+        Some(ticket) => ticket.secure(Box::pin(outcome(call, due)), due).await,
     };
     let away = matches!(remote, Remote::LocalOnly(LocalOnly::Away(_)));
     tell(remote);

@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
 use algedonic_transport::{BusId, Key, Metadata, Pattern};
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 
 use super::{
     Level, Reached, Receiver, Signal, SignalSubscription,
     channel::{Channel, both},
+    subscriber::CAPACITY,
 };
 use crate::{
     event::{AnyEnvelope, Envelope, Origin, Sealed},
@@ -18,6 +21,8 @@ pub(crate) struct Signals {
     subscribers: Arc<Channel<Envelope<Signal>>>,
     patterns: Arc<Channel<AnyEnvelope>>,
     origin: Arc<Origin>,
+    /// How many may wait in the background for subscribers that are full.
+    background: Arc<Semaphore>,
 }
 
 impl Signals {
@@ -31,6 +36,7 @@ impl Signals {
                 source,
                 bus,
             }),
+            background: Arc::new(Semaphore::new(CAPACITY)),
         }
     }
 
@@ -44,6 +50,21 @@ impl Signals {
         let to_patterns = (!self.patterns.is_empty()).then(|| self.patterns.offer(&signal.erase()));
         drop(signal);
         both(Some(to_subscribers), to_patterns).await
+    }
+
+    /// The same, without waiting for subscribers that are full, unless there are very many such signals: one who does not read
+    /// is not to keep the bus from what it has to tell everyone else.
+    pub(crate) async fn deliver_in_background(self: Arc<Self>, signal: Envelope<Signal>) {
+        let background = Arc::clone(&self.background);
+        let mut delivery = Box::pin(async move { self.deliver(signal).await });
+        if (&mut delivery).now_or_never().is_some() {
+            return;
+        }
+        let permit = background.acquire_owned().await;
+        tokio::spawn(async move {
+            delivery.await;
+            drop(permit);
+        });
     }
 
     /// Whether anybody in this process listens.

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_broadcast::{Receiver, Sender, TrySendError};
 
@@ -15,6 +15,8 @@ pub(super) type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 pub(super) struct Subscriber<T> {
     sender: Sender<T>,
     filter: Filter<T>,
+    /// How many wait for room: who comes now is behind them.
+    waiting: AtomicUsize,
     /// Events it should have had and will not get, and has not been told of.
     untold: AtomicU64,
 }
@@ -34,6 +36,7 @@ impl<T: Clone> Subscriber<T> {
         let subscriber = Self {
             sender,
             filter,
+            waiting: AtomicUsize::new(0),
             untold: AtomicU64::new(0),
         };
         (subscriber, receiver)
@@ -42,6 +45,9 @@ impl<T: Clone> Subscriber<T> {
     pub(super) fn offer(&self, item: &T) -> Offer {
         if !(self.filter)(item) {
             return Offer::NotWanted;
+        }
+        if self.waiting.load(Ordering::Relaxed) > 0 && !self.sender.is_closed() {
+            return Offer::Full;
         }
         match self.sender.try_broadcast(item.clone()) {
             Ok(_) => Offer::Taken,
@@ -52,6 +58,7 @@ impl<T: Clone> Subscriber<T> {
 
     /// Waits for room. False if the subscriber went away meanwhile.
     pub(super) async fn give(&self, item: T) -> bool {
+        let _waiting = Waiting::begin(&self.waiting);
         self.sender.broadcast_direct(item).await.is_ok()
     }
 
@@ -73,5 +80,21 @@ impl<T: Clone> Subscriber<T> {
 
     pub(super) fn unread(&self) -> u64 {
         self.sender.len() as u64
+    }
+}
+
+/// One of those who wait.
+struct Waiting<'count>(&'count AtomicUsize);
+
+impl<'count> Waiting<'count> {
+    fn begin(count: &'count AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -2,6 +2,10 @@
 
 /// Who is to react.
 mod chain;
+/// One who does not read.
+mod deaf;
+/// A disk that fails or hangs, and what is not for it.
+mod disk;
 /// Events whose type is kept through an outage.
 mod events;
 /// A real broker, a real disk, a process that is killed.
@@ -9,6 +13,8 @@ mod events;
 mod faults;
 /// The same for any sequence of steps, with a process that dies among them.
 mod histories;
+/// Callers who go on publishing through outages.
+mod load;
 #[path = "../it/patience.rs"]
 mod patience;
 /// A spool in memory, which fails when it is told to.

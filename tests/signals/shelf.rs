@@ -31,6 +31,8 @@ struct State {
     busy: Option<Instant>,
     /// Why it does not write.
     failure: Option<Error>,
+    /// It does not read either.
+    is_broken: bool,
     appended: u64,
     removed: u64,
     notices: Vec<Notice>,
@@ -61,10 +63,21 @@ impl Shelf {
         self.state().failure = is_full.then(full);
     }
 
+    /// From now on it neither writes nor reads, or works again.
+    pub(crate) fn set_broken(&self, is_broken: bool) {
+        let mut state = self.state();
+        state.is_broken = is_broken;
+        state.failure = is_broken.then(broken);
+    }
+
     pub(crate) fn tell(&self, notice: Notice) {
         self.state().notices.push(notice);
         self.told.notify_one();
     }
+}
+
+fn broken() -> Error {
+    Error::transient(ErrorKind::Unavailable, "spool a message").with_detail("input/output error")
 }
 
 impl Spool for Shelf {
@@ -102,6 +115,9 @@ impl Spool for Shelf {
                 sleep(latency).await;
             }
             let state = kept.state();
+            if state.is_broken {
+                return Err(broken());
+            }
             let behind = state.records.range(after + 1..);
             let of_lane = behind.filter(|(_, message)| message.lane == lane);
             let records = of_lane.take(limit).map(|(sequence, message)| {

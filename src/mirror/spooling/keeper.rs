@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
-use algedonic_transport::{Key, Lane, Message, Transport};
+use algedonic_transport::{Error, ErrorKind, Key, Lane, Message, Transport};
 use tokio::sync::mpsc;
 
 use super::{
@@ -19,6 +19,7 @@ use crate::{
 /// Keeps the messages of one lane.
 pub(in crate::mirror) struct Keeper {
     spool: Arc<dyn Spool>,
+    transport: Arc<dyn Transport>,
     keeps: Keeps,
     /// For events one; for signals one for each level, the most severe first: what waits of one level does not hold
     /// another.
@@ -111,8 +112,34 @@ impl Keeper {
                 )
             })
             .unzip();
-        let spool = Arc::clone(spool);
-        (Self { spool, keeps, ways }, replays)
+        let keeper = Self {
+            spool: Arc::clone(spool),
+            transport: Arc::clone(transport),
+            keeps,
+            ways,
+        };
+        (keeper, replays)
+    }
+
+    /// Whether a message can be sent at all: what cannot be would lie on the disk for ever.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge`.
+    pub(in crate::mirror) fn check(&self, message: &Message) -> Result<(), Error> {
+        let (size, most) = (
+            message.body.len(),
+            self.transport.capabilities().max_body_bytes,
+        );
+        if size <= most {
+            return Ok(());
+        }
+        Err(
+            Error::permanent(ErrorKind::TooLarge, "send a message").with_detail(format!(
+                "its body has {size} bytes, and {} takes {most} at most",
+                self.transport.name()
+            )),
+        )
     }
 
     /// Its place in the order, taken now; None if it is not one to be kept.
@@ -130,6 +157,7 @@ impl Keeper {
             place: way.line.enter(),
             way: way.clone(),
             spool: Arc::clone(&self.spool),
+            transport: Arc::clone(&self.transport),
             keeps: self.keeps.clone(),
             message: message.clone(),
         })

@@ -29,6 +29,8 @@ struct State {
     appended: u64,
     /// While it is closed, all goes to the disk.
     is_closed: bool,
+    /// It is closed, and nothing new goes to the disk: what lies there is all that is to be sent before it opens.
+    is_opening: bool,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,17 @@ struct Seat {
     waker: Option<Waker>,
     /// Its holder is sure to append.
     appends: bool,
+    /// Its holder came while the line was opening, and waits for that.
+    holds: bool,
+}
+
+/// How one goes on who came while the line was opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// The line is open, and all who came before have left: it is to be sent now, and then [`left`](Place::left).
+    Now,
+    /// The line is closed, and stays so: it goes to the disk.
+    ToDisk,
 }
 
 impl Line {
@@ -48,6 +61,7 @@ impl Line {
                 appending: 0,
                 appended: 0,
                 is_closed,
+                is_opening: false,
             }),
             work: Notify::new(),
         })
@@ -58,16 +72,24 @@ impl Line {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
-        let is_direct = !state.is_closed;
+        // None overtakes those who waited while it was opening.
+        let holds = if state.is_closed {
+            state.is_opening
+        } else {
+            state.holding().is_some()
+        };
         let seat = Seat {
             waker: None,
-            appends: !is_direct,
+            appends: state.is_closed && !holds,
+            holds,
         };
+        let is_direct = !state.is_closed && !holds;
         state.places.insert(number, seat);
         Place {
             line: Arc::clone(self),
             number,
             is_direct,
+            holds,
         }
     }
 
@@ -78,12 +100,38 @@ impl Line {
 
     /// Opens it, if nothing was appended since there were so many, nor is about to be. Whether it is open.
     pub(super) fn open(&self, appended: u64) -> bool {
-        let mut state = self.lock();
-        let is_last = state.appended == appended && state.appending == 0;
-        if is_last && !state.places.values().any(|seat| seat.appends) {
-            state.is_closed = false;
+        let (is_open, first) = {
+            let mut state = self.lock();
+            let is_last = state.appended == appended && state.appending == 0;
+            if is_last && !state.places.values().any(|seat| seat.appends) {
+                state.is_closed = false;
+                state.is_opening = false;
+            }
+            let first = state.holding().and_then(|seat| seat.waker.take());
+            (!state.is_closed, first)
+        };
+        if let Some(first) = first {
+            first.wake();
         }
-        !state.is_closed
+        is_open
+    }
+
+    /// Nothing is left but what came just now: from here on who comes waits, or under a steady load it would never open.
+    pub(super) fn begin_opening(&self) {
+        let mut state = self.lock();
+        state.is_opening = state.is_closed;
+    }
+
+    /// It does not open, for now: who waited for that goes to the disk.
+    pub(super) fn give_up_opening(&self) {
+        let wakers = {
+            let mut state = self.lock();
+            if !std::mem::take(&mut state.is_opening) {
+                return;
+            }
+            state.send_to_disk()
+        };
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -104,6 +152,25 @@ impl Line {
     }
 }
 
+impl State {
+    /// The first who waits for the line to open.
+    fn holding(&mut self) -> Option<&mut Seat> {
+        self.places.values_mut().find(|seat| seat.holds)
+    }
+
+    /// Nobody waits for it to open any more; gives who is to be woken.
+    fn send_to_disk(&mut self) -> Vec<Waker> {
+        let holding = self.places.values_mut().filter(|seat| seat.holds);
+        holding
+            .filter_map(|seat| {
+                seat.holds = false;
+                seat.appends = true;
+                seat.waker.take()
+            })
+            .collect()
+    }
+}
+
 /// A place in the order of a lane.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -111,6 +178,8 @@ pub(super) struct Place {
     number: u64,
     /// Nothing was before it on the disk.
     pub(super) is_direct: bool,
+    /// It came while the line was opening, or behind others who had, and is to be [admitted](Self::admitted).
+    pub(super) holds: bool,
 }
 
 impl Place {
@@ -129,10 +198,11 @@ impl Place {
             if std::mem::replace(&mut state.is_closed, true) {
                 return;
             }
+            // Those too who were still waiting to be sent.
+            let mut wakers = state.send_to_disk();
             let seats = state.places.values_mut();
-            seats
-                .filter_map(|seat| seat.waker.take())
-                .collect::<Vec<_>>()
+            wakers.extend(seats.filter_map(|seat| seat.waker.take()));
+            wakers
         };
         self.line.ring();
         wakers.into_iter().for_each(Waker::wake);
@@ -151,6 +221,43 @@ impl Place {
         .await;
     }
 
+    /// Waits until the line has opened, or will not for now.
+    pub(super) async fn admitted(&self) -> Admitted {
+        let mut admitted = Admitted::ToDisk;
+        self.wait(|state, number| {
+            if state.places.get(&number).is_none_or(|seat| !seat.holds) {
+                return true;
+            }
+            let first = state.places.iter().find(|(_, seat)| seat.holds);
+            let is_first = first.is_some_and(|(first, _)| *first == number);
+            if is_first && !state.is_closed {
+                admitted = Admitted::Now;
+            }
+            admitted == Admitted::Now
+        })
+        .await;
+        admitted
+    }
+
+    /// It has been sent: the next may be.
+    pub(super) fn left(&self) {
+        let next = {
+            let mut state = self.line.lock();
+            if let Some(seat) = state.places.get_mut(&self.number) {
+                seat.holds = false;
+            }
+            state.holding().and_then(|seat| seat.waker.take())
+        };
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    /// It waits no longer for the line to open, and so nobody does.
+    pub(super) fn give_up_opening(&self) {
+        self.line.give_up_opening();
+    }
+
     /// Waits until everybody before it has given up their place.
     pub(super) async fn turn(&self) {
         self.wait(|state, number| {
@@ -167,7 +274,7 @@ impl Place {
         Appending(line)
     }
 
-    async fn wait(&self, is_over: impl Fn(&mut State, u64) -> bool) {
+    async fn wait(&self, mut is_over: impl FnMut(&mut State, u64) -> bool) {
         poll_fn(|cx| {
             let mut state = self.line.lock();
             if is_over(&mut state, self.number) {
@@ -188,12 +295,11 @@ impl Drop for Place {
             let mut state = self.line.lock();
             state.places.remove(&self.number);
             let first = state.places.first_entry();
-            let next = first.and_then(|mut first| first.get_mut().waker.take());
-            (next, state.is_closed)
+            let first = first.and_then(|mut first| first.get_mut().waker.take());
+            let held = state.holding().and_then(|seat| seat.waker.take());
+            ([first, held], state.is_closed)
         };
-        if let Some(next) = next {
-            next.wake();
-        }
+        next.into_iter().flatten().for_each(Waker::wake);
         if is_closed {
             self.line.ring();
         }

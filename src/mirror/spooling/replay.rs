@@ -81,8 +81,12 @@ impl Replay {
             match self.pass().await {
                 // What was appended meanwhile rings.
                 Pass::Done(appended) if self.line.open(appended) => delay = DELAY[0],
-                Pass::Done(_) => self.line.work().await,
+                Pass::Done(_) => {
+                    self.line.begin_opening();
+                    self.line.work().await;
+                }
                 Pass::Stuck => {
+                    self.line.give_up_opening();
                     if self.ledger.counts().replayed > before {
                         delay = DELAY[0];
                     }

@@ -1,13 +1,19 @@
 //! What becomes of one message that is to be kept?
 
-use std::{future::poll_fn, pin::pin, sync::Arc};
+use std::{
+    future::{poll_fn, ready},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use algedonic_transport::{BoxFuture, Message};
-use tokio::time::sleep;
+use algedonic_transport::{BoxFuture, Error, Lane, Message, Transport};
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
     keeper::{Keeps, Way},
-    line::Place,
+    line::{Admitted, Appending, Place},
     replay::Flight,
 };
 use crate::{
@@ -15,11 +21,15 @@ use crate::{
     spool::Spool,
 };
 
+/// How long a disk may take before a signal is sent past it.
+const HANGS: Duration = Duration::from_secs(1);
+
 /// One message that must be confirmed, or on the disk.
 pub(in crate::mirror) struct Ticket {
     pub(super) place: Place,
     pub(super) way: Way,
     pub(super) spool: Arc<dyn Spool>,
+    pub(super) transport: Arc<dyn Transport>,
     pub(super) keeps: Keeps,
     pub(super) message: Message,
 }
@@ -31,11 +41,29 @@ impl Ticket {
     }
 
     /// Waits until it is confirmed, or on the disk. `direct` is what becomes of it without the disk.
-    pub(in crate::mirror) async fn secure(self, mut direct: BoxFuture<Remote>) -> Remote {
+    pub(in crate::mirror) async fn secure(
+        mut self,
+        mut direct: BoxFuture<Remote>,
+        due: Instant,
+    ) -> Remote {
+        if self.place.holds && self.is_admitted().await {
+            // In the order of the places, which is that of the calls.
+            direct = send(&self.transport, self.message.clone(), due);
+            if let Some(remote) = direct.as_mut().now_or_never() {
+                // Before the next is sent, which would overtake it.
+                if self.keeps.keeps(&remote) {
+                    self.place.close();
+                }
+                direct = Box::pin(ready(remote));
+            }
+            self.place.left();
+            self.place.is_direct = true;
+        }
         let Self {
             place,
             way,
             spool,
+            transport,
             keeps,
             message,
         } = self;
@@ -71,30 +99,41 @@ impl Ticket {
             }
         }
         place.turn().await;
-        let mut place = Some(place);
-        let mut appending = None;
-        let mut append = pin!(spool.append(message));
-        let stored = poll_fn(|cx| {
-            let stored = append.as_mut().poll(cx);
-            // Now it has its place in the spool.
-            if let Some(place) = place.take() {
-                appending = Some(place.append());
+        // What may still become of it without the disk. A signal that has not left can be sent past all that lies there.
+        let past = match &said {
+            None => Some(direct),
+            Some(Remote::LocalOnly(_)) if keeps.lane() == Lane::Signal => {
+                let message = message.clone();
+                Some(Box::pin(async move { send(&transport, message, due).await }) as BoxFuture<_>)
             }
-            stored
-        })
-        .await;
-        match (stored, said) {
-            (Ok(_), Some(_)) => Remote::Spooled,
-            (Ok(sequence), None) => {
-                // The replay has ended only if the mirror has.
-                let _ = way.flights.send(Flight { sequence, direct });
+            Some(_) => None,
+        };
+        let is_on_its_way = said.is_none();
+        let mut stored = pin!(append(&*spool, message, place));
+        let mut past = past;
+        let stored = tokio::select! {
+            biased;
+            stored = &mut stored => stored,
+            remote = hangs(&mut past), if keeps.lane() == Lane::Signal && past.is_some() => {
+                past = None;
+                if !keeps.keeps(&remote) {
+                    return remote;
+                }
+                stored.await
+            }
+        };
+        match stored {
+            Ok(sequence) => {
+                if let Some(direct) = past.filter(|_| is_on_its_way) {
+                    // The replay has ended only if the mirror has.
+                    let _ = way.flights.send(Flight { sequence, direct });
+                }
                 Remote::Spooled
             }
-            (Err(error), said) => {
-                drop(appending);
-                let remote = match said {
-                    Some(remote) => remote,
-                    None => direct.await,
+            Err(error) => {
+                let remote = match past {
+                    Some(past) => past.await,
+                    None => return Remote::LocalOnly(LocalOnly::NotSpooled(error)),
                 };
                 if keeps.keeps(&remote) {
                     Remote::LocalOnly(LocalOnly::NotSpooled(error))
@@ -104,4 +143,53 @@ impl Ticket {
             }
         }
     }
+
+    /// Waits for the line, but no longer than for a confirm. Whether it has opened.
+    async fn is_admitted(&self) -> bool {
+        let patience = self.keeps.patience().unwrap_or(HANGS);
+        let admitted = match timeout(patience, self.place.admitted()).await {
+            Ok(admitted) => admitted,
+            Err(_) => {
+                self.place.give_up_opening();
+                self.place.admitted().await
+            }
+        };
+        admitted == Admitted::Now
+    }
+}
+
+/// Puts a message into the spool, at its place there, for which it gives up the one in the line.
+async fn append(spool: &dyn Spool, message: Message, place: Place) -> Result<u64, Error> {
+    let mut place = Some(place);
+    let mut appending: Option<Appending> = None;
+    let mut append = pin!(spool.append(message));
+    poll_fn(|cx| {
+        let stored = append.as_mut().poll(cx);
+        if let Some(place) = place.take() {
+            appending = Some(place.append());
+        }
+        stored
+    })
+    .await
+}
+
+/// What becomes of it without the disk, where that hangs.
+async fn hangs(past: &mut Option<BoxFuture<Remote>>) -> Remote {
+    sleep(HANGS).await;
+    match past {
+        Some(past) => past.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Hands a message to the transport, at once, without any layer; its outcome is known when it is due.
+fn send(transport: &Arc<dyn Transport>, message: Message, due: Instant) -> BoxFuture<Remote> {
+    let sent = transport.send(message);
+    Box::pin(async move {
+        match timeout_at(due, sent).await {
+            Ok(Ok(outcome)) => outcome.into(),
+            Ok(Err(error)) => Remote::LocalOnly(LocalOnly::Away(error)),
+            Err(_) => Remote::unknown("no outcome within the mirror's timeout"),
+        }
+    })
 }

@@ -36,6 +36,7 @@ async fn a_signal_that_is_confirmed_does_not_touch_the_disk() {
     assert_eq!(shelf.appended(), 0);
 }
 
+/// Requirement 0.18.
 #[tokio::test(start_paused = true)]
 async fn a_signal_of_an_outage_is_on_the_disk_when_the_call_returns_and_is_sent_in_order_later() {
     let (broker, shelf) = (Broker::new(), Shelf::default());

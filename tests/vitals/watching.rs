@@ -146,6 +146,7 @@ async fn a_spool_that_fills_hurts_until_it_has_room() {
     assert_took(&pleasure, 5);
 }
 
+/// Requirement 0.22.
 #[tokio::test(start_paused = true)]
 async fn health_that_is_bad_for_long_hurts() {
     let (bus, registry) = (Bus::local(), Registry::default());

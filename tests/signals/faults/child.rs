@@ -97,6 +97,11 @@ impl Child {
     /// Kills it, so long after it has begun.
     pub(crate) async fn killed_after(mut self, lived: Duration) -> Said {
         self.begun().await;
+        self.killed_in(lived).await
+    }
+
+    /// Kills it, so long after it was started: it may be just opening what the last one left.
+    pub(crate) async fn killed_in(mut self, lived: Duration) -> Said {
         let mut said = Said::default();
         let listen = async { while self.listen(&mut said).await {} };
         assert!(

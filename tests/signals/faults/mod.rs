@@ -45,6 +45,8 @@ async fn a_disk_without_room_loses_nothing_that_was_safe() {
 
 /// How long a process lives, at most.
 const LONGEST: Duration = Duration::from_millis(1_200);
+/// In less than that it has opened its spool.
+const BEGINNING: Duration = Duration::from_millis(200);
 
 async fn lives(lives: u32, blocks: Option<u32>) {
     let mut random = Random::seeded("a process that is killed");
@@ -63,8 +65,12 @@ async fn lives(lives: u32, blocks: Option<u32>) {
         };
         course.set(weather).await;
         let child = Child::start(&url, &folder.spool(), life, Task::Send, blocks);
-        let delay = LONGEST.mul_f64(random.below(1_000) as f64 / 1_000.0);
-        let said = child.killed_after(delay).await;
+        let part = random.below(1_000) as f64 / 1_000.0;
+        let said = if life % 5 == 4 {
+            child.killed_in(BEGINNING.mul_f64(part)).await
+        } else {
+            child.killed_after(LONGEST.mul_f64(part)).await
+        };
         refused += said.refused;
         safe.extend(said.safe);
         if life == 0 {

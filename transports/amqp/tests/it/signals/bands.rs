@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Whatever is set for events.
+/// Whatever is set for events. Requirement 0.14: the name that an operator looks for.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queues_of_signals_have_these_names_and_arguments() {
     let node = node().await;
@@ -66,6 +66,7 @@ async fn the_queues_of_signals_have_these_names_and_arguments() {
     }
 }
 
+/// Requirement 0.10.
 #[tokio::test]
 async fn each_subsystem_and_the_audit_queue_get_a_copy_in_the_queue_of_its_level() {
     let config = config().await;

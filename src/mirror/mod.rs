@@ -275,6 +275,10 @@ impl<S> Mirror<S> {
     /// A crash is survived by what has an outcome of [`Remote::Confirmed`](crate::Remote::Confirmed) or
     /// [`Remote::Spooled`](crate::Remote::Spooled). Receivers may get a message twice, and tell it by its id.
     ///
+    /// A disk that fails holds up no signal that the other side takes, and one that hangs does so for a second: it is sent past
+    /// what lies there. What was spooled, and what waited for that, is handed to the transport without any
+    /// [layer](Self::layer).
+    ///
     /// ```
     /// # #[cfg(all(feature = "memory", feature = "spool"))]
     /// # async fn example() -> Result<(), algedonic::Error> {

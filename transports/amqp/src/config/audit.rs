@@ -17,6 +17,9 @@ use super::AmqpConfig;
 /// nobody reads fills the disk of the broker in the end, which then blocks all that publish. One that refused would have
 /// every signal refused to its sender one day, since the broker confirms only what all queues have taken. A signal that a
 /// subsystem waits for is not touched by either.
+///
+/// A signal that nobody but this queue has room for is confirmed all the same, since the broker has it: where each has to
+/// reach a subsystem, or be sent again until it does, leave the queue [out](AmqpConfig::audit), with `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditQueue {
     pub(crate) name: Option<String>,

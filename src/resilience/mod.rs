@@ -137,7 +137,7 @@
 //                named by its id; contract.rs, the layer among other services, on paused time
 //
 // Shared by all: `asked`, `builder`, `classify`, `clock`, `config`, `counter`, `deadline`, `name`, `observer`, `random`,
-// `rejection`; by tests: `acts`, `contract`, `probe`, `rig`, `steps`. Layers around layers are in `composition`. Models of threads are in `models`.
+// `rejection`, `storm`; by tests: `acts`, `contract`, `probe`, `rig`, `steps`. Layers around layers are in `composition`. Models of threads are in `models`.
 
 pub mod breaker;
 pub mod bulkhead;
@@ -173,10 +173,10 @@ mod rejection;
 mod rig;
 #[cfg(test)]
 mod steps;
+mod storm;
 mod sync;
 mod traced;
 
-pub(crate) use self::deadline::Inside;
 pub use self::{
     builder::{Builder, Classified},
     classify::{Class, Classify, Kind},
@@ -185,5 +185,7 @@ pub use self::{
     name::Name,
     observer::{Notice, Observer, What},
     rejection::{Reason, Rejection},
+    storm::Untold,
     traced::Traced,
 };
+pub(crate) use self::{deadline::Inside, storm::TELL_EVERY};

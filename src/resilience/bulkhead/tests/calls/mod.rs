@@ -214,7 +214,7 @@ impl Pair {
             }
             Act::Checkout => {
                 let slot = self.handle.try_checkout();
-                let id = 1_000_000 + self.slots.len() as u64 + self.served;
+                let id = 1_000_000 + self.served;
                 let room = self.model.running.len() < self.model.limit;
                 assert_eq!(slot.is_ok(), room);
                 if let Ok(slot) = slot {

@@ -31,11 +31,16 @@
 //! From the outside to the inside:
 //!
 //! ```text
-//! right:  fallback(load_shed(timeout(total, retry(breaker(rate_limit(bulkhead(timeout(attempt, service))))))))
+//! right:  fallback(timeout(total, retry(breaker(rate_limit(bulkhead(load_shed(timeout(attempt, service))))))))
+//! wrong:  load_shed(timeout(total, service))  that is ready at once, and its calls wait inside: nothing is shed
 //! wrong:  bulkhead(retry(service))       a call that only waits for its next attempt takes a slot from others
 //! wrong:  breaker(fallback(service))     nothing fails any more: the breaker never opens
 //! wrong:  retry(timeout(total, service)) each attempt has the time of all
 //! ```
+//!
+//! What a load shed sheds is a call that comes while what is inside of it is not ready: it belongs directly around what
+//! makes its callers wait in `poll_ready`, such as a client with few connections or a `tower` limit. So it sheds
+//! whoever comes, also a later attempt, or who has waited for a slot.
 //!
 //! Which are needed is another matter; often these are:
 //!

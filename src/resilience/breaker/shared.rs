@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     BreakerConfig, OnCancel, Outcome,
-    core::{Change, Core, Refusal, Ticket},
+    core::{Change, Core, Refusal, Seen, Ticket},
 };
 use crate::resilience::{
     Reason, Rejection, What,
@@ -86,7 +86,7 @@ impl Shared {
 
     /// Whether calls are refused now.
     #[inline]
-    pub(super) fn refuses(&self) -> Option<Rejection> {
+    pub(super) fn refuses(&self) -> Option<(Rejection, Seen)> {
         if self.core.admits_all() {
             return None;
         }
@@ -95,10 +95,10 @@ impl Shared {
 
     #[cold]
     #[inline(never)]
-    fn refuses_some(&self) -> Option<Rejection> {
+    fn refuses_some(&self) -> Option<(Rejection, Seen)> {
         let (refusal, change) = self.core.refuses(|| self.clock.now());
         self.tell(change);
-        refusal.map(|refusal| self.rejection(refusal))
+        refusal.map(|(refusal, seen)| (self.rejection(refusal), seen))
     }
 
     /// When a call began, if its length will be asked for whatever it does.

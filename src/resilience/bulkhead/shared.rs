@@ -189,12 +189,12 @@ impl Drop for Held {
 impl Queued {
     /// A slot, if it is its turn; else it is woken when it is.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Held> {
-        let place = self.place.take().expect("polled after it was ready");
-        self.place = self.local.shared.core.follow(place, cx.waker());
-        match self.place {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(self.served()),
+        let place = self.place.as_ref().expect("polled after it was ready");
+        if !self.local.shared.core.follow(place, cx.waker()) {
+            return Poll::Pending;
         }
+        self.place = None;
+        Poll::Ready(self.served())
     }
 
     /// Leaves the queue because it is time, unless it was served at the last moment.

@@ -3,9 +3,10 @@ mod slots;
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex},
-    task::Poll,
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 

@@ -47,7 +47,7 @@ impl Case {
     }
 }
 
-/// A line for each of the others, and one for each target.
+/// A line for each peer, in the form of `benches/compare`, and one for each target.
 pub(crate) fn print(
     name: &str,
     outcomes: &[Outcome],
@@ -60,12 +60,18 @@ pub(crate) fn print(
     };
     let cost = options.of(ours);
     let over = cost - options.of(bare);
-    print!("{name} ours={cost:.1} over-bare={over:.1}");
+    let ours = format!("{name} ours={cost:.1} over-bare={over:.1}");
+    if peers.is_empty() {
+        println!("{ours}");
+    }
     for peer in peers {
         let theirs = options.of(peer);
-        print!(" {}={theirs:.1} ratio={:.2}", peer.name, theirs / cost);
+        let ratio = theirs / cost;
+        println!(
+            "{ours} peer={} theirs={theirs:.1} ratio={ratio:.2}",
+            peer.name
+        );
     }
-    println!();
     for target in targets {
         let (what, is, bound, met) = match target {
             Target::OverBare(most) => ("over bare, at most".to_owned(), over, most, over <= most),

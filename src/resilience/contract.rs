@@ -13,7 +13,11 @@ use tokio::time::advance;
 use tower::{Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_resilience_core::testing::{ControlledService, ServiceProbe};
 
-use super::probe::MILLI;
+use super::{
+    probe::{Answer, Ask, Dependency, Does, MILLI, Probe},
+    rig::Rig,
+    steps::{answer, does},
+};
 
 /// A probe that keeps books, then a limit that reserves a place when it is ready, then a service that answers when it
 /// is told to.
@@ -118,4 +122,102 @@ fn ask<F: Future>(responses: &mut Vec<Pin<Box<F>>>) {
 fn poll_ready<S: Service<u64>>(service: &mut S) -> bool {
     let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     matches!(ready, Poll::Ready(Ok(())))
+}
+
+/// What callers do who do not care to which of some services they come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SharedAct {
+    Answer(usize, Answer),
+    Call(usize, Does),
+    Forget(usize),
+    /// Milliseconds.
+    Tick(u64),
+}
+
+pub(super) fn shared_acts() -> impl Strategy<Value = Vec<SharedAct>> {
+    let number = any::<usize>;
+    let act = prop_oneof![
+        10 => (number(), does(answer())).prop_map(|(service, does)| SharedAct::Call(service, does)),
+        6 => (number(), answer()).prop_map(|(call, answer)| SharedAct::Answer(call, answer)),
+        2 => number().prop_map(SharedAct::Forget),
+        4 => (0_u64..12).prop_map(SharedAct::Tick),
+    ];
+    prop::collection::vec(act, 1..40)
+}
+
+impl SharedAct {
+    async fn on<S>(self, rig: &mut Rig<S>, dependency: &Dependency)
+    where
+        S: Service<Ask, Response = u64, Error: std::fmt::Debug> + Clone,
+    {
+        match self {
+            Self::Call(service, does) => drop(rig.call(service, does)),
+            Self::Answer(call, answer) => {
+                let running = dependency.running();
+                if !running.is_empty() {
+                    dependency.answer(running[call % running.len()], answer);
+                    rig.settle();
+                }
+            }
+            Self::Forget(call) => drop(rig.forget(call)),
+            Self::Tick(millis) => rig.advance(millis * MILLI).await,
+        }
+    }
+}
+
+/// TC-4: whichever of the services of one layer calls come to, and of their clones, they end as if there were one only.
+///
+/// `make` puts a layer that has not been used around each of these.
+pub(super) async fn is_shared<S>(make: impl Fn(Vec<Probe>) -> Vec<S>, acts: Vec<SharedAct>)
+where
+    S: Service<Ask, Response = u64, Error: std::fmt::Debug + PartialEq> + Clone,
+{
+    let dependencies = [(); 2].map(|()| Dependency::with_places(usize::MAX));
+    let [one, many] = &dependencies;
+    let mut alone = Rig::new(make(vec![one.service()]));
+    let mut together = Rig::new(make((0..3).map(|_| many.service()).collect()));
+    (0..3).for_each(|service| together.clone_service(service));
+    for act in acts {
+        act.on(&mut alone, one).await;
+        match act {
+            // It has passed for both.
+            SharedAct::Tick(_) => together.settle(),
+            _ => act.on(&mut together, many).await,
+        }
+        assert_eq!(one.running(), many.running(), "after {act:?}");
+    }
+    assert_eq!(alone.ends, together.ends);
+}
+
+/// TC-5: whatever was done before, panics too, every call ends once there are answers, asked only when it was woken; and
+/// nobody is woken for nothing.
+pub(super) async fn every_call_ends<S>(
+    make: impl FnOnce(Probe) -> S,
+    acts: Vec<SharedAct>,
+    places: usize,
+) where
+    S: Service<Ask, Response = u64, Error: std::fmt::Debug> + Clone,
+{
+    let dependency = Dependency::with_places(places);
+    let mut rig = Rig::new(vec![make(dependency.service()); 3]);
+    for act in acts {
+        act.on(&mut rig, &dependency).await;
+    }
+    dependency.set_places(usize::MAX);
+    rig.settle();
+    for _ in 0..1_000 {
+        let (calls, polls) = (rig.under_way() as u64, rig.polls);
+        if calls == 0 {
+            break;
+        }
+        SharedAct::Answer(0, Answer::Works)
+            .on(&mut rig, &dependency)
+            .await;
+        SharedAct::Tick(1).on(&mut rig, &dependency).await;
+        let asked = rig.polls - polls;
+        assert!(asked <= 4 * calls, "{asked} times, of {calls} calls");
+    }
+    assert_eq!(rig.under_way(), 0, "calls that nobody ends");
+    rig.close();
+    dependency.assert_clean();
 }

@@ -31,11 +31,16 @@
 //! From the outside to the inside:
 //!
 //! ```text
-//! right:  fallback(load_shed(timeout(total, retry(breaker(rate_limit(bulkhead(timeout(attempt, service))))))))
+//! right:  fallback(timeout(total, retry(breaker(rate_limit(bulkhead(load_shed(timeout(attempt, service))))))))
+//! wrong:  load_shed(timeout(total, service))  that is ready at once, and its calls wait inside: nothing is shed
 //! wrong:  bulkhead(retry(service))       a call that only waits for its next attempt takes a slot from others
 //! wrong:  breaker(fallback(service))     nothing fails any more: the breaker never opens
 //! wrong:  retry(timeout(total, service)) each attempt has the time of all
 //! ```
+//!
+//! What a load shed sheds is a call that comes while what is inside of it is not ready: it belongs directly around what
+//! makes its callers wait in `poll_ready`, such as a client with few connections or a `tower` limit. So it sheds
+//! whoever comes, also a later attempt, or who has waited for a slot.
 //!
 //! Which are needed is another matter; often these are:
 //!
@@ -137,7 +142,7 @@
 //                named by its id; contract.rs, the layer among other services, on paused time
 //
 // Shared by all: `asked`, `builder`, `classify`, `clock`, `config`, `counter`, `deadline`, `name`, `observer`, `random`,
-// `rejection`; by tests: `acts`, `contract`, `probe`, `rig`, `steps`. Layers around layers are in `composition`. Models of threads are in `models`.
+// `rejection`, `storm`; by tests: `acts`, `contract`, `probe`, `rig`, `steps`. Layers around layers are in `composition`. Models of threads are in `models`.
 
 pub mod breaker;
 pub mod bulkhead;
@@ -173,10 +178,10 @@ mod rejection;
 mod rig;
 #[cfg(test)]
 mod steps;
+mod storm;
 mod sync;
 mod traced;
 
-pub(crate) use self::deadline::Inside;
 pub use self::{
     builder::{Builder, Classified},
     classify::{Class, Classify, Kind},
@@ -185,5 +190,7 @@ pub use self::{
     name::Name,
     observer::{Notice, Observer, What},
     rejection::{Reason, Rejection},
+    storm::Untold,
     traced::Traced,
 };
+pub(crate) use self::{deadline::Inside, storm::TELL_EVERY};

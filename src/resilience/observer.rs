@@ -7,15 +7,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Name, Reason, breaker,
-    clock::Clock,
-    counter::Coalesced,
+    Name, Reason, Untold, breaker,
     registry::{Health, Report},
     retry,
 };
-
-/// What comes in storms is told at most so often, in nanoseconds.
-const TELL_EVERY: u64 = 1_000_000_000;
 
 /// Something that happened to a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +73,13 @@ pub trait Observer: Send + Sync + 'static {
     /// Is told.
     fn notice(&self, notice: Notice);
 
+    /// Is told of what comes in storms, and who tells what comes after it, should nothing follow that brings the next
+    /// notice. By default only [`notice`](Self::notice)s it.
+    fn coalesced(&self, notice: Notice, untold: &Untold) {
+        let _ = untold;
+        self.notice(notice);
+    }
+
     /// Is told how all components of a registry are, if that has a [supervisor](super::registry::Supervisor):
     /// once in its period, by its task. Does nothing by default.
     fn report(&self, report: &Report) {
@@ -96,6 +98,10 @@ impl Observer for Arc<dyn Observer> {
         (**self).notice(notice);
     }
 
+    fn coalesced(&self, notice: Notice, untold: &Untold) {
+        (**self).coalesced(notice, untold);
+    }
+
     fn report(&self, report: &Report) {
         (**self).report(report);
     }
@@ -108,6 +114,11 @@ impl Observer for Both {
     fn notice(&self, notice: Notice) {
         told(|| self.0.notice(notice));
         self.1.notice(notice);
+    }
+
+    fn coalesced(&self, notice: Notice, untold: &Untold) {
+        told(|| self.0.coalesced(notice, untold));
+        self.1.coalesced(notice, untold);
     }
 
     fn report(&self, report: &Report) {
@@ -157,34 +168,34 @@ impl Reporter {
 
     /// To be called with no lock held.
     pub(super) fn tell(&self, what: What, generation: u64, count: u64, at: Instant) {
+        let notice = self.notice(what, generation, count, at);
         if let Some(observer) = &self.observer {
-            let notice = Notice {
-                name: self.name,
-                what,
-                generation,
-                count,
-                at,
-            };
             told(|| observer.notice(notice));
         }
     }
-}
 
-impl Reporter {
-    /// Counts what may come in a storm, and tells of it if it is time.
-    #[inline]
-    pub(super) fn count(&self, storm: &Coalesced, what: What, generation: u64, clock: &Clock) {
-        storm.add_one();
-        if self.is_heard() {
-            self.tell_of_storm(storm, what, generation, clock);
+    /// The same, of what comes in storms.
+    pub(super) fn tell_coalesced(
+        &self,
+        what: What,
+        generation: u64,
+        count: u64,
+        at: Instant,
+        untold: &Untold,
+    ) {
+        let notice = self.notice(what, generation, count, at);
+        if let Some(observer) = &self.observer {
+            told(|| observer.coalesced(notice, untold));
         }
     }
 
-    #[cold]
-    fn tell_of_storm(&self, storm: &Coalesced, what: What, generation: u64, clock: &Clock) {
-        let now = clock.now();
-        if let Some(count) = storm.due(now, TELL_EVERY) {
-            self.tell(what, generation, count, clock.instant(now));
+    const fn notice(&self, what: What, generation: u64, count: u64, at: Instant) -> Notice {
+        Notice {
+            name: self.name,
+            what,
+            generation,
+            count,
+            at,
         }
     }
 }

@@ -105,12 +105,12 @@ fn all() -> Case {
     let mut service = ServiceBuilder::new()
         .layer(fallback.build().expect("good"))
         .map_err(|_| "lost")
-        .layer(LoadShedLayer::new(LoadShedConfig::default()).expect("good"))
         .layer(TimeoutLayer::new(TimeoutConfig::total(total)).expect("good"))
         .layer(RetryLayer::new(RetryConfig::default()).expect("good"))
         .layer(breaker)
         .layer(RateLimitLayer::new(limit).expect("good"))
         .layer(BulkheadLayer::new(BulkheadConfig::default()).expect("good"))
+        .layer(LoadShedLayer::new(LoadShedConfig::default()).expect("good"))
         .layer(TimeoutLayer::new(TimeoutConfig::attempt(attempt)).expect("good"))
         .service(AtOnce);
     Case::new("all layers: answered, and open", move || {

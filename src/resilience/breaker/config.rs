@@ -64,8 +64,9 @@ pub struct BreakerConfig {
     /// time. Default none (ours): all calls at once.
     #[serde(with = "duration::option")]
     pub ramp: Option<Duration>,
-    /// What a call says that is dropped before it has ended. Default (ours): a failure if it
-    /// was under way for 10 s, else nothing.
+    /// What a call says that is dropped before it has ended. Default (ours): a failure if it was under way for half
+    /// a second, else nothing. So a dependency that hangs opens the breaker also where a timeout further out
+    /// ends its calls, of a second or more; who usually waits longer than that and may lose interest sets more.
     pub on_cancel: OnCancel,
 }
 
@@ -168,7 +169,7 @@ impl Default for BreakerConfig {
             reset_timeout_max: Duration::from_secs(600),
             reset_jitter: 0.1,
             ramp: None,
-            on_cancel: OnCancel::FailureIfOlderThan(Duration::from_secs(10)),
+            on_cancel: OnCancel::FailureIfOlderThan(Duration::from_millis(500)),
         }
     }
 }

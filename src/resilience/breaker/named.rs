@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{BreakerConfig, Trip};
+use super::{BreakerConfig, OnCancel, Trip};
 use crate::resilience::Name;
 
 /// The breakers that requirement 1.01 names.
@@ -17,7 +17,8 @@ impl BreakerConfig {
     }
 
     /// Before a language model: 3 failures within 60 s open it for 120 s (requirement 1.08). Its 30 s for
-    /// one call are for a timeout.
+    /// one call are for a timeout; a call that is dropped counts from half of that on (ours), since answers are slow, and
+    /// people go away.
     pub fn llm_api() -> Self {
         Self::default()
             .trip(Trip::Failures {
@@ -25,6 +26,7 @@ impl BreakerConfig {
                 window: Duration::from_secs(60),
             })
             .reset_timeout(Duration::from_secs(120))
+            .on_cancel(OnCancel::FailureIfOlderThan(Duration::from_secs(15)))
     }
 
     /// Before a message broker: 5 failures in a row open it for 60 s.

@@ -2,17 +2,15 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     BreakerConfig, OnCancel, Outcome,
-    core::{Change, Core, Refusal, Ticket},
+    core::{Change, Core, Refusal, Seen, Ticket},
 };
 use crate::resilience::{
     Reason, Rejection, What,
     clock::{Clock, nanos},
-    counter::{Coalesced, Counter},
+    counter::Counter,
     observer::Reporter,
+    storm::Storm,
 };
-
-/// Failures and rejections are told at most so often, in nanoseconds.
-const TELL_EVERY: u64 = 1_000_000_000;
 
 /// One breaker: shared by all services of a layer, their calls, and handles.
 #[derive(Debug)]
@@ -21,8 +19,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) config: BreakerConfig,
     pub(super) reporter: Reporter,
-    pub(super) failed: Coalesced,
-    pub(super) rejected: Coalesced,
+    pub(super) failed: Storm,
+    pub(super) rejected: Storm,
     /// What a call writes only where it is asked for.
     pub(super) others: Option<Box<Others>>,
     /// How long a call may take before it counts as slow.
@@ -55,14 +53,15 @@ impl Shared {
         seed: Option<u64>,
         counts_calls: bool,
     ) -> Self {
+        let clock = Clock::new();
         Self {
             core: Core::new((&config).into(), seed),
-            clock: Clock::new(),
+            clock,
             slow_from: config.slow_from().map(nanos),
             config,
+            failed: Storm::new(What::Failed, &reporter, clock),
+            rejected: Storm::new(What::Rejected(Reason::BreakerOpen), &reporter, clock),
             reporter,
-            failed: Coalesced::default(),
-            rejected: Coalesced::default(),
             others: counts_calls.then(Box::default),
         }
     }
@@ -87,7 +86,7 @@ impl Shared {
 
     /// Whether calls are refused now.
     #[inline]
-    pub(super) fn refuses(&self) -> Option<Rejection> {
+    pub(super) fn refuses(&self) -> Option<(Rejection, Seen)> {
         if self.core.admits_all() {
             return None;
         }
@@ -96,10 +95,10 @@ impl Shared {
 
     #[cold]
     #[inline(never)]
-    fn refuses_some(&self) -> Option<Rejection> {
+    fn refuses_some(&self) -> Option<(Rejection, Seen)> {
         let (refusal, change) = self.core.refuses(|| self.clock.now());
         self.tell(change);
-        refusal.map(|refusal| self.rejection(refusal))
+        refusal.map(|(refusal, seen)| (self.rejection(refusal), seen))
     }
 
     /// When a call began, if its length will be asked for whatever it does.
@@ -150,8 +149,8 @@ impl Shared {
         let now = || read.unwrap_or_else(|| self.clock.now());
         self.tell(self.core.record(ticket, outcome, slow, now));
         // After what it has led to: who hears that it is open need not hear first of one more failure.
-        if outcome == Outcome::Failure && self.reporter.is_heard() {
-            self.tell_storm(&self.failed, What::Failed);
+        if outcome == Outcome::Failure {
+            self.failed.tell(self.core.generation());
         }
     }
 
@@ -173,20 +172,7 @@ impl Shared {
     /// Counts a call that was not let through.
     #[inline]
     pub(super) fn reject(&self) {
-        self.rejected.add_one();
-        if self.reporter.is_heard() {
-            self.tell_storm(&self.rejected, What::Rejected(Reason::BreakerOpen));
-        }
-    }
-
-    #[cold]
-    fn tell_storm(&self, storm: &Coalesced, what: What) {
-        let now = self.clock.now();
-        if let Some(count) = storm.due(now, TELL_EVERY) {
-            let generation = self.core.generation();
-            self.reporter
-                .tell(what, generation, count, self.clock.instant(now));
-        }
+        self.rejected.count(self.core.generation());
     }
 
     #[inline]

@@ -14,11 +14,8 @@ use super::{
     core::{Core, Place, Served, Taken},
 };
 use crate::resilience::{
-    ConfigError, Reason, Rejection, What,
-    clock::Clock,
-    counter::{Coalesced, Counter},
-    observer::Reporter,
-    sync::wake,
+    ConfigError, Reason, Rejection, What, clock::Clock, counter::Counter, observer::Reporter,
+    storm::Storm, sync::wake,
 };
 
 /// One bulkhead: shared by all services of a layer, their calls, and handles.
@@ -26,7 +23,6 @@ use crate::resilience::{
 pub(super) struct Shared {
     pub(super) core: Core,
     pub(super) reporter: Reporter,
-    clock: Clock,
     max_wait: Duration,
     /// As it was last resized.
     config: Mutex<BulkheadConfig>,
@@ -35,9 +31,9 @@ pub(super) struct Shared {
     /// How often it was resized.
     generation: AtomicU64,
     pub(super) admitted: Counter,
-    pub(super) full: Coalesced,
-    pub(super) timed_out: Coalesced,
-    pub(super) overflow: Coalesced,
+    pub(super) full: Storm,
+    pub(super) timed_out: Storm,
+    pub(super) overflow: Storm,
 }
 
 /// What a service and its calls hold.
@@ -74,18 +70,19 @@ pub(super) enum Entry {
 impl Shared {
     /// Of a valid configuration.
     pub(super) fn new(config: BulkheadConfig, reporter: Reporter) -> Self {
+        let clock = Clock::new();
+        let storm = |what| Storm::new(what, &reporter, clock);
         Self {
             core: Core::new(config.slots(), config.queue),
-            reporter,
-            clock: Clock::new(),
             max_wait: config.max_wait,
             size: AtomicU64::new(config.size.into()),
             generation: AtomicU64::new(0),
             config: Mutex::new(config),
             admitted: Counter::default(),
-            full: Coalesced::default(),
-            timed_out: Coalesced::default(),
-            overflow: Coalesced::default(),
+            full: storm(What::Rejected(Reason::BulkheadFull)),
+            timed_out: storm(What::Rejected(Reason::BulkheadTimeout)),
+            overflow: storm(What::Overflow),
+            reporter,
         }
     }
 
@@ -114,9 +111,8 @@ impl Shared {
     }
 
     #[cold]
-    fn count(&self, storm: &Coalesced, what: What) {
-        let generation = self.generation.load(Ordering::Relaxed);
-        self.reporter.count(storm, what, generation, &self.clock);
+    fn count(&self, storm: &Storm) {
+        storm.count(self.generation.load(Ordering::Relaxed));
     }
 
     /// A call has its slot; so many have one.
@@ -124,7 +120,7 @@ impl Shared {
     fn admit(&self, running: u64) {
         self.admitted.add(1);
         if running > self.size.load(Ordering::Relaxed) {
-            self.count(&self.overflow, What::Overflow);
+            self.count(&self.overflow);
         }
     }
 
@@ -134,7 +130,7 @@ impl Shared {
             Reason::BulkheadTimeout => &self.timed_out,
             _ => &self.full,
         };
-        self.count(storm, What::Rejected(reason));
+        self.count(storm);
         // When somebody gives a slot back nobody knows.
         Rejection::new(self.reporter.name, reason, None)
     }
@@ -193,12 +189,12 @@ impl Drop for Held {
 impl Queued {
     /// A slot, if it is its turn; else it is woken when it is.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Held> {
-        let place = self.place.take().expect("polled after it was ready");
-        self.place = self.local.shared.core.follow(place, cx.waker());
-        match self.place {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(self.served()),
+        let place = self.place.as_ref().expect("polled after it was ready");
+        if !self.local.shared.core.follow(place, cx.waker()) {
+            return Poll::Pending;
         }
+        self.place = None;
+        Poll::Ready(self.served())
     }
 
     /// Leaves the queue because it is time, unless it was served at the last moment.

@@ -1,21 +1,15 @@
 use std::sync::Arc;
 
 use super::FallbackConfig;
-use crate::resilience::{
-    What,
-    clock::Clock,
-    counter::{Coalesced, Counter},
-    observer::Reporter,
-};
+use crate::resilience::{What, clock::Clock, counter::Counter, observer::Reporter, storm::Storm};
 
 /// One fallback: shared by all services of a layer, their calls, and handles.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: FallbackConfig,
     pub(super) reporter: Reporter,
-    clock: Clock,
     /// Errors that were taken.
-    pub(super) taken: Coalesced,
+    pub(super) taken: Storm,
     pub(super) answered: Counter,
     pub(super) failed: Counter,
 }
@@ -34,9 +28,8 @@ impl Shared {
     pub(super) fn new(config: FallbackConfig, reporter: Reporter) -> Self {
         Self {
             config,
+            taken: Storm::new(What::FellBack, &reporter, Clock::new()),
             reporter,
-            clock: Clock::new(),
-            taken: Coalesced::default(),
             answered: Counter::default(),
             failed: Counter::default(),
         }
@@ -44,8 +37,7 @@ impl Shared {
 
     /// An error was taken, and the fallback begins.
     pub(super) fn take(&self) {
-        self.reporter
-            .count(&self.taken, What::FellBack, 0, &self.clock);
+        self.taken.count(0);
     }
 
     pub(super) fn end(&self, answered: bool) {

@@ -18,13 +18,15 @@
 //!
 //! # Order
 //!
-//! Around what makes its callers wait in `poll_ready`, such as a `tower` limit or buffer, and inside of a retry, which
-//! by default does not repeat what is refused. The bulkhead and the rate limit of this module refuse by themselves:
+//! Directly around what makes its callers wait in `poll_ready`, such as a `tower` limit or buffer: inside of a bulkhead, of
+//! a retry, which by default does not repeat what is refused, and of a total timeout. The bulkhead and the rate limit of this module refuse by themselves:
 //! they need no load shed.
 //!
 //! ```text
 //! right:  load_shed(concurrency_limit(service))
 //! wrong:  concurrency_limit(load_shed(service))    callers wait outside of it, where nothing sheds
+//! wrong:  load_shed(timeout(total, service))       that is ready at once, and its calls wait inside, where nothing sheds
+//! wrong:  load_shed(bulkhead(limit(service)))      who has waited for a slot waits once more, and with it
 //! ```
 
 mod config;

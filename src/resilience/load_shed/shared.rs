@@ -1,9 +1,6 @@
 use super::LoadShedConfig;
 use crate::resilience::{
-    Reason, Rejection, What,
-    clock::Clock,
-    counter::{Coalesced, Counter},
-    observer::Reporter,
+    Reason, Rejection, What, clock::Clock, counter::Counter, observer::Reporter, storm::Storm,
 };
 
 /// One load shed: shared by all services of a layer and handles.
@@ -11,8 +8,7 @@ use crate::resilience::{
 pub(super) struct Shared {
     pub(super) config: LoadShedConfig,
     pub(super) reporter: Reporter,
-    clock: Clock,
-    pub(super) shed: Coalesced,
+    pub(super) shed: Storm,
     /// Calls that were exempt when it counted.
     pub(super) exempted: Counter,
 }
@@ -22,17 +18,15 @@ impl Shared {
     pub(super) fn new(config: LoadShedConfig, reporter: Reporter) -> Self {
         Self {
             config,
+            shed: Storm::new(What::Rejected(Reason::Shed), &reporter, Clock::new()),
             reporter,
-            clock: Clock::new(),
-            shed: Coalesced::default(),
             exempted: Counter::default(),
         }
     }
 
     #[cold]
     pub(super) fn shed(&self) -> Rejection {
-        let what = What::Rejected(Reason::Shed);
-        self.reporter.count(&self.shed, what, 0, &self.clock);
+        self.shed.count(0);
         Rejection::new(self.reporter.name, Reason::Shed, self.config.retry_after)
     }
 }

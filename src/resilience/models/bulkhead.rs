@@ -45,11 +45,11 @@ impl Wake for Bell {
 }
 
 /// Waits until it has the slot.
-fn wait(core: &Core, mut place: Place) {
+#[expect(clippy::needless_pass_by_value, reason = "it becomes a slot")]
+fn wait(core: &Core, place: Place) {
     let bell = std::sync::Arc::new(Bell(Notify::new()));
     let waker = Waker::from(std::sync::Arc::clone(&bell));
-    while let Some(left) = core.follow(place, &waker) {
-        place = left;
+    while !core.follow(&place, &waker) {
         bell.0.wait();
     }
 }
@@ -222,13 +222,12 @@ fn another_waker_is_the_one_that_is_woken() {
     check(3, || {
         let core = core(1, 1);
         slot(&core);
-        let mut place = place(&core);
+        let place = place(&core);
         let giver = {
             let core = Arc::clone(&core);
             thread::spawn(move || give_back(&core))
         };
-        if let Some(left) = core.follow(place, Waker::noop()) {
-            place = left;
+        if !core.follow(&place, Waker::noop()) {
             wait(&core, place);
         }
         giver.join().expect("no panic");

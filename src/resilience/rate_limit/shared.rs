@@ -15,8 +15,9 @@ use super::{
 use crate::resilience::{
     Reason, Rejection, What,
     clock::{Clock, nanos},
-    counter::{Coalesced, Counter},
+    counter::Counter,
     observer::Reporter,
+    storm::Storm,
 };
 
 /// One rate limit: shared by all services of a layer, calls that wait, and handles.
@@ -28,7 +29,7 @@ pub(super) struct Shared {
     clock: Clock,
     max_wait: u64,
     pub(super) admitted: Counter,
-    pub(super) limited: Coalesced,
+    pub(super) limited: Storm,
     pub(super) waiting: AtomicU64,
 }
 
@@ -53,14 +54,15 @@ pub(super) struct Booking {
 impl Shared {
     /// Of a valid configuration.
     pub(super) fn new(config: RateLimitConfig, reporter: Reporter) -> Self {
+        let clock = Clock::new();
         Self {
             core: Core::new(config.interval(), config.burst),
-            clock: Clock::new(),
+            clock,
             max_wait: nanos(config.max_wait),
             config,
-            reporter,
             admitted: Counter::default(),
-            limited: Coalesced::default(),
+            limited: Storm::new(What::Rejected(Reason::RateLimited), &reporter, clock),
+            reporter,
             waiting: AtomicU64::new(0),
         }
     }
@@ -134,8 +136,7 @@ impl Shared {
 
     #[cold]
     fn reject(&self, wait: u64) -> Rejection {
-        let what = What::Rejected(Reason::RateLimited);
-        self.reporter.count(&self.limited, what, 0, &self.clock);
+        self.limited.count(0);
         let wait = Duration::from_nanos(wait);
         Rejection::new(self.reporter.name, Reason::RateLimited, Some(wait))
     }

@@ -13,12 +13,8 @@ use super::{
     },
 };
 use crate::resilience::{
-    What,
-    clock::Clock,
-    counter::{Coalesced, Counter},
-    deadline,
-    observer::Reporter,
-    random::Randoms,
+    What, clock::Clock, counter::Counter, deadline, observer::Reporter, random::Randoms,
+    storm::Storm,
 };
 
 /// One retry: shared by all services of a layer, their calls, and handles.
@@ -31,7 +27,7 @@ pub(crate) struct Shared {
     pub(super) budget: Option<Budget>,
     random: Randoms,
     pub(super) retries: Counter,
-    gave_up: [Coalesced; GaveUp::ALL.len()],
+    gave_up: [Storm; GaveUp::ALL.len()],
 }
 
 /// What a service and its calls hold.
@@ -63,15 +59,16 @@ impl Shared {
             Configured::Limited(budget) if config.max_retries > 0 => Some(Budget::new(budget)),
             Configured::Limited(_) | Configured::Unlimited => None,
         };
+        let clock = Clock::new();
         Self {
-            clock: Clock::new(),
+            clock,
             backoff: (&config).into(),
             budget,
             random: Randoms::new(seed),
             config,
-            reporter,
             retries: Counter::default(),
-            gave_up: Default::default(),
+            gave_up: GaveUp::ALL.map(|why| Storm::new(What::GaveUp(why), &reporter, clock)),
+            reporter,
         }
     }
 
@@ -119,9 +116,7 @@ impl Shared {
 
     #[cold]
     pub(crate) fn give_up(&self, why: GaveUp) {
-        let storm = &self.gave_up[why as usize];
-        self.reporter
-            .count(storm, What::GaveUp(why), 0, &self.clock);
+        self.gave_up[why as usize].count(0);
     }
 
     pub(super) fn gave_up(&self, why: GaveUp) -> u64 {

@@ -4,8 +4,8 @@ use super::{Elapsed, TimeoutConfig};
 use crate::resilience::{
     What,
     clock::{Clock, nanos},
-    counter::Coalesced,
     observer::Reporter,
+    storm::Storm,
 };
 
 /// One timeout: shared by all services of a layer, their calls, and handles.
@@ -13,8 +13,7 @@ use crate::resilience::{
 pub(super) struct Shared {
     pub(super) config: TimeoutConfig,
     pub(super) reporter: Reporter,
-    clock: Clock,
-    pub(super) elapsed: Coalesced,
+    pub(super) elapsed: Storm,
     /// The limit, in nanoseconds.
     pub(super) limit: u64,
 }
@@ -32,17 +31,15 @@ impl Shared {
         Self {
             limit: nanos(config.limit),
             config,
+            elapsed: Storm::new(What::TimedOut, &reporter, Clock::new()),
             reporter,
-            clock: Clock::new(),
-            elapsed: Coalesced::default(),
         }
     }
 
     /// A call was dropped that might take so many nanoseconds.
     #[cold]
     pub(super) fn elapse(&self, limit: u64) -> Elapsed {
-        self.reporter
-            .count(&self.elapsed, What::TimedOut, 0, &self.clock);
+        self.elapsed.count(0);
         Elapsed::new(self.reporter.name, self.config.covers, limit)
     }
 }

@@ -1,13 +1,13 @@
 //! Which signals are due, by what was noticed of which component? Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
 use super::Alarms;
 use crate::{
     Feeling, Level, Signal,
-    resilience::{Name, Notice, Reason, What, breaker::State, registry::Health},
+    resilience::{Name, Notice, Reason, TELL_EVERY, What, breaker::State, registry::Health},
 };
 
 /// What can be wrong with a component.
@@ -60,16 +60,17 @@ impl Levels {
                 self.health(Wrong::Degraded, notice, to >= Health::Degraded);
                 self.health(Wrong::Unhealthy, notice, to >= Health::Unhealthy);
             }
-            // The breaker has said so itself, or will if it is too much; somebody was served all the same; a breaker
-            // counts it.
-            What::Rejected(Reason::BreakerOpen)
-            | What::Failed
-            | What::FellBack
-            | What::TimedOut => {}
-            What::Rejected(_) => self.happened(Wrong::Refusing, notice),
-            What::Overflow => self.happened(Wrong::Overflow, notice),
-            What::GaveUp(_) => self.happened(Wrong::GivingUp, notice),
+            what => {
+                if let Some(wrong) = Wrong::in_storms(what) {
+                    self.happened(wrong, notice);
+                }
+            }
         }
+    }
+
+    /// Whether what comes in storms counts here.
+    pub(super) const fn counts(what: What) -> bool {
+        Wrong::in_storms(what).is_some()
     }
 
     /// Something that has no state.
@@ -114,7 +115,7 @@ impl Levels {
         let Self { alarms, all } = self;
         let (key, feeling) = all
             .iter()
-            .filter_map(|(key, noticed)| Some((key, noticed.due(now, alarms)?)))
+            .filter_map(|(key, noticed)| Some((key, noticed.due(now, key.1.hold(alarms))?)))
             .max_by_key(|((name, wrong), _)| wrong.level(*name, alarms))
             .map(|(key, feeling)| (*key, feeling))?;
         let ((name, wrong), noticed) = (key, all.get_mut(&key)?);
@@ -128,9 +129,9 @@ impl Levels {
 
     /// When something is due if nothing happens until then.
     pub(super) fn next(&self) -> Option<Instant> {
-        let hurting = self.all.values().filter(|noticed| noticed.hurts);
+        let hurting = self.all.iter().filter(|(_, noticed)| noticed.hurts);
         hurting
-            .filter_map(|noticed| noticed.ends(&self.alarms))
+            .filter_map(|((_, wrong), noticed)| noticed.ends(wrong.hold(&self.alarms)))
             .min()
     }
 }
@@ -154,22 +155,39 @@ impl Noticed {
         has_opened
     }
 
-    fn due(&self, now: Instant, alarms: &Alarms) -> Option<Feeling> {
+    fn due(&self, now: Instant, hold: Duration) -> Option<Feeling> {
         if !self.hurts {
             return self.is_unsaid.then_some(Feeling::Pain);
         }
-        let ends = self.ends(alarms)?;
+        let ends = self.ends(hold)?;
         (ends <= now).then_some(Feeling::Pleasure)
     }
 
     /// When it has been well for long enough, if nothing more happens.
-    fn ends(&self, alarms: &Alarms) -> Option<Instant> {
+    fn ends(&self, hold: Duration) -> Option<Instant> {
         let well_since = self.at.filter(|_| !self.is_open)?;
-        well_since.checked_add(alarms.hold)
+        well_since.checked_add(hold)
     }
 }
 
 impl Wrong {
+    /// Of what has no state, if it hurts.
+    const fn in_storms(what: What) -> Option<Self> {
+        match what {
+            // The breaker has said so itself, or will if it is too much; somebody was served all the same; a breaker
+            // counts it.
+            What::Rejected(Reason::BreakerOpen)
+            | What::Failed
+            | What::FellBack
+            | What::TimedOut
+            | What::Breaker { .. }
+            | What::Health { .. } => None,
+            What::Rejected(_) => Some(Self::Refusing),
+            What::Overflow => Some(Self::Overflow),
+            What::GaveUp(_) => Some(Self::GivingUp),
+        }
+    }
+
     fn pain(self, name: Name, count: u64, alarms: &Alarms) -> Signal {
         let message = match self {
             Self::Open => format!("the breaker {name} has opened"),
@@ -194,6 +212,14 @@ impl Wrong {
         };
         let signal = Signal::pleasure(self.level(name, alarms), self.metric(name)).message(message);
         counted(signal, count)
+    }
+
+    /// For how long it has to be well. What comes in storms is told once a second: sooner nobody knows that it is over.
+    fn hold(self, alarms: &Alarms) -> Duration {
+        match self {
+            Self::Refusing | Self::GivingUp | Self::Overflow => alarms.hold.max(TELL_EVERY),
+            Self::Open | Self::Degraded | Self::Unhealthy => alarms.hold,
+        }
     }
 
     fn level(self, name: Name, alarms: &Alarms) -> Level {

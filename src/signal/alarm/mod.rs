@@ -28,7 +28,8 @@ use crate::resilience::Name;
 /// Pain and pleasure of one component take turns, and pleasure has the level of the pain that it ends: what flaps faster
 /// than the hold, or refuses thousands of calls, is one pain. The metric is `breaker.NAME`, `refused.NAME`,
 /// `gave_up.NAME`, `overflow.NAME`, `degraded.NAME` or `unhealthy.NAME`; the value is how often it has opened, how many
-/// calls were refused or went to the overflow: until the pain was raised, and in all when it ends.
+/// calls were refused or went to the overflow: until the pain was raised, and in all when it ends. When the last of them
+/// was is known to the second.
 ///
 /// Health is that of a whole [registry](crate::resilience::registry::Registry), and needs somebody who looks at it: its
 /// [`supervise`](crate::resilience::registry::Registry::supervise).
@@ -44,8 +45,8 @@ impl Alarms {
         Self::default()
     }
 
-    /// For how long a component has to be well before that is said; default 5 s (ours). Refusals are told once a
-    /// second: with less than that a storm of them is many pains.
+    /// For how long a component has to be well before that is said; default 5 s (ours). At least a second where calls
+    /// are refused, go to the overflow or are given up: these are told once a second.
     pub const fn hold(mut self, hold: Duration) -> Self {
         self.hold = hold;
         self

@@ -14,7 +14,7 @@ use tokio::{
 use super::{Alarms, levels::Levels};
 use crate::{
     Signal,
-    resilience::{Notice, Observer},
+    resilience::{Notice, Observer, Untold},
 };
 
 /// Notes what happens to components, for [`Bus::alarms`](crate::Bus::alarms). Never waits: it notes a level and lets
@@ -35,6 +35,8 @@ struct Shared {
 
 struct Noted {
     levels: Levels,
+    /// What has to be asked for: of each storm the last.
+    untold: Vec<Untold>,
     is_over: bool,
 }
 
@@ -46,6 +48,7 @@ impl Notices {
         let shared = Arc::new(Shared {
             levels: Mutex::new(Noted {
                 levels: Levels::new(alarms),
+                untold: Vec::new(),
                 is_over: false,
             }),
             news: Notify::new(),
@@ -66,15 +69,19 @@ impl Notices {
             // Enabled before it looks: what is noted after that wakes it.
             let mut news = pin!(self.0.news.notified());
             news.as_mut().enable();
+            let now = Instant::now();
+            // Before it is said that a storm is over. With no lock held, since the answer comes as a notice.
+            let untold = self.0.noted().untold(now);
+            untold.iter().for_each(Untold::tell);
             let next = {
                 let mut noted = self.0.noted();
-                if let Some(signal) = noted.levels.due(Instant::now()) {
+                if let Some(signal) = noted.levels.due(now) {
                     return Some(signal);
                 }
                 if noted.is_over {
                     return None;
                 }
-                noted.levels.next()
+                noted.next()
             };
             match next {
                 None => news.await,
@@ -93,10 +100,37 @@ impl Shared {
     }
 }
 
+impl Noted {
+    fn ask(&mut self, untold: Untold) {
+        self.untold.retain(|other| !other.is_replaced_by(&untold));
+        self.untold.push(untold);
+    }
+
+    /// Those that are due, which are asked once: what they tell is untold again.
+    fn untold(&mut self, now: Instant) -> Vec<Untold> {
+        self.untold
+            .extract_if(.., |untold| untold.due() <= now)
+            .collect()
+    }
+
+    /// When to look again if nothing happens until then.
+    fn next(&self) -> Option<Instant> {
+        let due = self.untold.iter().map(Untold::due);
+        self.levels.next().into_iter().chain(due).min()
+    }
+}
+
 impl Observer for AlarmObserver {
     fn notice(&self, notice: Notice) {
         self.shared.noted().levels.note(notice);
         self.shared.news.notify_one();
+    }
+
+    fn coalesced(&self, notice: Notice, untold: &Untold) {
+        if Levels::counts(notice.what) {
+            self.shared.noted().ask(untold.clone());
+            self.notice(notice);
+        }
     }
 }
 

@@ -53,6 +53,10 @@ struct Changes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resilience) struct Ticket(Word);
 
+/// What was read when calls were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::resilience) struct Seen(Word);
+
 /// A call that is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resilience) struct Refusal {
@@ -174,11 +178,11 @@ impl Core {
         self.word().admits_all()
     }
 
-    /// Whether calls are refused now, as far as that is known before one is made.
+    /// Whether calls are refused now, as far as that is known before one is made; and by what.
     pub(in crate::resilience) fn refuses(
         &self,
         now: impl Fn() -> u64,
-    ) -> (Option<Refusal>, Option<Change>) {
+    ) -> (Option<(Refusal, Seen)>, Option<Change>) {
         let word = self.word();
         match word.phase() {
             Phase::Closed | Phase::Disabled | Phase::Ramp => (None, None),
@@ -187,13 +191,20 @@ impl Core {
     }
 
     #[cold]
-    fn refuses_some(&self, word: Word, now: u64) -> (Option<Refusal>, Option<Change>) {
+    fn refuses_some(&self, word: Word, now: u64) -> (Option<(Refusal, Seen)>, Option<Change>) {
+        let refusal = |word| Some((self.refusal(word, now)?, Seen(word)));
         if !self.is_stuck(word, now) {
-            return (self.refusal(word, now), None);
+            return (refusal(word), None);
         }
         let mut changes = lock(&self.changes);
         let change = self.go_if_due(&mut changes, now);
-        (self.refusal(self.word(), now), change)
+        (refusal(self.word()), change)
+    }
+
+    /// Whether nothing has changed since: neither the state, nor how many probes there are.
+    #[inline]
+    pub(in crate::resilience) fn is_still(&self, seen: Seen) -> bool {
+        self.word() == seen.0
     }
 
     /// What time alone does: the open period ends, and probes are given up.

@@ -54,6 +54,11 @@ fn any_config() -> impl Strategy<Value = BreakerConfig> {
     let float = || prop_oneof![0.0..3.0_f64, any::<f64>()];
     let time =
         || prop_oneof![Just(0), 1_u64..1_000_000_000, any::<u64>()].prop_map(Duration::from_millis);
+    let on_cancel = prop_oneof![
+        Just(OnCancel::Ignore),
+        Just(OnCancel::Failure),
+        time().prop_map(OnCancel::FailureIfOlderThan),
+    ];
     (
         any_trip(),
         count(),
@@ -63,10 +68,23 @@ fn any_config() -> impl Strategy<Value = BreakerConfig> {
         float(),
         time(),
         float(),
+        prop::option::of(time()),
+        on_cancel,
     )
         .prop_map(
-            |(trip, successes, permits, half_open, reset, multiplier, most, jitter)| {
-                BreakerConfig::default()
+            |(
+                trip,
+                successes,
+                permits,
+                half_open,
+                reset,
+                multiplier,
+                most,
+                jitter,
+                ramp,
+                on_cancel,
+            )| {
+                let mut config = BreakerConfig::default()
                     .trip(trip)
                     .success_threshold(successes)
                     .half_open_permits(permits)
@@ -74,6 +92,9 @@ fn any_config() -> impl Strategy<Value = BreakerConfig> {
                     .reset_timeout(reset)
                     .reset_backoff(multiplier, most)
                     .reset_jitter(jitter)
+                    .on_cancel(on_cancel);
+                config.ramp = ramp;
+                config
             },
         )
 }
@@ -92,6 +113,7 @@ proptest! {
             Ok(breaker) => {
                 let breaker = breaker.handle();
                 for _ in 0..3 {
+                    drop(breaker.call(std::future::pending::<Result<(), String>>));
                     let _ = breaker.call_blocking(|| Err::<(), _>("planted"));
                     let _ = breaker.call_blocking(|| Ok::<_, String>(()));
                 }

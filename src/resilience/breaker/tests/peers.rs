@@ -25,7 +25,7 @@ use tower_resilience_circuitbreaker::{
 
 use super::{model::Model, steps::CASES};
 use crate::resilience::breaker::{
-    Breaker, BreakerConfig, BreakerHandle, BreakerLayer, OnCancel, Outcome, State, Trip,
+    Breaker, BreakerConfig, BreakerHandle, BreakerLayer, Outcome, State, Trip,
 };
 
 /// How long a breaker of these tests stays open: over with the next look at the clock.
@@ -386,18 +386,20 @@ fn a_crowd_before_a_half_open_breaker() {
     assert_eq!(probes(Failsafe::new(1)), 100);
 }
 
-/// Row 9: the caller lets go of a call that hangs.
-#[test]
-fn calls_that_are_dropped() {
-    let config = in_a_row(1)
-        .on_cancel(OnCancel::Failure)
-        .reset_timeout(NEVER);
-    let mut ours = Ours::new(&config);
-    drop(ours.call());
+/// Row 9: a timeout further out drops calls that hang.
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_dropped() {
+    async fn hangs<F: Future>(call: Option<Waiting<F>>) {
+        let Waiting(call, _answer) = call.expect("closed");
+        let late = tokio::time::timeout(Duration::from_secs(1), call).await;
+        assert!(late.is_err());
+    }
+    let mut ours = Ours::new(&in_a_row(1).reset_timeout(NEVER));
+    hangs(ours.call()).await;
     assert_eq!(ours.1.state(), State::Open);
     let mut theirs = Tower::staying_open(NEVER, Some(1), 100);
     for _ in 0..100 {
-        drop(theirs.call());
+        hangs(theirs.call()).await;
     }
     assert_eq!(theirs.1.state(), CircuitState::Closed);
 }

@@ -158,17 +158,19 @@ impl Core {
         Served::Nobody
     }
 
-    /// None if it was served: the place has become a slot. Else the place, where a waker was left.
-    pub(in crate::resilience) fn follow(&self, place: Place, waker: &Waker) -> Option<Place> {
+    /// True if it was served: the place has become a slot, and is to be forgotten. Else a waker was left there.
+    ///
+    /// The place is the caller's until then: what a waker does may panic.
+    pub(in crate::resilience) fn follow(&self, place: &Place, waker: &Waker) -> bool {
         // No waker is cloned or dropped under the lock: that is another's code, and may drop a task that waits here.
         let seen = lock(&self.queue).see(place.0, waker);
         match seen {
-            Seen::Served => None,
-            Seen::WaitingAsleep => Some(place),
+            Seen::Served => true,
+            Seen::WaitingAsleep => false,
             Seen::Waiting => {
                 let waker = waker.clone();
                 let left = lock(&self.queue).leave_waker(place.0, waker);
-                left.is_ok().then_some(place)
+                left.is_err()
             }
         }
     }

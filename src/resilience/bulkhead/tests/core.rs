@@ -134,14 +134,12 @@ impl Pair {
                     (waiting.bell, waiting.waker) = Bell::new();
                 }
                 let is_served = self.model.running.contains(&waiting.id);
-                if let Some(place) = self.core.follow(waiting.place, &waiting.waker) {
-                    assert!(!is_served);
-                    waiting.place = place;
+                assert_eq!(self.core.follow(&waiting.place, &waiting.waker), is_served);
+                if is_served {
+                    self.holding.push(waiting.id);
+                } else {
                     waiting.asleep = true;
                     self.waiting.push(waiting);
-                } else {
-                    assert!(is_served);
-                    self.holding.push(waiting.id);
                 }
             }
             Step::Leave(who) if !self.waiting.is_empty() => {

@@ -233,6 +233,22 @@ proptest! {
     }
 
     #[test]
+    fn tc_4_all_services_of_a_layer_share_its_state(acts in contract::shared_acts()) {
+        paused().block_on(contract::is_shared(|inner| {
+            let layer = LoadShedLayer::new(LoadShedConfig::default()).expect("good");
+            inner.into_iter().map(|inner| layer.layer(inner)).collect()
+        }, acts));
+    }
+
+    #[test]
+    fn tc_5_who_waits_is_woken_and_nobody_spins(acts in contract::shared_acts(), places in 0_usize..4) {
+        paused().block_on(contract::every_call_ends(|inner| {
+            let layer = LoadShedLayer::new(LoadShedConfig::default()).expect("good");
+            layer.layer(inner)
+        }, acts, places));
+    }
+
+    #[test]
     fn tc_1_and_2_the_contract_is_kept(acts in contract::acts()) {
         paused().block_on(contract::is_kept(|inner| {
             let layer = LoadShedLayer::builder(LoadShedConfig::default())

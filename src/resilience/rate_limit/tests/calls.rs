@@ -128,6 +128,22 @@ proptest! {
     }
 
     #[test]
+    fn tc_4_all_services_of_a_layer_share_its_state(limits in limits(), acts in contract::shared_acts()) {
+        paused().block_on(contract::is_shared(|inner| {
+            let layer = RateLimitLayer::new(config(limits)).expect("good");
+            inner.into_iter().map(|inner| layer.layer(inner)).collect()
+        }, acts));
+    }
+
+    #[test]
+    fn tc_5_who_waits_is_woken_and_nobody_spins(limits in limits(), acts in contract::shared_acts(), places in 0_usize..4) {
+        paused().block_on(contract::every_call_ends(|inner| {
+            let layer = RateLimitLayer::new(config(limits)).expect("good");
+            layer.layer(inner)
+        }, acts, places));
+    }
+
+    #[test]
     fn tc_1_and_2_the_contract_is_kept(limits in limits(), acts in contract::acts()) {
         let layer = RateLimitLayer::new(config(limits)).expect("good");
         paused().block_on(contract::is_kept(|inner| layer.layer(inner), acts));

@@ -197,6 +197,22 @@ proptest! {
 
     /// Every other request is tried again, whatever it is answered.
     #[test]
+    fn tc_4_all_services_of_a_layer_share_its_state(config in configs(), acts in contract::shared_acts()) {
+        paused().block_on(contract::is_shared(|inner| {
+            let layer = RetryLayer::new(config.clone().jitter(Jitter::None)).expect("good");
+            inner.into_iter().map(|inner| layer.layer(inner)).collect()
+        }, acts));
+    }
+
+    #[test]
+    fn tc_5_who_waits_is_woken_and_nobody_spins(config in configs(), acts in contract::shared_acts(), places in 0_usize..4) {
+        paused().block_on(contract::every_call_ends(|inner| {
+            let layer = RetryLayer::new(config.clone().jitter(Jitter::None)).expect("good");
+            layer.layer(inner)
+        }, acts, places));
+    }
+
+    #[test]
     fn tc_1_and_2_the_contract_is_kept(config in configs(), acts in contract::acts()) {
         let layer = RetryLayer::builder(config)
             .classify(|answer: Result<&u64, &ControlledServiceClosed>| match answer {

@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -25,10 +25,9 @@ use super::{
     steps::{CASES, configs, outcome, tick},
 };
 use crate::resilience::{
-    Class, Classify, Kind, Notice, Reason, What,
+    Class, Classify, Kind, Notice, Observer, Reason, What,
     breaker::{
-        Breaker, BreakerConfig, BreakerHandle, BreakerLayer, Error, OnCancel, Outcome,
-        ResponseFuture, State, Trip,
+        Breaker, BreakerConfig, BreakerHandle, BreakerLayer, Error, OnCancel, Outcome, State, Trip,
     },
 };
 
@@ -90,7 +89,7 @@ impl Service<Request> for Dependency {
     }
 }
 
-type Response = ResponseFuture<LocalBoxFuture<'static, Result<(), Failed>>>;
+type Response = <Breaker<Dependency> as Service<Request>>::Future;
 
 /// A layer, a service that is called, and calls that wait.
 struct Subject {
@@ -102,10 +101,16 @@ struct Subject {
 
 impl Subject {
     fn new(config: &BreakerConfig) -> Self {
+        Self::heard_by(config, |_: Notice| ())
+    }
+
+    /// With one more observer, which is told first.
+    fn heard_by(config: &BreakerConfig, observer: impl Observer) -> Self {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&notices);
         let layer = BreakerLayer::builder(config.clone())
             .name("subject")
+            .observer(observer)
             .observer(move |notice| told.lock().expect("no panic").push(notice))
             .build()
             .expect("good");
@@ -198,6 +203,18 @@ struct Pair {
 }
 
 impl Pair {
+    fn new(config: BreakerConfig, subject: Subject) -> Self {
+        Self {
+            subject,
+            model: Model::new(config.clone()),
+            config,
+            waiting: VecDeque::new(),
+            now: 0,
+            calls: 0,
+            rejected: 0,
+        }
+    }
+
     /// Those that were admitted, by the layer and by the model.
     fn call(&mut self, request: Request) -> Option<(Response, usize)> {
         let mut response = self.subject.call(request);

@@ -11,15 +11,29 @@ proptest! {
         let trip_is_slow = config.slow_from().is_some();
         prop_assume!(!trip_is_slow);
         quietly(|| paused().block_on(async {
-            let mut pair = Pair {
-                subject: Subject::new(&config),
-                model: Model::new(config.clone()),
-                config,
-                waiting: VecDeque::new(),
-                now: 0,
-                calls: 0,
-                rejected: 0,
-            };
+            let subject = Subject::new(&config);
+            let mut pair = Pair::new(config, subject);
+            for act in acts {
+                pair.act(act).await;
+                pair.compare(act);
+            }
+        }));
+    }
+
+    /// One of two observers panics whenever it likes: all goes on as without it, and the other hears of every state.
+    #[test]
+    fn he_5_an_observer_that_panics_changes_nothing(
+        config in configs(), acts in prop::collection::vec(act(), 1..60), panics in prop::collection::vec(any::<bool>(), 1..8),
+    ) {
+        let trip_is_slow = config.slow_from().is_some();
+        prop_assume!(!trip_is_slow);
+        quietly(|| paused().block_on(async {
+            let told = AtomicUsize::new(0);
+            let subject = Subject::heard_by(&config, move |_: Notice| {
+                let told = told.fetch_add(1, Ordering::Relaxed);
+                assert!(!panics[told % panics.len()], "planted");
+            });
+            let mut pair = Pair::new(config, subject);
             for act in acts {
                 pair.act(act).await;
                 pair.compare(act);

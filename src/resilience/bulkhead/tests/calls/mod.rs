@@ -3,9 +3,10 @@ mod slots;
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex},
-    task::Poll,
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -214,7 +215,7 @@ impl Pair {
             }
             Act::Checkout => {
                 let slot = self.handle.try_checkout();
-                let id = 1_000_000 + self.slots.len() as u64 + self.served;
+                let id = 1_000_000 + self.served;
                 let room = self.model.running.len() < self.model.limit;
                 assert_eq!(slot.is_ok(), room);
                 if let Ok(slot) = slot {

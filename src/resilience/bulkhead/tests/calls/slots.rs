@@ -143,3 +143,36 @@ async fn full_and_too_late_are_kept_apart() {
     assert_eq!(Error::<Failed>::rejected(full), Error::Full(full));
     assert_eq!(Error::<Failed>::rejected(late), Error::Timeout(late));
 }
+
+/// It goes when another takes its place, and what comes of that must not take the place in the queue with it.
+#[tokio::test(start_paused = true)]
+async fn bh_4_a_waker_that_panics_costs_no_slot() {
+    struct Fragile;
+    impl Wake for Fragile {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            panic!("planted");
+        }
+    }
+    let pair = one_slot();
+    let slot = pair.handle.try_checkout().expect("a slot");
+    let local = Local::new(&pair.handle.local().shared);
+    let Entry::Queued(mut queued) = local.enter() else {
+        panic!("it has to wait")
+    };
+    let fragile = Waker::from(Arc::new(Fragile));
+    let left = queued.poll(&mut Context::from_waker(&fragile));
+    assert!(left.is_pending());
+    // The queue has the last of it.
+    drop(fragile);
+    let mut next = Context::from_waker(Waker::noop());
+    let panicked = catch_unwind(AssertUnwindSafe(|| queued.poll(&mut next).is_pending()));
+    panicked.expect_err("planted");
+    drop(queued);
+    slot.checkin();
+    let status = pair.handle.status();
+    assert_eq!((status.running, status.waiting), (0, 0));
+    pair.handle.try_checkout().expect("free");
+}

@@ -1,3 +1,6 @@
+mod severity;
+mod storms;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -5,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Alarms, Notices, levels::Levels};
 use crate::{
-    Feeling, Level,
+    Feeling,
     resilience::{
         Name, Notice, Observer, Reason, What,
         breaker::State::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
@@ -207,44 +210,6 @@ proptest! {
         }
         prop_assert_eq!(levels.next(), None);
     }
-}
-
-#[test]
-fn he_6_each_has_its_level() {
-    let (now, mut levels) = (Instant::now(), Levels::new(alarms().critical("database")));
-    let open = What::Breaker {
-        from: Closed,
-        to: Open,
-    };
-    let full = What::Rejected(Reason::BulkheadFull);
-    for (name, what) in [
-        ("a", open),
-        ("database", open),
-        ("c", full),
-        ("d", What::Overflow),
-    ] {
-        let name = Name::from_static(name);
-        levels.note(Notice {
-            name,
-            ..notice(what, 1, 1, now)
-        });
-    }
-    // The breaker has said that it is open.
-    levels.note(notice(What::Rejected(Reason::BreakerOpen), 0, 1, now));
-    let mut found = Vec::new();
-    while let Some(signal) = levels.due(now) {
-        found.push((signal.metric, signal.level));
-    }
-    let expected = [
-        ("breaker.database", Level::Critical),
-        ("breaker.a", Level::High),
-        ("refused.c", Level::Medium),
-        ("overflow.d", Level::Low),
-    ];
-    assert_eq!(
-        found,
-        expected.map(|(metric, level)| (metric.to_owned(), level))
-    );
 }
 
 #[tokio::test(start_paused = true)]

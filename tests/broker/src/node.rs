@@ -149,12 +149,31 @@ impl Node {
     pub fn restart(&self) {
         let mut vm = self.vm();
         stop_vm(&mut vm);
-        if let Err(error) = self.launch(&mut vm) {
-            panic!(
-                "the node on port {} did not restart: {error}",
-                self.ports.amqp
-            );
-        }
+        self.launch_again(&mut vm);
+    }
+
+    /// Like [`Node::restart`], but the node has forgotten everything: all that it starts with is what a new one has.
+    ///
+    /// # Panics
+    /// As [`Node::restart`]; and when the data cannot be removed.
+    pub fn restart_empty(&self) {
+        let mut vm = self.vm();
+        stop_vm(&mut vm);
+        self.folder
+            .forget()
+            .unwrap_or_else(|error| panic!("the data could not be removed: {error}"));
+        self.launch_again(&mut vm);
+    }
+
+    /// Has the node import these definitions, each a name and what is in it, at each start from the next one on: in the
+    /// order of the names, and before it lets clients in.
+    ///
+    /// # Panics
+    /// When they cannot be written.
+    pub fn import_at_start(&self, definitions: &[(&str, &str)]) {
+        self.folder
+            .import(definitions)
+            .unwrap_or_else(|error| panic!("the definitions could not be written: {error}"));
     }
 
     /// Stops the Erlang machine with SIGSTOP: connections stay open, nothing is answered.
@@ -187,10 +206,16 @@ impl Node {
     /// # Panics
     /// When it fails, with its output.
     pub fn ctl(&self, arguments: &[&str]) -> String {
+        self.ctl_reading(arguments, "")
+    }
+
+    /// Like [`Node::ctl`], with something to read on its standard input.
+    ///
+    /// # Panics
+    /// When it fails, with its output.
+    pub fn ctl_reading(&self, arguments: &[&str], input: &str) -> String {
         let mut command = launch::ctl(&self.server, &self.folder, self.ports);
-        let output = command
-            .args(arguments)
-            .output()
+        let output = launch::output(command.args(arguments), input)
             .unwrap_or_else(|error| panic!("rabbitmqctl: {error}"));
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -200,6 +225,15 @@ impl Node {
             output.status
         );
         printed
+    }
+
+    fn launch_again(&self, vm: &mut Option<Child>) {
+        if let Err(error) = self.launch(vm) {
+            panic!(
+                "the node on port {} did not restart: {error}",
+                self.ports.amqp
+            );
+        }
     }
 
     fn launch(&self, vm: &mut Option<Child>) -> Result<String, StartError> {

@@ -4,8 +4,8 @@ use crate::find::Server;
 use crate::ports::Ports;
 use crate::signal;
 use crate::tls::Tls;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Once;
@@ -74,6 +74,30 @@ impl Folder {
             configuration += &Tls::configuration(ports, &self.inside);
         }
         fs::write(self.outside.join("rabbitmq.conf"), configuration)
+    }
+
+    /// Removes what the node has kept.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        let data = self.outside.join("data");
+        fs::remove_dir_all(&data)?;
+        fs::create_dir(&data)
+    }
+
+    /// Has the server import this at its start.
+    pub(crate) fn import(&self, definitions: &str) -> io::Result<()> {
+        let file = self.outside.join("definitions.json");
+        if !file.exists() {
+            let lines = format!(
+                "definitions.import_backend = local_filesystem\n\
+                 definitions.local.path = {}\n",
+                self.inside("definitions.json").display()
+            );
+            let mut configuration = OpenOptions::new()
+                .append(true)
+                .open(self.outside.join("rabbitmq.conf"))?;
+            configuration.write_all(lines.as_bytes())?;
+        }
+        fs::write(file, definitions)
     }
 
     /// The last lines of what the server said.

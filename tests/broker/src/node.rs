@@ -149,12 +149,30 @@ impl Node {
     pub fn restart(&self) {
         let mut vm = self.vm();
         stop_vm(&mut vm);
-        if let Err(error) = self.launch(&mut vm) {
-            panic!(
-                "the node on port {} did not restart: {error}",
-                self.ports.amqp
-            );
-        }
+        self.launch_again(&mut vm);
+    }
+
+    /// Like [`Node::restart`], but the node has forgotten everything: all that it starts with is what a new one has.
+    ///
+    /// # Panics
+    /// As [`Node::restart`]; and when the data cannot be removed.
+    pub fn restart_empty(&self) {
+        let mut vm = self.vm();
+        stop_vm(&mut vm);
+        self.folder
+            .forget()
+            .unwrap_or_else(|error| panic!("the data could not be removed: {error}"));
+        self.launch_again(&mut vm);
+    }
+
+    /// Has the node import these definitions at each start from the next one on, before it lets clients in.
+    ///
+    /// # Panics
+    /// When they cannot be written.
+    pub fn import_at_start(&self, definitions: &str) {
+        self.folder
+            .import(definitions)
+            .unwrap_or_else(|error| panic!("the definitions could not be written: {error}"));
     }
 
     /// Stops the Erlang machine with SIGSTOP: connections stay open, nothing is answered.
@@ -200,6 +218,15 @@ impl Node {
             output.status
         );
         printed
+    }
+
+    fn launch_again(&self, vm: &mut Option<Child>) {
+        if let Err(error) = self.launch(vm) {
+            panic!(
+                "the node on port {} did not restart: {error}",
+                self.ports.amqp
+            );
+        }
     }
 
     fn launch(&self, vm: &mut Option<Child>) -> Result<String, StartError> {

@@ -32,6 +32,23 @@ fn a_killed_or_stopped_node_comes_back_with_its_data() {
 }
 
 #[test]
+fn a_node_that_restarts_empty_knows_nothing_any_more_but_what_it_is_told_to_import() {
+    let node = Node::start();
+    let vhost = unique("kept");
+    node.ctl(&["add_vhost", &vhost]);
+    let vhosts = || node.ctl(&["list_vhosts"]);
+    node.restart_empty();
+    assert!(node.is_up());
+    assert!(!vhosts().lines().any(|line| line == vhost));
+
+    node.import_at_start(&format!(r#"{{"vhosts":[{{"name":"{vhost}"}}]}}"#));
+    node.restart_empty();
+    assert!(vhosts().lines().any(|line| line == vhost));
+    // Then it makes nothing by itself.
+    assert_eq!(vhosts().lines().filter(|line| *line == "/").count(), 0);
+}
+
+#[test]
 fn a_running_node_restarts() {
     let node = Node::start();
     let mut client = connect(node.port());

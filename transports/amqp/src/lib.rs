@@ -131,6 +131,7 @@
 //! | `algedonic-exchange`, `algedonic-key` | text | what it was published to, and under which routing key |
 //! | `algedonic-attempts` | integer | how often it was delivered |
 //! | `algedonic-letter` | text | a UUID of what the message holds: the same in a second letter for it, and in the letter of a message that is equal; absent with `algedonic-unreadable` |
+//! | `algedonic-publication` | text | a UUID of this letter alone, by which its writer knows it again where RabbitMQ returns it |
 //! | `algedonic-user-id`, `algedonic-expiration` | text | these properties: with them it could not be published again |
 //! | `algedonic-unreadable` | text | what is wrong with the properties |
 //! | `algedonic-unreadable-properties` | bytes | all properties as they were on the wire, from their flags on |

@@ -117,18 +117,21 @@ impl Board {
     fn change(&self, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut parts);
+        let mut told = None;
         // Under the lock, so that the last change of the parts is the last that is told.
         self.link.send_if_modified(|link| {
             let next = combine(&parts, link);
-            let changed = next.state != link.state
-                || next.attempts != link.attempts
-                || words(&next) != words(link);
-            if next.state != link.state || words(&next) != words(link) {
-                log(link.state, &next);
-            }
+            let is_news = next.state != link.state || words(&next) != words(link);
+            let changed = is_news || next.attempts != link.attempts;
+            told = is_news.then(|| (link.state, next.clone()));
             *link = next;
             changed
         });
+        drop(parts);
+        // Whoever listens may look at the link.
+        if let Some((before, link)) = told {
+            log(before, &link);
+        }
     }
 }
 
@@ -211,8 +214,14 @@ impl Stream for Links {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
     use algedonic_transport::{ErrorKind, Lane};
     use futures_util::{FutureExt, StreamExt};
+    use tracing::{
+        Dispatch, Event, Metadata, Subscriber,
+        span::{Attributes, Id, Record},
+    };
 
     use super::*;
 
@@ -247,6 +256,55 @@ mod tests {
         assert!(board.link().is_up());
         board.down(consume, error());
         assert!(board.link().is_up(), "it is nobody's concern any more");
+    }
+
+    /// Looks at the link whenever something is logged.
+    struct Looks(Arc<Board>, Mutex<Vec<LinkState>>);
+
+    impl Subscriber for Looks {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            let link = self.0.link();
+            self.1.lock().expect("whole").push(link.state);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn who_is_told_of_a_change_may_look_at_the_link() {
+        let (publish, consume) = parts();
+        let board = Arc::new(Board::new([publish]));
+        let looks = Arc::new(Looks(board.clone(), Mutex::default()));
+        let (done, told) = std::sync::mpsc::channel();
+        let dispatch = Dispatch::from(looks.clone());
+        // It may hang.
+        std::thread::spawn(move || {
+            tracing::dispatcher::with_default(&dispatch, || {
+                board.up(publish);
+                board.wanted(consume);
+                board.down(publish, error());
+                board.closed();
+            });
+            done.send(())
+        });
+        told.recv_timeout(Duration::from_secs(10))
+            .expect("nobody waits for a lock");
+        let seen = looks.1.lock().expect("whole").clone();
+        let states = [
+            LinkState::Up,
+            LinkState::Connecting,
+            LinkState::Down,
+            LinkState::Closed,
+        ];
+        assert_eq!(seen, states);
     }
 
     #[test]

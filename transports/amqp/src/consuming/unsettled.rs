@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use algedonic_transport::{Arrival, Delivery, Message, Settle, Settlement};
+use algedonic_transport::{Arrival, Delivery, EventId, Message, Settle, Settlement};
 use bytes::Bytes;
 use lapin::{
     Channel,
@@ -147,7 +147,9 @@ impl Unsettled {
             return Ok(());
         };
         let now = SystemTime::now();
-        match compose(&delivery, body, attempt.number, reason, now, self.frame_max) {
+        let number = attempt.number;
+        let id = EventId::new();
+        match compose(id, &delivery, body, number, reason, now, self.frame_max) {
             Some(letter) => {
                 book.burying.insert(tag, attempt);
                 self.letters.send(tag, letter);

@@ -2,11 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use algedonic_transport::{Error, ErrorKind};
+use algedonic_transport::{Error, ErrorKind, EventId};
 use bytes::Bytes;
 use lapin::{
     BasicProperties,
-    message::Delivery,
+    message::{BasicReturnMessage, Delivery},
     protocol::basic::gen_properties,
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
@@ -25,6 +25,8 @@ const KEY: &str = "algedonic-key";
 const ATTEMPTS: &str = "algedonic-attempts";
 /// By which a second letter for one message is known.
 const LETTER: &str = "algedonic-letter";
+/// By which a letter that comes back is known: no other publishing has the same.
+const PUBLICATION: &str = "algedonic-publication";
 /// Properties under which it could not be published again.
 const USER_ID: &str = "algedonic-user-id";
 const EXPIRATION: &str = "algedonic-expiration";
@@ -79,13 +81,15 @@ impl Reason {
 /// A dead letter, ready to be published.
 #[derive(Debug)]
 pub(crate) struct Letter {
+    pub(crate) id: EventId,
     pub(crate) properties: BasicProperties,
     pub(crate) body: Bytes,
 }
 
-/// The dead letter for `original`, whose body is `body`; none if it could not hold all that the
-/// message held. `frame_max` is the largest frame that can be sent, in bytes.
+/// The dead letter with this `id` for `original`, whose body is `body`; none if it could not hold all that
+/// the message held. `frame_max` is the largest frame that can be sent, in bytes.
 pub(crate) fn compose(
+    id: EventId,
     original: &Delivery,
     body: Bytes,
     attempt: u32,
@@ -98,16 +102,31 @@ pub(crate) fn compose(
         return None;
     }
     let identity = Identity::of(original, &body);
-    let properties = properties(original, identity, attempt, reason, now);
+    let properties = properties(id, original, identity, attempt, reason, now);
     let written = gen_properties(&properties)(Vec::new().into()).ok()?;
     // Around them: type, channel, size and end of the frame; class, weight and body size.
     let frame = written.into_inner().0.len() + 8 + 12;
-    (frame <= frame_max).then_some(Letter { properties, body })
+    (frame <= frame_max).then_some(Letter {
+        id,
+        properties,
+        body,
+    })
+}
+
+/// Which letter a returned message is.
+pub(super) fn id_of(returned: &BasicReturnMessage) -> EventId {
+    let headers = returned.properties.headers().as_ref();
+    match headers.and_then(|headers| headers.inner().get(PUBLICATION)) {
+        Some(AMQPValue::LongString(id)) => EventId::from_foreign(&id.to_string()),
+        // None that we have sent.
+        _ => EventId::from_u128(0),
+    }
 }
 
 type Set = fn(BasicProperties, ShortString) -> BasicProperties;
 
 fn properties(
+    id: EventId,
     original: &Delivery,
     identity: Option<Identity>,
     attempt: u32,
@@ -133,6 +152,7 @@ fn properties(
         (EXCHANGE, text(original.exchange.as_str())),
         (KEY, text(original.routing_key.as_str())),
         (ATTEMPTS, AMQPValue::LongLongInt(attempt.into())),
+        (PUBLICATION, text(&id.to_string())),
     ] {
         headers.insert(name.into(), value);
     }
@@ -207,6 +227,7 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_millis(1234);
         let reason = Reason::unwanted("no such\ncustomer");
         compose(
+            EventId::from_u128(7),
             &original(properties),
             Bytes::from_static(b"body"),
             3,
@@ -235,6 +256,7 @@ mod tests {
             (DETAIL, "no such\\ncustomer"),
             (EXCHANGE, "ex"),
             (KEY, "a.b"),
+            (PUBLICATION, "00000000-0000-0000-0000-000000000007"),
         ]);
         expected.insert(DEAD_AT.into(), AMQPValue::LongLongInt(1234));
         expected.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(3));

@@ -10,34 +10,20 @@
 //! publish: a letter that the broker refuses takes its channel with it.
 
 mod letter;
+mod line;
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{sync::Arc, time::Duration};
 
-use algedonic_transport::{Error, Lane};
-use lapin::{
-    Channel, Confirmation,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
-    types::ShortString,
-};
+use algedonic_transport::Lane;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Duration, Instant, sleep, timeout_at},
+    time::{Instant, sleep},
 };
 
 pub(crate) use self::letter::{Letter, Reason, compose};
-use crate::{
-    AmqpConfig,
-    connect::{Deadline, Session},
-    error::During,
-    part::Part,
-    topology,
-};
+use self::line::{Line, Told};
+use crate::AmqpConfig;
 
 /// How long a connection without letters is kept.
 const IDLE: Duration = Duration::from_secs(30);
@@ -73,7 +59,14 @@ impl DeadLetters {
         let (letters, handed_in) = mpsc::unbounded_channel();
         let (told, results) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
-        task.spawn(run(config, lane, handed_in, told));
+        let burying = Burying {
+            config,
+            lane,
+            told,
+            pause: None,
+            line: None,
+        };
+        task.spawn(burying.run(handed_in));
         let dead_letters = Self {
             results,
             _task: task,
@@ -100,124 +93,94 @@ impl Letters {
     }
 }
 
-/// A connection with a channel, and what is on its way there.
-struct Line {
-    session: Session,
-    channel: Channel,
-    publishing: JoinSet<(Whose, bool)>,
-}
-
-async fn run(
+/// Publishes the dead letters of one lane.
+struct Burying {
     config: Arc<AmqpConfig>,
     lane: Lane,
-    mut queued: mpsc::UnboundedReceiver<(Whose, Letter)>,
     told: mpsc::UnboundedSender<(Whose, bool)>,
-) {
-    let queue = topology::dead_letter_queue(&config, lane);
-    let mut current: Option<Line> = None;
-    let mut pause: Option<Instant> = None;
-    let mut batch = VecDeque::new();
-    loop {
-        let Some(open) = current.as_mut() else {
-            let Some((of, letter)) = queued.recv().await else {
-                return;
-            };
-            if pause.is_none_or(|until| until <= Instant::now()) {
-                match Line::open(&config, lane).await {
-                    Ok(opened) => {
-                        batch.push_back((of, letter));
-                        current = Some(opened);
-                        pause = None;
-                        continue;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%queue, %error, "dead letters go without their reasons");
-                        pause = Some(Instant::now() + PAUSE);
-                    }
-                }
-            }
-            let _ = told.send((of, false));
-            continue;
-        };
-        while let Some((of, letter)) = batch.pop_front() {
-            open.publish(of, letter, &queue, config.confirm_timeout);
-        }
-        let mut failed = false;
-        tokio::select! {
-            letter = queued.recv() => match letter {
-                Some(letter) => batch.push_back(letter),
-                None => return,
-            },
-            result = open.publishing.join_next(), if !open.publishing.is_empty() => {
-                // A task that panicked is one whose tag nobody knows: none of them does.
-                if let Some(Ok((of, arrived))) = result {
-                    failed = !arrived;
-                    let _ = told.send((of, arrived));
-                }
-            }
-            () = sleep(IDLE), if open.publishing.is_empty() => {
-                if let Some(line) = current.take() {
-                    line.session.close(Duration::from_secs(1)).await;
-                }
-            }
-        }
-        if failed && let Some(mut line) = current.take() {
-            // What is behind it on the same channel has failed with it, or is slow for the same
-            // reason; its own deadline is not far.
-            while let Some(result) = line.publishing.join_next().await {
-                if let Ok(result) = result {
-                    let _ = told.send(result);
-                }
-            }
-            tracing::warn!(%queue, "a dead letter could not be published: it goes without its reason");
-            pause = Some(Instant::now() + PAUSE);
-            for (of, _) in batch.drain(..) {
-                let _ = told.send((of, false));
-            }
-        }
-    }
+    /// Until then nothing is published.
+    pause: Option<Instant>,
+    line: Option<Line>,
 }
 
-impl Line {
-    async fn open(config: &AmqpConfig, lane: Lane) -> Result<Self, Error> {
-        let (session, _) = Session::open(config, Part::bury(lane)).await?;
-        let deadline = Deadline::within(config.connect_timeout);
-        let channel = session.channel(deadline).await?;
-        let confirm = channel.confirm_select(ConfirmSelectOptions::default());
-        let subject = "the channel for dead letters";
-        deadline.step(During::Publish, subject, confirm).await?;
-        Ok(Self {
-            session,
-            channel,
-            publishing: JoinSet::new(),
-        })
+impl Burying {
+    async fn run(mut self, mut handed_in: mpsc::UnboundedReceiver<(Whose, Letter)>) {
+        loop {
+            let Some(line) = &mut self.line else {
+                let Some((of, letter)) = handed_in.recv().await else {
+                    return;
+                };
+                self.bury(of, letter).await;
+                continue;
+            };
+            let is_idle = line.is_idle();
+            tokio::select! {
+                biased;
+                told = line.next() => self.tell(told).await,
+                letter = handed_in.recv() => match letter {
+                    Some((of, letter)) => self.bury(of, letter).await,
+                    None => return,
+                },
+                () = sleep(IDLE), if is_idle => if let Some(line) = self.line.take() {
+                    line.close(Duration::from_secs(1)).await;
+                },
+            }
+        }
     }
 
-    fn publish(&mut self, of: Whose, letter: Letter, queue: &ShortString, cap: Duration) {
-        let (channel, queue) = (self.channel.clone(), queue.clone());
-        let mut publish = Box::pin(async move {
-            let options = BasicPublishOptions {
-                mandatory: true,
-                ..BasicPublishOptions::default()
-            };
-            let Letter { properties, body } = letter;
-            let sent = channel.basic_publish("".into(), queue, options, &body, properties);
-            // An ack of what was returned is none.
-            let confirmation = match sent.await {
-                Ok(confirm) => confirm.await,
-                Err(error) => Err(error),
-            };
-            matches!(confirmation, Ok(Confirmation::Ack(None)))
-        });
-        // The first poll puts it into lapin's queue: that makes the order.
-        let first = Pin::new(&mut publish).poll(&mut Context::from_waker(Waker::noop()));
-        let until = Instant::now() + cap;
-        self.publishing.spawn(async move {
-            let result = match first {
-                Poll::Ready(arrived) => arrived,
-                Poll::Pending => timeout_at(until, publish).await.unwrap_or(false),
-            };
-            (of, result)
-        });
+    async fn bury(&mut self, of: Whose, letter: Letter) {
+        // One that was lost while nothing was on its way says nothing of the next.
+        while let Some(line) = &mut self.line
+            && !line.is_open()
+        {
+            let told = line.next().await;
+            self.tell(told).await;
+        }
+        if self.line.is_none() && self.pause.is_none_or(|until| until <= Instant::now()) {
+            self.pause = None;
+            match Line::open(&self.config, self.lane).await {
+                Ok(line) => self.line = Some(line),
+                Err(error) => self.give_up(&error.to_string()),
+            }
+        }
+        match &mut self.line {
+            Some(line) => line.publish(of, letter),
+            None => self.say(vec![(of, false)]),
+        }
+    }
+
+    async fn tell(&mut self, told: Told) {
+        let failed = told.iter().any(|(_, arrived)| !arrived);
+        self.say(told);
+        let Some(line) = &mut self.line else { return };
+        if !failed {
+            if line.is_idle() && !line.is_open() {
+                self.line = None;
+            }
+            return;
+        }
+        // What is behind it on the same channel has failed with it, or is slow for the same reason; its own
+        // deadline is not far.
+        while let Some(line) = &mut self.line
+            && !line.is_idle()
+        {
+            let told = line.next().await;
+            self.say(told);
+        }
+        self.line = None;
+        self.give_up("one could not be published");
+    }
+
+    /// For a while.
+    fn give_up(&mut self, why: &str) {
+        tracing::warn!(lane = %self.lane, why, "dead letters go without their reasons");
+        self.pause = Some(Instant::now() + PAUSE);
+    }
+
+    fn say(&self, told: Told) {
+        for one in told {
+            // Nobody listens when the consumers have ended: then the letter's original comes again.
+            let _ = self.told.send(one);
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 use tokio::time::{Duration, Instant};
 
-/// Counts from its last answer, from when it last owed none, or from the end of its last alarm.
+/// Counts from its last answer, from when it last owed none, from the end of its last alarm, or from when it had all
+/// of the message that it is to answer next.
 pub(super) struct Patience {
     limit: Duration,
     since: Instant,
     alarm: bool,
+    unwritten: bool,
 }
 
 impl Patience {
@@ -15,6 +17,7 @@ impl Patience {
             limit,
             since: now,
             alarm: false,
+            unwritten: false,
         }
     }
 
@@ -30,6 +33,15 @@ impl Patience {
             self.since = now;
         }
         self.alarm = is_on;
+    }
+
+    /// Whether the message that it is to answer next is still being written by now: a large one takes its time on
+    /// a slow way. A broker that takes nothing of it is missed by its heartbeats.
+    pub(super) fn writing(&mut self, is_unwritten: bool, now: Instant) {
+        if self.unwritten || is_unwritten {
+            self.since = now;
+        }
+        self.unwritten = is_unwritten;
     }
 
     /// When it is over. None: there is an alarm.
@@ -53,6 +65,17 @@ mod tests {
         assert_eq!(patience.ends(), Some(start + LIMIT / 2 + LIMIT));
         patience.alarm(false, start + LIMIT);
         assert_eq!(patience.ends(), Some(start + LIMIT / 2 + LIMIT));
+    }
+
+    #[test]
+    fn it_begins_when_the_oldest_is_written() {
+        let start = Instant::now();
+        let mut patience = Patience::new(LIMIT, start);
+        patience.writing(true, start + 5 * LIMIT);
+        patience.writing(false, start + 8 * LIMIT);
+        assert_eq!(patience.ends(), Some(start + 9 * LIMIT));
+        patience.writing(false, start + 8 * LIMIT + LIMIT / 2);
+        assert_eq!(patience.ends(), Some(start + 9 * LIMIT));
     }
 
     /// In an alarm that nobody looked at for long, its end came before the confirm of a message that had been

@@ -143,6 +143,7 @@ impl Pipeline {
         self.window
             .expire(now, |(_, parcel)| late.extend(parcel.expire()));
         self.patience.alarm(alarm, now);
+        self.patience.writing(self.window.is_writing(), now);
         match self.patience.ends() {
             Some(end) if !self.window.is_empty() && now >= end => Err(lost(
                 During::Publish,

@@ -100,6 +100,13 @@ impl<T, C: Future<Output = Answer> + Unpin + 'static> Window<T, C> {
         self.slots.in_flight() + self.undecided.len()
     }
 
+    /// Whether the oldest that has no answer is not written.
+    pub(crate) fn is_writing(&self) -> bool {
+        let mut order = self.order.iter();
+        let oldest = order.find(|at| self.slots.held(**at).is_some());
+        oldest.is_some_and(|(_, index)| self.slots.is_unwritten(*index))
+    }
+
     /// Polls `write` once, which takes its place in the order of the channel, and keeps it; gives its number
     /// and slot. What is pushed earlier must be written earlier.
     pub(crate) fn push(

@@ -173,7 +173,8 @@ impl<C: Future<Output = Answer> + Unpin + 'static, H> Slots<C, H> {
         }
     }
 
-    fn is_unwritten(&self, index: usize) -> bool {
+    /// As far as is known.
+    pub(super) fn is_unwritten(&self, index: usize) -> bool {
         matches!(
             &self.all[index],
             Some(Slot {

@@ -11,7 +11,7 @@ use super::{
 use crate::raw::short;
 
 /// An ack (80) or a nack (120).
-fn confirm(channel: u16, number: u16, tag: u64, flags: u8) -> Vec<u8> {
+pub(super) fn confirm(channel: u16, number: u16, tag: u64, flags: u8) -> Vec<u8> {
     method(
         channel,
         (60, number),

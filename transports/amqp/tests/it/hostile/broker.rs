@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use algedonic_amqp::AmqpConfig;
@@ -14,6 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::{Instant, sleep},
 };
 
 use crate::raw::{long, short};
@@ -24,12 +26,15 @@ pub(crate) struct Asked<'a> {
     /// Class and method; 0 and 0 for the protocol header, before which nobody has asked anything.
     pub(crate) method: (u16, u16),
     pub(crate) arguments: &'a [u8],
+    /// Of a message, the header frame's payload: size of the body and properties.
+    pub(crate) content: &'a [u8],
 }
 
 /// What is answered instead of the truth.
 #[derive(Default)]
 pub(crate) struct Lie {
     once: Vec<u8>,
+    later: Option<(Duration, Vec<u8>)>,
     endless: Option<Endless>,
     hangs_up: bool,
 }
@@ -43,6 +48,12 @@ impl Lie {
             once: parts.concat(),
             ..Self::default()
         }
+    }
+
+    /// And then nothing but heartbeats is said for so long, and nothing is read; and then this.
+    pub(crate) fn later(mut self, after: Duration, parts: &[Vec<u8>]) -> Self {
+        self.later = Some((after, parts.concat()));
+        self
     }
 
     /// And then this, again and again, for as long as the client takes it.
@@ -133,8 +144,9 @@ impl Connection {
 
     async fn serve(&mut self, lie: &impl Fn(&Asked<'_>) -> Option<Lie>) -> std::io::Result<()> {
         self.stream.read_exact(&mut [0; 8]).await?;
-        self.answer(0, (0, 0), &[], lie).await?;
+        self.answer(0, (0, 0), (&[], &[]), lie).await?;
         let mut publishing: HashMap<u16, Vec<u8>> = HashMap::new();
+        let mut contents: HashMap<u16, Vec<u8>> = HashMap::new();
         let mut left: HashMap<u16, u64> = HashMap::new();
         loop {
             let (kind, channel, payload) = read(&mut self.stream).await?;
@@ -145,12 +157,14 @@ impl Connection {
                     if method == (60, 40) {
                         publishing.insert(channel, payload[4..].to_vec());
                     } else {
-                        self.answer(channel, method, &payload[4..], lie).await?;
+                        self.answer(channel, method, (&payload[4..], &[]), lie)
+                            .await?;
                     }
                 }
                 2 => {
                     let size = payload[4..12].try_into().expect("eight");
                     left.insert(channel, u64::from_be_bytes(size));
+                    contents.insert(channel, payload);
                 }
                 3 => *left.entry(channel).or_default() -= payload.len() as u64,
                 _ => {}
@@ -159,7 +173,9 @@ impl Connection {
                 left.remove(&channel);
                 let arguments = publishing.remove(&channel).unwrap_or_default();
                 *self.tags.entry(channel).or_default() += 1;
-                self.answer(channel, (60, 40), &arguments, lie).await?;
+                let content = contents.remove(&channel).unwrap_or_default();
+                self.answer(channel, (60, 40), (&arguments, &content), lie)
+                    .await?;
             }
         }
     }
@@ -168,16 +184,25 @@ impl Connection {
         &mut self,
         channel: u16,
         method: (u16, u16),
-        arguments: &[u8],
+        (arguments, content): (&[u8], &[u8]),
         lie: &impl Fn(&Asked<'_>) -> Option<Lie>,
     ) -> std::io::Result<()> {
         let asked = Asked {
             channel,
             method,
             arguments,
+            content,
         };
         let lie = lie(&asked).unwrap_or_else(|| Lie::of(&[self.truth(&asked)]));
         self.stream.write_all(&lie.once).await?;
+        if let Some((after, frames)) = &lie.later {
+            let until = Instant::now() + *after;
+            while Instant::now() < until {
+                self.stream.write_all(&frame(8, 0, &[])).await?;
+                sleep(Duration::from_millis(100)).await;
+            }
+            self.stream.write_all(frames).await?;
+        }
         let mut number = 0;
         while let Some(endless) = &lie.endless {
             // Many at a time: it must not be the one that is slow.

@@ -6,6 +6,7 @@ mod broker;
 mod case;
 mod deliveries;
 mod held;
+mod letters;
 mod nonsense;
 mod publishers;
 mod tune;

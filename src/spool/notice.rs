@@ -18,7 +18,7 @@ pub enum Notice {
     /// The file was damaged, and put aside.
     Damaged(Damage),
     /// The disk fails. Appends and reads do, too, until it is [`Mended`](Self::Mended); it is tried again every second
-    /// when something is asked for.
+    /// when something is asked for, and at once for a signal: one that fits is stored meanwhile.
     Broken(Error),
     /// It works again.
     Mended,

@@ -8,6 +8,8 @@ mod damage;
 mod dice;
 /// A disk in memory.
 mod disk;
+/// Signals, while events flood the spool or find no room.
+mod lanes;
 /// What has to come out, from a list that is gone through.
 mod model;
 /// Any sequence of steps, crashes among them.

@@ -7,6 +7,7 @@ mod error;
 mod index;
 mod length;
 mod pause;
+mod place;
 mod queue;
 mod salvage;
 mod shared;

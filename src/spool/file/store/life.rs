@@ -78,13 +78,18 @@ impl Store {
             .disk
             .take_mark()
             .map_err(|error| of_disk(operation, error))?;
+        let resumed = self
+            .disk
+            .resume()
+            .map_err(|error| of_disk(operation, error))?;
         let there = self
             .disk
             .open()
             .map_err(|error| of_disk(operation, error))?;
         let trouble = match there {
-            None if self.index.len() > 0
-                || mark.is_some_and(|mark| mark != Index::default().mark()) =>
+            None if self
+                .is_missed(mark, was_open)
+                .map_err(|error| of_disk(operation, error))? =>
             {
                 Trouble::damaged("the file is gone")
             }
@@ -99,7 +104,12 @@ impl Store {
             }
             Some(backend) => match guarded(|| Loaded::from(backend)) {
                 Ok(loaded) => match self.complete(loaded, mark, was_open) {
-                    Ok(loaded) => return Ok(loaded),
+                    Ok(loaded) => {
+                        if resumed {
+                            self.resumed(&loaded);
+                        }
+                        return Ok(loaded);
+                    }
                     Err(trouble) => trouble,
                 },
                 Err(trouble) => trouble,
@@ -109,6 +119,29 @@ impl Store {
             Trouble::Failed(error) => Err(error),
             Trouble::Damaged(error) => self.replace(error, was_open),
         }
+    }
+
+    /// Whether there was anything in a file that is not there.
+    fn is_missed(&mut self, mark: Option<Mark>, was_open: bool) -> std::io::Result<bool> {
+        if was_open {
+            return Ok(self.index.len() > 0);
+        }
+        // A process that had no end left no mark: there may have been.
+        mark.map_or_else(
+            || self.disk.is_cut(),
+            |mark| Ok(mark != Index::default().mark()),
+        )
+    }
+
+    /// Who has put the damaged file aside did not live to tell it.
+    fn resumed(&mut self, loaded: &Loaded) {
+        let trouble = Trouble::damaged("it was being put aside when the process ended");
+        self.notices.push(Notice::Damaged(Damage {
+            error: trouble.into_error(),
+            aside: None,
+            salvaged: loaded.index.len(),
+            missing: None,
+        }));
     }
 
     /// A database whose newest pages are damaged goes back to an older state, and says nothing.

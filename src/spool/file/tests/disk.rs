@@ -180,6 +180,10 @@ impl Disk for Memory {
         Ok(old.filter(|_| aside).map(|old| old.to_string().into()))
     }
 
+    fn resume(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn take_mark(&mut self) -> io::Result<Option<Mark>> {
         Ok(self.lock().mark.take())
     }

@@ -8,6 +8,8 @@ mod damage;
 mod dice;
 /// A disk in memory.
 mod disk;
+/// The file's place in the folder, and the lock beside it.
+mod folder;
 /// Signals, while events flood the spool or find no room.
 mod lanes;
 /// What has to come out, from a list that is gone through.

@@ -66,6 +66,9 @@ impl Store {
         removals: Removals,
         now: u64,
     ) -> Result<Committed, Error> {
+        // Before anything is dropped: what is written here may lie about though it was not committed, and with it the
+        // floors.
+        let floors = self.index.floors(self.next);
         let mut changes = Changes {
             drops: self.index.take_over(lanes, now, &self.bounds),
             ..Changes::default()
@@ -81,11 +84,12 @@ impl Store {
         let written = any || removals == Removals::Go && self.is_unflushed();
         if written {
             let mut lost = Vec::with_capacity(changes.drops.len());
-            match self.write(&changes, removals, &mut lost) {
+            match self.write(&changes, removals, floors, &mut lost) {
                 Ok(()) => {
                     if removals != Removals::Stay {
                         self.unflushed.clear();
                     }
+                    self.noted = self.next;
                     self.count(changes.inserts.len() as u64, lost);
                 }
                 Err(trouble) => {
@@ -132,6 +136,7 @@ impl Store {
         &self,
         changes: &Changes,
         removals: Removals,
+        floors: [u64; 3],
         lost: &mut Vec<Lost>,
     ) -> Result<(), Trouble> {
         let Some(database) = &self.database else {
@@ -144,13 +149,28 @@ impl Store {
             Removals::GoAlong | Removals::Go => &self.unflushed,
         };
         let removes = !changes.drops.is_empty() || !unflushed.is_empty();
-        let state = removes.then(|| State {
+        let state = removes.then(|| self.state(floors));
+        guarded(|| database::write(database, changes, unflushed, state.as_ref(), lost))
+    }
+
+    /// Has the file say what the next sequence is. It may know of none that was used by a commit that failed.
+    pub(super) fn note_next(&mut self) -> Result<(), Trouble> {
+        if let Some(database) = self.database.as_ref().filter(|_| self.noted < self.next) {
+            let state = self.state(self.index.floors(self.next));
+            let (changes, none) = (Changes::default(), BTreeSet::new());
+            guarded(|| database::write(database, &changes, &none, Some(&state), &mut Vec::new()))?;
+            self.noted = self.next;
+        }
+        Ok(())
+    }
+
+    const fn state(&self, floors: [u64; 3]) -> State {
+        State {
             format: state::FORMAT,
             spool: self.spool,
             next: self.next,
-            floors: self.index.floors(self.next),
-        });
-        guarded(|| database::write(database, changes, unflushed, state.as_ref(), lost))
+            floors,
+        }
     }
 
     pub(super) fn count(&mut self, appended: u64, lost: Vec<Lost>) {

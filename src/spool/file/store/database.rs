@@ -28,6 +28,8 @@ pub(super) struct Loaded {
     pub(super) index: Index,
     pub(super) spool: u64,
     pub(super) next: u64,
+    /// What the file says of that.
+    pub(super) noted: u64,
 }
 
 /// What a commit does.
@@ -96,6 +98,7 @@ impl Loaded {
             index,
             spool: state.spool,
             next,
+            noted: next,
         })
     }
 }

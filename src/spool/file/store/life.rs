@@ -27,6 +27,7 @@ impl Store {
             doubtful: Vec::new(),
             spool: 0,
             next: 1,
+            noted: 1,
             books: SpoolStatus::default(),
             notices: Vec::new(),
         };
@@ -65,6 +66,7 @@ impl Store {
 
     fn adopt(&mut self, loaded: Loaded) {
         self.next = self.next.max(loaded.next);
+        self.noted = loaded.noted;
         self.spool = loaded.spool;
         self.index = loaded.index;
         self.database = Some(loaded.database);
@@ -171,6 +173,7 @@ impl Store {
             for (sequence, (_, header)) in found.records {
                 loaded.index.insert(header);
                 loaded.next = sequence + 1;
+                loaded.noted = loaded.next;
             }
             loaded.next = loaded.next.max(found.next);
         }
@@ -179,6 +182,7 @@ impl Store {
 
     /// The end of a life: nothing is lost without it, but the next one knows that it has all.
     pub(in crate::spool) fn close(mut self) {
+        let noted = self.note_next().is_ok();
         if let Some(database) = self.database.take() {
             let mark = self.index.mark();
             let closed = guarded(|| {
@@ -186,7 +190,7 @@ impl Store {
                     .close()
                     .map_err(|error| Trouble::of("close the spool", error))
             });
-            if closed.is_ok() && self.unflushed.is_empty() {
+            if noted && closed.is_ok() && self.unflushed.is_empty() {
                 let _ = self.disk.leave_mark(mark);
             }
         }
@@ -212,6 +216,7 @@ impl Store {
             index: Index::default(),
             spool: state.spool,
             next: state.next,
+            noted: state.next,
         })
     }
 
@@ -263,6 +268,7 @@ impl Store {
             index,
             spool: state.spool,
             next,
+            noted: next,
         })
     }
 }

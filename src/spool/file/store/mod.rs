@@ -37,6 +37,8 @@ pub(super) struct Store {
     doubtful: Vec<Lost>,
     spool: u64,
     next: u64,
+    /// What the file says of that.
+    noted: u64,
     pub(super) books: SpoolStatus,
     pub(super) notices: Vec<Notice>,
 }

@@ -18,6 +18,8 @@ mod model;
 mod properties;
 /// Messages as bytes.
 mod records;
+/// What a commit that failed leaves in the file.
+mod remains;
 /// The thread, and who waits for it.
 mod thread;
 

@@ -21,6 +21,7 @@ use super::{
 
 /// How often what is too old is looked for when nothing else happens.
 const IDLE: Duration = Duration::from_secs(60);
+
 /// What the thread does, with a store that was opened.
 pub(super) struct Worker {
     store: Store,

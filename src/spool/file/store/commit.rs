@@ -4,7 +4,7 @@ use algedonic_transport::{Error, ErrorKind, Lane};
 
 use super::{
     Store,
-    database::{self, Changes},
+    database::{self, Changes, Dropped},
 };
 use crate::spool::file::{
     LossCause, Lost, Notice,
@@ -69,8 +69,14 @@ impl Store {
         // Before anything is dropped: what is written here may lie about though it was not committed, and with it the
         // floors.
         let floors = self.index.floors(self.next);
+        let over = self.index.take_over(lanes, now, &self.bounds);
+        let over = over.into_iter().map(|(header, cause)| Dropped {
+            header,
+            cause,
+            made_room_for: None,
+        });
         let mut changes = Changes {
-            drops: self.index.take_over(lanes, now, &self.bounds),
+            drops: over.collect(),
             ..Changes::default()
         };
         let mut refused = 0;
@@ -120,7 +126,11 @@ impl Store {
                 .with_advice("the broker has to come back, or a person to drain the spool");
             return Err(error);
         };
-        let victims = victims.into_iter().map(|victim| (victim, LossCause::Full));
+        let victims = victims.into_iter().map(|header| Dropped {
+            header,
+            cause: LossCause::Full,
+            made_room_for: Some(draft.correlation.clone()),
+        });
         changes.drops.extend(victims);
         let sequence = self.next;
         self.next += 1;
@@ -187,8 +197,8 @@ impl Store {
 
     /// As if the changes had not been tried. But no sequence is used twice: what was written lies about.
     fn undo(&mut self, changes: &Changes) {
-        for (header, _) in &changes.drops {
-            self.index.insert(*header);
+        for dropped in &changes.drops {
+            self.index.insert(dropped.header);
         }
         for (sequence, _) in &changes.inserts {
             self.index.remove(*sequence);

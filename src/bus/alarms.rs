@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use algedonic_transport::CorrelationId;
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{Bus, Shared};
@@ -103,18 +104,20 @@ async fn raise_of_spool(bus: Weak<Shared>, mut alarms: SpoolAlarms) {
         sleep(Duration::from_millis(10)).await;
     }
     while let Some(signal) = alarms.next().await {
-        if tell(&bus, signal).await.is_none() {
-            return;
+        match tell(&bus, signal).await {
+            Some(raised) => alarms.raised(raised),
+            None => return,
         }
     }
 }
 
-/// None where the bus has ended.
-pub(super) async fn tell(bus: &Weak<Shared>, signal: Signal) -> Option<()> {
+/// What joins it with all that is raised because of it. None where the bus has ended.
+pub(super) async fn tell(bus: &Weak<Shared>, signal: Signal) -> Option<CorrelationId> {
     let (signals, envelope) = bus.upgrade().and_then(|bus| {
         let envelope = bus.raise(signal, None).ok()?;
         Some((Arc::clone(&bus.signals), envelope))
     })?;
+    let correlation = envelope.metadata().correlation;
     signals.deliver_in_background(envelope).await;
-    Some(())
+    Some(correlation)
 }

@@ -8,10 +8,14 @@
 //!
 //! - **Synced.** An append that returned `Ok` is there after `kill -9`, and after a loss of power if the disk does what
 //!   it says. One that returned an error, or was dropped, is not promised; it may be there all the same.
-//! - **In order.** [`sequence`](Record::sequence) counts over all lanes and all lives.
-//! - **At least once.** Removals reach the disk with the next append, or after 100 ms: a crash before that brings the
+//! - **In order.** Each lane is in the order of its appends; [`sequence`](Record::sequence) counts over all lanes and all
+//!   lives.
+//! - **Signals first.** They have a room of their own to wait in, and are written before all else, by themselves: behind
+//!   a flood of events they wait for what is being written, 1 MiB of a lane at most, and what finds no room on the disk
+//!   takes no signal along. A disk that failed is left alone for a second, but tried for every signal.
+//! - **At least once.** Removals reach the disk with the next event or command, or after 100 ms: a crash before that brings the
 //!   record back. Receivers know it by its id.
-//! - **Together.** Appends that wait while another is written share one write: alone each costs a sync of the disk, many
+//! - **Together.** Appends of a lane that wait while another is written share one write: alone each costs a sync of the disk, many
 //!   at once not much more.
 //! - **Apart.** All of it happens on a thread of its own. A disk that is slow, full or broken makes appends fail; it
 //!   makes nothing else wait, and local delivery does not know of it.
@@ -75,7 +79,7 @@ pub trait Spool: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     ///
-    /// - The place in the order is taken by the call itself, unless so many wait that this one has to wait for room:
+    /// - The place in the order of its lane is taken by the call itself, unless so many wait that this one has to wait for room:
     ///   then by its first poll.
     /// - An error says that it is not promised. After `TimedOut` it may be stored all the same, and will be sent.
     ///

@@ -1,6 +1,6 @@
 use std::{fmt, path::PathBuf, time::SystemTime};
 
-use algedonic_transport::{Error, Lane, Metadata};
+use algedonic_transport::{CorrelationId, Error, Lane, Metadata};
 
 use super::Record;
 
@@ -18,7 +18,7 @@ pub enum Notice {
     /// The file was damaged, and put aside.
     Damaged(Damage),
     /// The disk fails. Appends and reads do, too, until it is [`Mended`](Self::Mended); it is tried again every second
-    /// when something is asked for.
+    /// when something is asked for, and at once for a signal: one that fits is stored meanwhile.
     Broken(Error),
     /// It works again.
     Mended,
@@ -38,6 +38,9 @@ pub struct Lost {
     pub stored: SystemTime,
     /// By which rule it is gone.
     pub cause: LossCause,
+    /// The [correlation](Metadata::correlation) of the message for which it made room, where that is known. So that who
+    /// tells of losses by messages does not take the room of others for ever.
+    pub made_room_for: Option<CorrelationId>,
 }
 
 impl Lost {
@@ -49,7 +52,14 @@ impl Lost {
             metadata: record.message.metadata,
             stored: record.stored,
             cause,
+            made_room_for: None,
         }
+    }
+
+    /// Says for which message it made room, by its correlation.
+    pub fn made_room_for(mut self, message: CorrelationId) -> Self {
+        self.made_room_for = Some(message);
+        self
     }
 }
 
@@ -74,7 +84,8 @@ pub enum LossCause {
 pub struct Damage {
     /// What was wrong: [`Malformed`](algedonic_transport::ErrorKind::Malformed).
     pub error: Error,
-    /// Where the damaged file is now, for a person to look at; nothing deletes it.
+    /// Where the damaged file is now, for a person to look at; nothing deletes it. None if it is gone, or if who has put
+    /// it aside did not live to tell.
     pub aside: Option<PathBuf>,
     /// Records that were whole, and are in the new file.
     pub salvaged: u64,

@@ -6,7 +6,7 @@ use std::{
 
 use algedonic::{
     Error, ErrorKind,
-    spool::{LaneStatus, Notice, Record, Spool, SpoolStatus},
+    spool::{LaneStatus, LossCause, Lost, Notice, Record, Spool, SpoolStatus},
     transport::{BoxFuture, Lane, Message},
 };
 use tokio::{
@@ -33,6 +33,8 @@ struct State {
     failure: Option<Error>,
     /// It does not read either.
     is_broken: bool,
+    /// So many records it holds at most: the oldest makes room.
+    bound: Option<usize>,
     appended: u64,
     removed: u64,
     notices: Vec<Notice>,
@@ -70,6 +72,10 @@ impl Shelf {
         state.failure = is_broken.then(broken);
     }
 
+    pub(crate) fn set_bound(&self, records: usize) {
+        self.state().bound = Some(records);
+    }
+
     pub(crate) fn tell(&self, notice: Notice) {
         self.state().notices.push(notice);
         self.told.notify_one();
@@ -101,6 +107,16 @@ impl Spool for Shelf {
                 sleep_until(done).await;
             }
             let mut state = kept.state();
+            let bound = state.bound.unwrap_or(usize::MAX);
+            while state.records.len() >= bound
+                && let Some((oldest, old)) = state.records.pop_first()
+            {
+                let record = Record::new(oldest, SystemTime::UNIX_EPOCH, old);
+                let lost = Lost::new(record, LossCause::Full);
+                let lost = lost.made_room_for(message.metadata.correlation.clone());
+                state.notices.push(Notice::Lost(lost));
+                kept.told.notify_one();
+            }
             state.records.insert(sequence, message);
             state.appended += 1;
             Ok(sequence)

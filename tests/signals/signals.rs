@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use algedonic::{
-    Bus, ErrorKind, Feeling, Key, Level, LinkState, Metadata, Mirror, Remote, SignalSubscription,
+    Bus, Error, ErrorKind, Feeling, Key, Level, LinkState, Metadata, Mirror, Remote,
+    SignalSubscription,
     memory::{Broker, Limits},
     spool::{LossCause, Lost, Notice, Record},
     transport::{Lane, Message},
@@ -236,7 +237,8 @@ async fn more_signals_at_once_than_the_transport_takes_are_all_safe() {
     assert_eq!(heard, (0..500).collect::<Vec<_>>());
 }
 
-/// What the disk drops is a pain, told once for a burst; what it did before the bus had a subscriber, too.
+/// What the disk drops is a pain, told once for a burst, and in all when it is over; what it did before the bus had a
+/// subscriber, too.
 #[tokio::test(start_paused = true)]
 async fn what_a_spool_has_to_tell_is_a_signal() {
     let (broker, shelf) = (Broker::new(), Shelf::default());
@@ -254,22 +256,56 @@ async fn what_a_spool_has_to_tell_is_a_signal() {
     for number in 1..=100 {
         shelf.tell(record(number));
     }
-    let mut lost = 0.0;
+    let mut next = async || {
+        let signal = within("the signal", signals.recv()).await;
+        signal.expect("open").expect("no gap")
+    };
     let start = Instant::now();
-    for turn in 0..2 {
-        let pain = within("the pain", signals.recv()).await;
-        let pain = pain.expect("open").expect("no gap");
-        assert_eq!((pain.feeling, pain.level), (Feeling::Pain, Level::High));
-        assert_eq!(pain.metric, "spool.lost");
-        lost += pain.value.expect("counted");
-        assert_eq!(start.elapsed().as_secs(), turn * 5);
+    let pain = next().await;
+    assert_eq!((pain.feeling, pain.level), (Feeling::Pain, Level::High));
+    assert_eq!((&*pain.metric, pain.value), ("spool.lost", Some(1.0)));
+    let over = next().await;
+    assert_eq!((over.feeling, over.level), (Feeling::Pleasure, Level::High));
+    assert_eq!((&*over.metric, over.value), ("spool.lost", Some(100.0)));
+    assert_eq!(start.elapsed().as_secs(), 5);
+    let error = Error::transient(ErrorKind::Unavailable, "write");
+    for notice in [Notice::Broken(error), Notice::Mended] {
+        shelf.tell(notice);
     }
-    assert!((lost - 100.0).abs() < 0.5, "{lost}");
-    shelf.tell(Notice::Mended);
-    let pleasure = within("the pleasure", signals.recv()).await;
-    let pleasure = pleasure.expect("open").expect("no gap");
-    assert_eq!(
-        (pleasure.feeling, &*pleasure.metric),
-        (Feeling::Pleasure, "spool.disk")
-    );
+    for feeling in [Feeling::Pain, Feeling::Pleasure] {
+        let signal = next().await;
+        assert_eq!((signal.feeling, &*signal.metric), (feeling, "spool.disk"));
+        assert_eq!(signal.level, Level::Critical);
+    }
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+/// With the broker away and the disk at its bound the pain about a loss takes the room of another record; that is no
+/// loss to raise another for.
+#[tokio::test(start_paused = true)]
+async fn the_pain_of_a_loss_is_not_the_cause_of_the_next() {
+    let (broker, shelf) = (Broker::new(), Shelf::default());
+    shelf.set_bound(4);
+    let mirror = Mirror::new(broker.transport("sender")).spool(shelf.clone());
+    let here = Bus::builder().mirror(mirror).build().expect("good");
+    link_is(&here, LinkState::Up).await;
+    broker.stop();
+    link_is(&here, LinkState::Down).await;
+    let mut signals = here.signals();
+    for number in 0..5 {
+        let receipt = here.signal(numbered(Level::High, number)).await;
+        assert!(receipt.expect("open").remote().await.is_safe());
+    }
+    let mut about = Vec::new();
+    let hour = Duration::from_secs(3_600);
+    let listen = async {
+        while let Ok(signal) = signals.recv().await.expect("open") {
+            if signal.metric == "spool.lost" {
+                about.push(signal.feeling);
+            }
+        }
+    };
+    tokio::time::timeout(hour, listen).await.expect_err("open");
+    assert_eq!(about, [Feeling::Pain, Feeling::Pleasure]);
+    assert_eq!(shelf.len(), 4);
 }

@@ -31,6 +31,12 @@ use crate::resilience::Name;
 /// calls were refused or went to the overflow: until the pain was raised, and in all when it ends. When the last of them
 /// was is known to the second.
 ///
+/// A [spool](crate::spool) that a mirror has hurts likewise: when records are [lost](crate::spool::Notice::Lost)
+/// (`spool.lost`, `High`) and when its disk fails (`spool.disk`, `Critical`), with pleasure when neither was so for the
+/// hold. While one of these lasts it is raised again after a minute, then after twice as long each time, up to an hour,
+/// if it goes on. Records that make room for these signals are counted, and raise none. Each damaged file is a pain by
+/// itself (`spool.damaged`, `Critical`).
+///
 /// Health is that of a whole [registry](crate::resilience::registry::Registry), and needs somebody who looks at it: its
 /// [`supervise`](crate::resilience::registry::Registry::supervise).
 #[derive(Clone, Debug, PartialEq, Eq)]

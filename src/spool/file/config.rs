@@ -45,8 +45,8 @@ pub struct SpoolConfig {
     /// it goes on while no process runs. Above 0, below 2^40 ms; default 7 days (ours).
     #[serde(default = "defaults::max_age", with = "duration")]
     pub max_age: Duration,
-    /// So many appends wait at once, and share a synced write at most; 8 MiB of them at most, too. Further ones wait
-    /// for their turn. 1 to 65,536; default 1,024 (ours).
+    /// So many appends of each lane wait at once, and share a synced write at most; 8 MiB of them at most, too, and of
+    /// events and commands 1 MiB in a write. Further ones wait for their turn. 1 to 65,536; default 1,024 (ours).
     #[serde(default = "defaults::group")]
     pub group: u32,
     /// How long an append or a read may take: a disk that hangs is an error then. Above 0, below 2^40 ms; default

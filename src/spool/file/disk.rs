@@ -1,32 +1,33 @@
-//! The file, the lock beside it, and its place in the folder.
+//! The file, and the lock beside it.
 
 use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{self, Path, PathBuf},
-    time::SystemTime,
 };
 
 use algedonic_transport::{Error, ErrorKind};
 use redb::{StorageBackend, backends::FileBackend};
 
 use super::{
-    encoding::millis,
     error::of_disk,
     length::{Beside, Measured},
+    place::{Place, is_there},
 };
 
 /// Where the bytes of a spool are.
 pub(super) trait Disk: Send + 'static {
     /// What is there, if anything is.
     fn open(&mut self) -> io::Result<Option<Backend>>;
-    /// Whether what is there is shorter than it was when it was synced.
+    /// Whether what is there is shorter than it was when it was synced; nothing is shorter than anything.
     fn is_cut(&mut self) -> io::Result<bool>;
     /// An empty one, that is not there yet.
     fn fresh(&mut self) -> io::Result<Backend>;
     /// The fresh one takes the place of what is there, which is put aside first if it is asked for.
     fn replace(&mut self, aside: bool) -> io::Result<Option<PathBuf>>;
+    /// Finishes a replacement that was interrupted. Whether one was.
+    fn resume(&mut self) -> io::Result<bool>;
     /// What was left at the end of the last life, if that had an end. It is gone now.
     fn take_mark(&mut self) -> io::Result<Option<Mark>>;
     /// Leaves this for the next life.
@@ -68,7 +69,7 @@ impl StorageBackend for Backend {
 
 /// A file that no other process has.
 pub(super) struct Folder {
-    path: PathBuf,
+    pub(super) place: Place,
     /// Until this is dropped.
     beside: Beside,
     /// Made, and not in its place yet.
@@ -81,20 +82,22 @@ impl Folder {
         let operation = "lock the spool";
         // Wherever the process goes: the file may have to be opened again.
         let path = path::absolute(path).map_err(|error| of_disk(operation, error))?;
-        let lock = private()
-            .create(true)
-            .truncate(false)
-            .open(with_end(&path, ".lock"))
-            .map_err(|error| of_disk(operation, error))?;
+        let place = Place::new(path);
+        let beside = place.beside(".lock");
+        let lock = is_there(&beside).and_then(|_| {
+            let mut lock = private();
+            lock.create(true).truncate(false).open(beside)
+        });
+        let lock = lock.map_err(|error| of_disk(operation, error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
-                path,
+                place,
                 beside: Beside::new(lock),
                 fresh: None,
             }),
             Err(TryLockError::WouldBlock) => {
                 let error = Error::transient(ErrorKind::Conflict, operation)
-                    .with_detail(format!("{} is in use", path.display()))
+                    .with_detail(format!("{} is in use", place.path().display()))
                     .with_advice("each process, and each bus, needs a file of its own");
                 Err(error)
             }
@@ -106,34 +109,14 @@ impl Folder {
         let file = FileBackend::new(file).map_err(io::Error::other)?;
         Ok(Measured::new(file, self.beside.clone()))
     }
-
-    fn fresh_path(&self) -> PathBuf {
-        with_end(&self.path, ".new")
-    }
-
-    /// What the folder says is on the disk, too.
-    fn sync_folder(&self) -> io::Result<()> {
-        let folder = self
-            .path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        if cfg!(unix) {
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-        }
-        Ok(())
-    }
 }
 
 impl Disk for Folder {
     fn open(&mut self) -> io::Result<Option<Backend>> {
-        // A link could lead to a file of somebody else.
-        match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-            Ok(there) if there.is_file() => {}
-            Ok(_) => return Err(io::Error::other("what is there is no regular file")),
+        if !is_there(self.place.path())? {
+            return Ok(None);
         }
-        let file = private().open(&self.path)?;
+        let file = private().open(self.place.path())?;
         make_private(&file)?;
         let file = self.measured(file)?;
         file.measure()?;
@@ -141,12 +124,15 @@ impl Disk for Folder {
     }
 
     fn is_cut(&mut self) -> io::Result<bool> {
-        let length = fs::metadata(&self.path)?.len();
+        let length = match fs::metadata(self.place.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            there => there?.len(),
+        };
         Ok(length < self.beside.length()?)
     }
 
     fn fresh(&mut self) -> io::Result<Backend> {
-        let path = self.fresh_path();
+        let path = self.place.fresh();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -158,29 +144,22 @@ impl Disk for Folder {
     }
 
     fn replace(&mut self, aside: bool) -> io::Result<Option<PathBuf>> {
-        let mut now = millis(SystemTime::now());
-        let mut put = None;
-        let aside = aside && self.path.exists();
-        while aside && put.is_none() {
-            let path = with_end(&self.path, &format!(".damaged-{now}"));
-            // So that there is a spool at any moment; a file system without links has to do without.
-            match fs::hard_link(&self.path, &path) {
-                Ok(()) => put = Some(path),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => now += 1,
-                Err(_) => {
-                    fs::rename(&self.path, &path)?;
-                    put = Some(path);
-                }
-            }
-        }
-        // Neither of the two is shorter than this.
-        self.beside.lower_length(0)?;
-        fs::rename(self.fresh_path(), &self.path)?;
-        self.sync_folder()?;
+        let put = self.place.replace(aside)?;
         if let Some(fresh) = self.fresh.take() {
+            // Only now: until then what is known of the old one is true, and afterwards a false alarm harms nobody.
+            self.beside.note_length(fresh.len()?)?;
             fresh.measure()?;
         }
         Ok(put)
+    }
+
+    fn resume(&mut self) -> io::Result<bool> {
+        let resumed = self.place.resume()?;
+        if resumed {
+            let length = fs::metadata(self.place.path())?.len();
+            self.beside.note_length(length)?;
+        }
+        Ok(resumed)
     }
 
     fn take_mark(&mut self) -> io::Result<Option<Mark>> {
@@ -194,14 +173,8 @@ impl Disk for Folder {
 
 impl fmt::Debug for Folder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Folder").field(&self.path).finish()
+        f.debug_tuple("Folder").field(&self.place.path()).finish()
     }
-}
-
-fn with_end(path: &Path, end: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(end);
-    path.into()
 }
 
 /// For the owner only.

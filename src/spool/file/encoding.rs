@@ -57,6 +57,7 @@ pub(super) struct Draft {
     bytes: Vec<u8>,
     pub(super) lane: Lane,
     pub(super) priority: Priority,
+    pub(super) correlation: CorrelationId,
 }
 
 /// What is in the metadata, but for what the header has.
@@ -106,6 +107,7 @@ impl Draft {
             bytes,
             lane,
             priority,
+            correlation: message.metadata.correlation.clone(),
         })
     }
 

@@ -97,37 +97,29 @@ impl Index {
         (excess == 0).then(|| victims.filter_map(|victim| self.remove(victim)).collect())
     }
 
-    /// Takes out what is over at this time, and says why.
-    pub(super) fn take_over(&mut self, now: u64, bounds: &Bounds) -> Vec<(Header, LossCause)> {
+    /// Takes out what is over of these lanes at this time, and says why.
+    pub(super) fn take_over(
+        &mut self,
+        lanes: &[Lane],
+        now: u64,
+        bounds: &Bounds,
+    ) -> Vec<(Header, LossCause)> {
+        let expired = self.expiries.range(..=(now, u64::MAX));
+        let expired = expired.filter(|(_, sequence)| lanes.contains(&self.places[sequence]));
+        let expired: Vec<u64> = expired.map(|(_, sequence)| *sequence).collect();
         let mut over = Vec::new();
-        while let Some(first) = self
-            .expiries
-            .first()
-            .copied()
-            .filter(|first| first.0 <= now)
-        {
-            over.extend(
-                self.remove(first.1)
-                    .map(|header| (header, LossCause::Expired)),
-            );
+        let mut take = |index: &mut Self, sequence, cause| {
+            over.extend(index.remove(sequence).map(|header| (header, cause)));
+        };
+        for sequence in expired {
+            take(self, sequence, LossCause::Expired);
         }
-        while let Some(oldest) = self.too_old(now, bounds) {
-            over.extend(
-                self.remove(oldest)
-                    .map(|header| (header, LossCause::TooOld)),
-            );
+        for lane in lanes {
+            while let Some(oldest) = self.lanes[place_of(*lane)].too_old(now, bounds) {
+                take(self, oldest, LossCause::TooOld);
+            }
         }
         over
-    }
-
-    fn too_old(&self, now: u64, bounds: &Bounds) -> Option<u64> {
-        self.lanes.iter().find_map(|lane| {
-            let mut oldest = lane.droppable.iter().filter_map(BTreeSet::first);
-            let too_old = |header: &Header| header.stored.saturating_add(bounds.max_age) <= now;
-            oldest
-                .find(|oldest| too_old(&lane.entries[oldest]))
-                .copied()
-        })
     }
 
     /// The oldest of a lane behind this one.
@@ -184,5 +176,15 @@ impl Index {
                 .next()
                 .map(|first| moment(first.stored)),
         })
+    }
+}
+
+impl LaneIndex {
+    fn too_old(&self, now: u64, bounds: &Bounds) -> Option<u64> {
+        let mut oldest = self.droppable.iter().filter_map(BTreeSet::first);
+        let too_old = |header: &Header| header.stored.saturating_add(bounds.max_age) <= now;
+        oldest
+            .find(|oldest| too_old(&self.entries[oldest]))
+            .copied()
     }
 }

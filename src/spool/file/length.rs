@@ -55,8 +55,8 @@ impl Beside {
         write_length(&mut self.file(), length)
     }
 
-    /// It is about to become shorter: known, and on the disk, before that is.
-    pub(super) fn lower_length(&self, length: u64) -> io::Result<()> {
+    /// It is about to become shorter, or another has its place: known, and on the disk, when this returns.
+    pub(super) fn note_length(&self, length: u64) -> io::Result<()> {
         let mut file = self.file();
         write_length(&mut file, length)?;
         file.sync_data()
@@ -132,7 +132,7 @@ impl StorageBackend for Measured {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         if self.noted().is_some_and(|noted| length < noted) {
-            self.0.beside.lower_length(length)?;
+            self.0.beside.note_length(length)?;
             self.0.noted.store(length, Ordering::SeqCst);
         }
         self.0.file.set_len(length)

@@ -6,8 +6,11 @@ mod encoding;
 mod error;
 mod index;
 mod length;
+mod pause;
+mod place;
 mod queue;
 mod salvage;
+mod shared;
 mod state;
 mod store;
 #[cfg(test)]
@@ -29,8 +32,9 @@ use self::{
     error::{closed, of_disk},
     index::Bounds,
     queue::{Append, Queue, Read},
+    shared::Shared,
     store::Store,
-    worker::{Shared, Worker},
+    worker::Worker,
 };
 use super::{
     Damage, LaneStatus, LossCause, Lost, Notice, Record, Spool, SpoolStatus, status::place_of,
@@ -155,7 +159,7 @@ impl Spool for FileSpool {
         let (reply, outcome) = oneshot::channel();
         let shared = Arc::clone(&self.0.shared);
         let placed = Draft::of(&message).and_then(|draft| {
-            let share = shared.queue.try_share(draft.length())?;
+            let share = shared.queue.try_share(draft.lane, draft.length())?;
             Ok(match share {
                 Some(share) => {
                     let append = Append {
@@ -171,7 +175,7 @@ impl Spool for FileSpool {
         });
         within(self.0.config.timeout, operation, async move {
             if let Some((draft, reply)) = placed? {
-                let share = shared.queue.share(draft.length()).await?;
+                let share = shared.queue.share(draft.lane, draft.length()).await?;
                 shared.queue.append(Append {
                     draft,
                     reply,
@@ -187,7 +191,7 @@ impl Spool for FileSpool {
         let shared = Arc::clone(&self.0.shared);
         within(self.0.config.timeout, operation, async move {
             let (reply, outcome) = oneshot::channel();
-            let share = shared.queue.share(0).await?;
+            let share = shared.queue.share(lane, 0).await?;
             shared.queue.read(Read {
                 lane,
                 after,

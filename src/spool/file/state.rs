@@ -15,7 +15,7 @@ pub(super) struct State {
     pub(super) spool: u64,
     /// No record had this sequence yet, when it was written.
     pub(super) next: u64,
-    /// By lane: everything below was removed. Old copies of removed records lie about in the file.
+    /// By lane: everything below was removed, by what was committed before or by request. Old copies of removed records lie about in the file.
     pub(super) floors: [u64; 3],
 }
 

@@ -1,95 +1,32 @@
 //! The thread that has the database: no other waits for the disk.
 
 use std::{
-    collections::VecDeque,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use algedonic_transport::{Error, ErrorKind, Lane};
-use tokio::sync::{Notify, watch};
-use tracing::{error, info};
+use tokio::sync::watch;
 
 use super::{
-    Notice, Record, SpoolStatus,
-    encoding::millis,
-    queue::{Append, LINGER, Queue, Work},
-    store::Store,
+    Notice, Record,
+    encoding::{Draft, millis},
+    pause::Pause,
+    place_of,
+    queue::{Append, LINGER, Work},
+    shared::Shared,
+    store::{Committed, Store},
 };
 
 /// How often what is too old is looked for when nothing else happens.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long a disk that failed is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Notices that are kept for who takes them; the status counts what they say anyway.
-const NOTICES: usize = 1024;
-
-/// What the thread and its callers share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) queue: Queue,
-    told: Mutex<Told>,
-    /// For who waits for a notice.
-    pub(super) bell: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    status: SpoolStatus,
-    notices: VecDeque<Notice>,
-}
-
-impl Shared {
-    pub(super) fn new(queue: Queue) -> Self {
-        Self {
-            queue,
-            told: Mutex::default(),
-            bell: Notify::new(),
-        }
-    }
-
-    pub(super) fn status(&self) -> SpoolStatus {
-        self.told().status.clone()
-    }
-
-    pub(super) fn take_notice(&self) -> Option<Notice> {
-        self.told().notices.pop_front()
-    }
-
-    fn tell(&self, status: SpoolStatus, notices: impl IntoIterator<Item = Notice>) {
-        let mut told = self.told();
-        told.status = status;
-        let before = told.notices.len();
-        for notice in notices {
-            match &notice {
-                Notice::Damaged(_) | Notice::Broken(_) => error!(%notice, "spool"),
-                Notice::Mended => info!(%notice, "spool"),
-                Notice::Lost(_) => {}
-            }
-            if told.notices.len() == NOTICES {
-                told.notices.pop_front();
-            }
-            told.notices.push_back(notice);
-        }
-        let more = told.notices.len() > before || before == NOTICES;
-        drop(told);
-        if more {
-            self.bell.notify_waiters();
-        }
-    }
-
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What the thread does, with a store that was opened.
 pub(super) struct Worker {
     store: Store,
     shared: Over,
-    /// Something failed, and nothing was written since; until then the disk is left alone.
-    broken: Option<(Instant, Error)>,
+    pause: Pause,
     /// Since when something lies on the disk that was removed.
     unflushed: Option<Instant>,
     /// Dropped with this, which tells who waits for the end.
@@ -101,7 +38,7 @@ impl Worker {
         let mut worker = Self {
             store,
             shared: Over(shared),
-            broken: None,
+            pause: Pause::default(),
             unflushed: None,
             _done: done,
         };
@@ -130,28 +67,19 @@ impl Worker {
         for sequence in work.removals {
             self.store.remove(sequence);
         }
-        // A caller who is gone was told nothing: nothing is stored for it.
-        let appends = work
-            .appends
-            .into_iter()
-            .filter(|append| !append.reply.is_closed());
-        let appends: Vec<Append> = appends.collect();
-        let idle = appends.is_empty() && work.reads.is_empty();
-        if let Err(error) = self.mended(work.last) {
-            for append in appends {
-                let _ = append.reply.send(Err(error.clone()));
-            }
-            for read in work.reads {
-                let _ = read.reply.send(Err(error.clone()));
-            }
-            // Or it would try again at once.
-            self.unflushed = None;
-            return;
-        }
+        let mut appends = work.appends.map(awaited);
+        let idle = appends.iter().all(Vec::is_empty) && work.reads.is_empty();
+        let mut of = |lane| std::mem::take(&mut appends[place_of(lane)]);
+        // First, and by themselves: what finds no room on the disk takes no signal along.
+        self.signals(of(Lane::Signal));
         let due = self
             .unflushed
             .is_some_and(|since| since.elapsed() >= LINGER);
-        self.commit(appends, work.last || idle || due);
+        let (commands, events) = (of(Lane::Command), of(Lane::Event));
+        if !commands.is_empty() {
+            self.others(commands, false, work.last);
+        }
+        self.others(events, work.last || idle || due, work.last);
         for read in work.reads {
             let _ = read
                 .reply
@@ -159,21 +87,49 @@ impl Worker {
             drop(read.share);
         }
         let since = self.unflushed.unwrap_or_else(Instant::now);
-        self.unflushed = self.store.is_unflushed().then_some(since);
+        // While the disk is left alone it would try again at once.
+        let waits = self.store.is_unflushed() && self.pause.reason().is_none();
+        self.unflushed = waits.then_some(since);
         self.tell();
     }
 
-    fn commit(&mut self, appends: Vec<Append>, flush: bool) {
+    /// They are tried on a disk that is left alone, too: they may fit where others have not.
+    fn signals(&mut self, appends: Vec<Append>) {
+        if appends.is_empty() {
+            return;
+        }
+        if let Err(error) = self.mended() {
+            return refuse(appends, &error);
+        }
+        self.commit(appends, true, |store, drafts, now| {
+            store.commit_alone(Lane::Signal, drafts, now)
+        });
+    }
+
+    fn others(&mut self, appends: Vec<Append>, flush: bool, last: bool) {
+        let pause = self.pause.reason().filter(|_| !last);
+        if let Err(error) = pause.map_or_else(|| self.mended(), Err) {
+            return refuse(appends, &error);
+        }
+        self.commit(appends, false, |store, drafts, now| {
+            store.commit(drafts, flush, now)
+        });
+    }
+
+    fn commit(
+        &mut self,
+        appends: Vec<Append>,
+        signals: bool,
+        commit: impl FnOnce(&mut Store, Vec<Draft>, u64) -> Result<Committed, Error>,
+    ) {
         let (mut drafts, mut replies) = (Vec::new(), Vec::new());
         for append in appends {
             drafts.push(append.draft);
             replies.push((append.reply, append.share));
         }
-        let committed = self.store.commit(drafts, flush, millis(SystemTime::now()));
-        let committed = committed.map_err(|error| self.failed(error));
-        if committed.as_ref().is_ok_and(|committed| committed.written)
-            && self.broken.take().is_some()
-        {
+        let committed = commit(&mut self.store, drafts, millis(SystemTime::now()));
+        let committed = committed.map_err(|error| self.failed(error, signals));
+        if committed.as_ref().is_ok_and(|committed| committed.written) && self.pause.end(signals) {
             self.store.books.error = None;
             self.store.notices.push(Notice::Mended);
         }
@@ -194,44 +150,40 @@ impl Worker {
     }
 
     fn read(&mut self, lane: Lane, after: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        if !self.store.works() {
+            self.pause.reason().map_or_else(|| self.mended(), Err)?;
+        }
         let read = self.store.read(lane, after, limit);
-        read.map_err(|error| self.failed(error))
+        read.map_err(|error| self.failed(error, true))
     }
 
     /// The store failed: a file that is damaged is put aside at once, a disk that fails is left alone for a while.
-    fn failed(&mut self, error: Error) -> Error {
+    fn failed(&mut self, error: Error, signals: bool) -> Error {
         if self.store.works() {
             return error;
         }
         if error.kind() == ErrorKind::Malformed {
-            let _ = self.mended(true);
+            let _ = self.mended();
         } else {
-            self.rest(&error);
+            self.broke(&error, signals);
         }
         error
     }
 
-    fn rest(&mut self, error: &Error) {
-        if self.broken.is_none() {
+    fn broke(&mut self, error: &Error, signals: bool) {
+        if self.pause.begin(error.clone(), signals) {
             self.store.notices.push(Notice::Broken(error.clone()));
         }
         self.store.books.error = Some(error.clone());
-        self.broken = Some((Instant::now() + PAUSE, error.clone()));
     }
 
-    /// Opens what has failed, if its time has come.
-    fn mended(&mut self, now: bool) -> Result<(), Error> {
+    /// Opens what has failed.
+    fn mended(&mut self) -> Result<(), Error> {
         if self.store.works() {
             return Ok(());
         }
-        if let Some((until, error)) = &self.broken
-            && Instant::now() < *until
-            && !now
-        {
-            return Err(error.clone());
-        }
         self.store.mend().inspect_err(|error| {
-            self.rest(error);
+            self.broke(error, true);
             self.tell();
         })
     }
@@ -239,6 +191,18 @@ impl Worker {
     fn tell(&mut self) {
         let notices = std::mem::take(&mut self.store.notices);
         self.shared.tell(self.store.books.clone(), notices);
+    }
+}
+
+/// Without those whose caller is gone, and was told nothing: nothing is stored for it.
+fn awaited(mut appends: Vec<Append>) -> Vec<Append> {
+    appends.retain(|append| !append.reply.is_closed());
+    appends
+}
+
+fn refuse(appends: Vec<Append>, error: &Error) {
+    for append in appends {
+        let _ = append.reply.send(Err(error.clone()));
     }
 }
 

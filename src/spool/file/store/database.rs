@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use algedonic_transport::{Error, ErrorKind};
+use algedonic_transport::{CorrelationId, Error, ErrorKind};
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 
 use crate::spool::file::{
@@ -28,13 +28,23 @@ pub(super) struct Loaded {
     pub(super) index: Index,
     pub(super) spool: u64,
     pub(super) next: u64,
+    /// What the file says of that.
+    pub(super) noted: u64,
 }
 
 /// What a commit does.
 #[derive(Default)]
 pub(super) struct Changes {
     pub(super) inserts: Vec<(u64, Vec<u8>)>,
-    pub(super) drops: Vec<(Header, LossCause)>,
+    pub(super) drops: Vec<Dropped>,
+}
+
+/// A record that is dropped.
+pub(super) struct Dropped {
+    pub(super) header: Header,
+    pub(super) cause: LossCause,
+    /// For what it makes room, if it does.
+    pub(super) made_room_for: Option<CorrelationId>,
 }
 
 impl Loaded {
@@ -96,6 +106,7 @@ impl Loaded {
             index,
             spool: state.spool,
             next,
+            noted: next,
         })
     }
 }
@@ -158,8 +169,8 @@ pub(super) fn write(
                 .remove(sequence)
                 .map_err(|error| failed(error.into()))?;
         }
-        for (header, cause) in &changes.drops {
-            let sequence = header.sequence;
+        for dropped in &changes.drops {
+            let sequence = dropped.header.sequence;
             let removed = records
                 .remove(sequence)
                 .map_err(|error| failed(error.into()))?;
@@ -167,7 +178,9 @@ pub(super) fn write(
                 .as_ref()
                 .and_then(|bytes| Record::read(bytes.value()));
             let damaged = || Trouble::damaged(format!("record {sequence} is damaged"));
-            lost.push(Lost::new(record.ok_or_else(damaged)?, *cause));
+            let mut told = Lost::new(record.ok_or_else(damaged)?, dropped.cause);
+            told.made_room_for.clone_from(&dropped.made_room_for);
+            lost.push(told);
         }
         if let Some(state) = state {
             let written = records.insert(STATE, state.write().as_slice());

@@ -27,6 +27,7 @@ impl Store {
             doubtful: Vec::new(),
             spool: 0,
             next: 1,
+            noted: 1,
             books: SpoolStatus::default(),
             notices: Vec::new(),
         };
@@ -65,6 +66,7 @@ impl Store {
 
     fn adopt(&mut self, loaded: Loaded) {
         self.next = self.next.max(loaded.next);
+        self.noted = loaded.noted;
         self.spool = loaded.spool;
         self.index = loaded.index;
         self.database = Some(loaded.database);
@@ -78,13 +80,18 @@ impl Store {
             .disk
             .take_mark()
             .map_err(|error| of_disk(operation, error))?;
+        let resumed = self
+            .disk
+            .resume()
+            .map_err(|error| of_disk(operation, error))?;
         let there = self
             .disk
             .open()
             .map_err(|error| of_disk(operation, error))?;
         let trouble = match there {
-            None if self.index.len() > 0
-                || mark.is_some_and(|mark| mark != Index::default().mark()) =>
+            None if self
+                .is_missed(mark, was_open)
+                .map_err(|error| of_disk(operation, error))? =>
             {
                 Trouble::damaged("the file is gone")
             }
@@ -99,7 +106,12 @@ impl Store {
             }
             Some(backend) => match guarded(|| Loaded::from(backend)) {
                 Ok(loaded) => match self.complete(loaded, mark, was_open) {
-                    Ok(loaded) => return Ok(loaded),
+                    Ok(loaded) => {
+                        if resumed {
+                            self.resumed(&loaded);
+                        }
+                        return Ok(loaded);
+                    }
                     Err(trouble) => trouble,
                 },
                 Err(trouble) => trouble,
@@ -109,6 +121,29 @@ impl Store {
             Trouble::Failed(error) => Err(error),
             Trouble::Damaged(error) => self.replace(error, was_open),
         }
+    }
+
+    /// Whether there was anything in a file that is not there.
+    fn is_missed(&mut self, mark: Option<Mark>, was_open: bool) -> std::io::Result<bool> {
+        if was_open {
+            return Ok(self.index.len() > 0);
+        }
+        // A process that had no end left no mark: there may have been.
+        mark.map_or_else(
+            || self.disk.is_cut(),
+            |mark| Ok(mark != Index::default().mark()),
+        )
+    }
+
+    /// Who has put the damaged file aside did not live to tell it.
+    fn resumed(&mut self, loaded: &Loaded) {
+        let trouble = Trouble::damaged("it was being put aside when the process ended");
+        self.notices.push(Notice::Damaged(Damage {
+            error: trouble.into_error(),
+            aside: None,
+            salvaged: loaded.index.len(),
+            missing: None,
+        }));
     }
 
     /// A database whose newest pages are damaged goes back to an older state, and says nothing.
@@ -138,6 +173,7 @@ impl Store {
             for (sequence, (_, header)) in found.records {
                 loaded.index.insert(header);
                 loaded.next = sequence + 1;
+                loaded.noted = loaded.next;
             }
             loaded.next = loaded.next.max(found.next);
         }
@@ -146,6 +182,7 @@ impl Store {
 
     /// The end of a life: nothing is lost without it, but the next one knows that it has all.
     pub(in crate::spool) fn close(mut self) {
+        let noted = self.note_next().is_ok();
         if let Some(database) = self.database.take() {
             let mark = self.index.mark();
             let closed = guarded(|| {
@@ -153,7 +190,7 @@ impl Store {
                     .close()
                     .map_err(|error| Trouble::of("close the spool", error))
             });
-            if closed.is_ok() && self.unflushed.is_empty() {
+            if noted && closed.is_ok() && self.unflushed.is_empty() {
                 let _ = self.disk.leave_mark(mark);
             }
         }
@@ -179,6 +216,7 @@ impl Store {
             index: Index::default(),
             spool: state.spool,
             next: state.next,
+            noted: state.next,
         })
     }
 
@@ -230,6 +268,7 @@ impl Store {
             index,
             spool: state.spool,
             next,
+            noted: next,
         })
     }
 }

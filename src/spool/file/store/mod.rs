@@ -1,5 +1,7 @@
 //! The database, and what is known of its content.
 
+/// What is stored together, or not at all.
+mod commit;
 /// What is asked of the database.
 mod database;
 /// How it begins, goes on after a failure, and ends.
@@ -10,14 +12,12 @@ use std::collections::BTreeSet;
 use algedonic_transport::{Error, ErrorKind, Lane};
 use redb::Database;
 
-use self::database::Changes;
+pub(super) use self::commit::Committed;
 use super::{
-    LossCause, Lost, Notice, Record, SpoolStatus,
+    Lost, Notice, Record, SpoolStatus,
     disk::Disk,
-    encoding::{Draft, Header},
     error::{Trouble, guarded},
     index::{Bounds, Index},
-    state::{self, State},
 };
 
 /// What one read gives at most, if that is more than one record.
@@ -37,16 +37,10 @@ pub(super) struct Store {
     doubtful: Vec<Lost>,
     spool: u64,
     next: u64,
+    /// What the file says of that.
+    noted: u64,
     pub(super) books: SpoolStatus,
     pub(super) notices: Vec<Notice>,
-}
-
-/// What came of a commit.
-pub(super) struct Committed {
-    /// Of each draft.
-    pub(super) outcomes: Vec<Result<u64, Error>>,
-    /// Whether there was anything to write.
-    pub(super) written: bool,
 }
 
 impl Store {
@@ -65,112 +59,6 @@ impl Store {
             self.unflushed.insert(sequence);
             self.books.removed += 1;
             self.books.lanes = self.index.status(&self.bounds);
-        }
-    }
-
-    /// Stores all of these, each by itself if it is refused, and drops what is over; when it returns, that is on the
-    /// disk. What was removed goes along; alone only if it is asked for.
-    pub(super) fn commit(
-        &mut self,
-        drafts: Vec<Draft>,
-        flush: bool,
-        now: u64,
-    ) -> Result<Committed, Error> {
-        let mut changes = Changes {
-            drops: self.index.take_over(now, &self.bounds),
-            ..Changes::default()
-        };
-        let mut refused = 0;
-        let outcomes = drafts.into_iter().map(|draft| {
-            let outcome = self.admit(draft, now, &mut changes);
-            refused += u64::from(outcome.is_err());
-            outcome
-        });
-        let outcomes = outcomes.collect();
-        let any = !changes.inserts.is_empty() || !changes.drops.is_empty();
-        let written = any || flush && self.is_unflushed();
-        if written {
-            let mut lost = Vec::with_capacity(changes.drops.len());
-            match self.write(&changes, &mut lost) {
-                Ok(()) => {
-                    self.unflushed.clear();
-                    self.count(changes.inserts.len() as u64, lost);
-                }
-                Err(trouble) => {
-                    self.undo(&changes);
-                    self.doubtful = lost;
-                    return Err(self.fail(trouble));
-                }
-            }
-        }
-        self.books.refused += refused;
-        Ok(Committed { outcomes, written })
-    }
-
-    fn admit(&mut self, draft: Draft, now: u64, changes: &mut Changes) -> Result<u64, Error> {
-        let length = draft.length();
-        if length > self.bounds.max_bytes {
-            let error = Error::permanent(ErrorKind::TooLarge, "spool a message");
-            let max = self.bounds.max_bytes;
-            return Err(error.with_detail(format!("{length} bytes, where max_bytes is {max}")));
-        }
-        let (lane, priority) = (draft.lane, draft.priority);
-        let room = self.index.make_room(lane, priority, length, &self.bounds);
-        let Some(victims) = room else {
-            let error = Error::transient(ErrorKind::Busy, "spool a message")
-                .with_detail(format!(
-                    "the {lane} in it take all of its max_bytes, and may not be dropped for this one"
-                ))
-                .with_advice("the broker has to come back, or a person to drain the spool");
-            return Err(error);
-        };
-        let victims = victims.into_iter().map(|victim| (victim, LossCause::Full));
-        changes.drops.extend(victims);
-        let sequence = self.next;
-        self.next += 1;
-        let bytes = draft.seal(self.spool, sequence, now);
-        if let Some(header) = Header::read(&bytes) {
-            self.index.insert(header);
-        }
-        changes.inserts.push((sequence, bytes));
-        Ok(sequence)
-    }
-
-    fn write(&self, changes: &Changes, lost: &mut Vec<Lost>) -> Result<(), Trouble> {
-        let Some(database) = &self.database else {
-            let error = Error::transient(ErrorKind::Unavailable, "write to the spool");
-            return Err(Trouble::Failed(error));
-        };
-        let removes = !changes.drops.is_empty() || !self.unflushed.is_empty();
-        let state = removes.then(|| State {
-            format: state::FORMAT,
-            spool: self.spool,
-            next: self.next,
-            floors: self.index.floors(self.next),
-        });
-        let unflushed = &self.unflushed;
-        guarded(|| database::write(database, changes, unflushed, state.as_ref(), lost))
-    }
-
-    fn count(&mut self, appended: u64, lost: Vec<Lost>) {
-        self.books.appended += appended;
-        for lost in &lost {
-            match lost.cause {
-                LossCause::Full => self.books.dropped += 1,
-                LossCause::TooOld | LossCause::Expired => self.books.expired += 1,
-            }
-        }
-        self.books.lanes = self.index.status(&self.bounds);
-        self.notices.extend(lost.into_iter().map(Notice::Lost));
-    }
-
-    /// As if the changes had not been tried. But no sequence is used twice: what was written lies about.
-    fn undo(&mut self, changes: &Changes) {
-        for (header, _) in &changes.drops {
-            self.index.insert(*header);
-        }
-        for (sequence, _) in &changes.inserts {
-            self.index.remove(*sequence);
         }
     }
 

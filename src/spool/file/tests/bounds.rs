@@ -27,6 +27,23 @@ fn append(store: &mut Store, lane: Lane, priority: u8, number: u64) -> Result<u6
     committed.outcomes.remove(0).map_err(|error| error.kind())
 }
 
+#[test]
+fn what_made_room_says_for_what() {
+    let mut store = store();
+    for number in 1..=4 {
+        append(&mut store, Lane::Signal, 8, number).expect("room");
+    }
+    let critical = message(Lane::Signal, 10, 5, 500);
+    let draft = Draft::of(&critical).expect("encodes");
+    store.commit(vec![draft], false, 0).expect("a good disk");
+    match &store.notices[..] {
+        [Notice::Lost(lost)] => {
+            assert_eq!(lost.made_room_for, Some(critical.metadata.correlation));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 fn lost(store: &mut Store) -> Vec<(u64, LossCause)> {
     let notices = std::mem::take(&mut store.notices).into_iter();
     let lost = notices.map(|notice| match notice {

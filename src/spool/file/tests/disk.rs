@@ -56,6 +56,8 @@ pub(super) enum Fault {
     None,
     /// After so many more writes there is no room.
     FullAfter(u64),
+    /// The file gets no longer than it is.
+    NoLonger,
     /// After so many more writes, syncs and reads everything is an error.
     BrokenAfter(u64),
     /// The next sync is an error, which comes after all is written.
@@ -178,6 +180,10 @@ impl Disk for Memory {
         Ok(old.filter(|_| aside).map(|old| old.to_string().into()))
     }
 
+    fn resume(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn take_mark(&mut self) -> io::Result<Option<Mark>> {
         Ok(self.lock().mark.take())
     }
@@ -210,9 +216,12 @@ impl Handle {
         work(files.contents.get_mut(&self.file).expect("a file"))
     }
 
-    fn takes_room(&self) -> io::Result<()> {
+    /// Of a write that ends there.
+    fn takes_room(&self, end: u64) -> io::Result<()> {
         let mut files = self.memory.lock();
+        let length = files.contents[&self.file].cached.len();
         match &mut files.fault {
+            Fault::NoLonger if place(end) > length => Err(io::ErrorKind::StorageFull.into()),
             Fault::FullAfter(0) => Err(io::ErrorKind::StorageFull.into()),
             Fault::FullAfter(writes) => {
                 *writes -= 1;
@@ -239,7 +248,7 @@ impl StorageBackend for Handle {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         if len > self.len()? {
-            self.takes_room()?;
+            self.takes_room(len)?;
         }
         self.with(|content| {
             content.cached.resize(place(len), 0);
@@ -274,7 +283,7 @@ impl StorageBackend for Handle {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.takes_room()?;
+        self.takes_room(offset + data.len() as u64)?;
         self.with(|content| {
             let at = place(offset);
             write(&mut content.cached, at, data);

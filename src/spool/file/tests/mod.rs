@@ -8,12 +8,18 @@ mod damage;
 mod dice;
 /// A disk in memory.
 mod disk;
+/// The file's place in the folder, and the lock beside it.
+mod folder;
+/// Signals, while events flood the spool or find no room.
+mod lanes;
 /// What has to come out, from a list that is gone through.
 mod model;
 /// Any sequence of steps, crashes among them.
 mod properties;
 /// Messages as bytes.
 mod records;
+/// What a commit that failed leaves in the file.
+mod remains;
 /// The thread, and who waits for it.
 mod thread;
 

@@ -30,9 +30,18 @@ impl Kept {
 }
 
 impl Model {
-    pub(super) fn expire(&mut self, now: u64, bounds: &Bounds) -> Vec<(u64, LossCause)> {
+    /// What is over of these lanes.
+    pub(super) fn expire(
+        &mut self,
+        lanes: &[Lane],
+        now: u64,
+        bounds: &Bounds,
+    ) -> Vec<(u64, LossCause)> {
         let mut lost = Vec::new();
         self.records.retain(|record| {
+            if !lanes.contains(&record.lane) {
+                return true;
+            }
             let cause = if record.expires.is_some_and(|expires| expires <= now) {
                 LossCause::Expired
             } else if record.may_be_dropped() && record.stored + bounds.max_age <= now {

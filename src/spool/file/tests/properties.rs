@@ -22,6 +22,8 @@ use crate::spool::file::{
 enum Step {
     /// Several appends that share a write.
     Append(Vec<New>),
+    /// Several signals, and nothing else with them.
+    Signals(Vec<New>),
     /// One that is there, by its place.
     Remove(usize),
     Flush,
@@ -29,6 +31,14 @@ enum Step {
     Crash(u64),
     Fail(Fault),
     Wait(u64),
+}
+
+/// What a commit is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Together,
+    Signals,
+    Flush,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +73,7 @@ fn faults() -> impl Strategy<Value = Fault> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => prop::collection::vec(news(), 1..5).prop_map(Step::Append),
+        3 => prop::collection::vec(news(), 1..4).prop_map(Step::Signals),
         5 => any::<usize>().prop_map(Step::Remove),
         1 => Just(Step::Flush),
         1 => Just(Step::Reopen),
@@ -102,16 +113,22 @@ impl Pair {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Append(news) => self.append(&news),
+            Step::Append(news) => self.append(&news, Turn::Together),
+            Step::Signals(mut news) => {
+                for new in &mut news {
+                    new.lane = Lane::Signal;
+                }
+                self.append(&news, Turn::Signals);
+            }
             Step::Remove(place) => self.remove(place),
-            Step::Flush => self.commit(Vec::new(), true),
+            Step::Flush => self.commit(Vec::new(), Turn::Flush),
             Step::Reopen => {
                 self.memory.fault(Fault::None);
                 if !self.store.works() {
                     self.mend();
                 }
                 // What was removed is on the disk: nothing comes back.
-                self.commit(Vec::new(), true);
+                self.commit(Vec::new(), Turn::Flush);
                 self.model.doubtful.clear();
                 self.close();
                 self.reopen();
@@ -141,7 +158,7 @@ impl Pair {
         assert!(self.store.notices.is_empty(), "{:?}", self.store.notices);
     }
 
-    fn append(&mut self, news: &[New]) {
+    fn append(&mut self, news: &[New], turn: Turn) {
         let drafts = news.iter().map(|new| {
             self.last += 1;
             let mut message = message(new.lane, new.priority, self.last, new.length);
@@ -160,15 +177,25 @@ impl Pair {
         let drafts: Vec<(Draft, Kept)> = drafts.collect();
         let tried = drafts.iter().map(|(_, kept)| (kept.number, *kept));
         self.tried.extend(tried);
-        self.commit(drafts, false);
+        self.commit(drafts, turn);
     }
 
-    fn commit(&mut self, drafts: Vec<(Draft, Kept)>, flush: bool) {
+    fn commit(&mut self, drafts: Vec<(Draft, Kept)>, turn: Turn) {
         if !self.store.works() {
             self.mend();
         }
         let (drafts, kept): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
-        let committed = self.store.commit(drafts, flush, self.now);
+        let store = &mut self.store;
+        let (committed, lanes) = match turn {
+            Turn::Signals => {
+                let lanes = &[Lane::Signal][..];
+                (store.commit_alone(Lane::Signal, drafts, self.now), lanes)
+            }
+            Turn::Together | Turn::Flush => {
+                let flush = turn == Turn::Flush;
+                (store.commit(drafts, flush, self.now), &Lane::ALL[..])
+            }
+        };
         let Ok(committed) = committed.inspect_err(|error| {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         }) else {
@@ -176,7 +203,7 @@ impl Pair {
             self.model.doubtful.extend(numbers);
             return self.mend();
         };
-        let mut lost = self.model.expire(self.now, &BOUNDS);
+        let mut lost = self.model.expire(lanes, self.now, &BOUNDS);
         for (kept, outcome) in kept.into_iter().zip(committed.outcomes) {
             let expected = if kept.length > BOUNDS.max_bytes {
                 Err(ErrorKind::TooLarge)
@@ -307,7 +334,7 @@ proptest! {
         let mut pair = Pair::new();
         pair.memory.fault(Fault::SyncLies);
         for new in &news {
-            pair.append(std::slice::from_ref(new));
+            pair.append(std::slice::from_ref(new), Turn::Together);
             pair.memory.fault(Fault::SyncLies);
         }
         pair.memory.crash(&mut Dice(seed));

@@ -10,16 +10,16 @@ use super::{
 };
 use crate::spool::file::{FileSpool, LossCause, Notice, Spool, SpoolConfig};
 
-const LONG: Duration = Duration::from_secs(30);
+pub(super) const LONG: Duration = Duration::from_secs(30);
 
-async fn on(memory: &Memory, config: SpoolConfig) -> FileSpool {
+pub(super) async fn on(memory: &Memory, config: SpoolConfig) -> FileSpool {
     let memory = memory.clone();
     FileSpool::start(config, move || Ok(memory))
         .await
         .expect("opens")
 }
 
-fn config() -> SpoolConfig {
+pub(super) fn config() -> SpoolConfig {
     SpoolConfig::new("in memory").timeout(LONG)
 }
 
@@ -29,7 +29,7 @@ async fn sequences(spool: &FileSpool, lane: Lane) -> Vec<u64> {
 }
 
 /// Until it is so.
-async fn until(so: impl Fn() -> bool) {
+pub(super) async fn until(so: impl Fn() -> bool) {
     let so = async {
         while !so() {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -147,12 +147,11 @@ impl Ticket {
     /// Waits for the line, but no longer than for a confirm. Whether it has opened.
     async fn is_admitted(&self) -> bool {
         let patience = self.keeps.patience().unwrap_or(HANGS);
-        let admitted = match timeout(patience, self.place.admitted()).await {
-            Ok(admitted) => admitted,
-            Err(_) => {
-                self.place.give_up_opening();
-                self.place.admitted().await
-            }
+        let admitted = if let Ok(admitted) = timeout(patience, self.place.admitted()).await {
+            admitted
+        } else {
+            self.place.give_up_opening();
+            self.place.admitted().await
         };
         admitted == Admitted::Now
     }

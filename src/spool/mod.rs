@@ -12,7 +12,9 @@
 //!   lives.
 //! - **Signals first.** They have a room of their own to wait in, and are written before all else, by themselves: behind
 //!   a flood of events they wait for what is being written, 1 MiB of a lane at most, and what finds no room on the disk
-//!   takes no signal along. A disk that failed is left alone for a second, but tried for every signal.
+//!   takes no signal along. A disk that failed is left alone for a second, but tried for every signal. One that is full
+//!   has 512 KiB yet, in a file beside the spool that is deleted for signals; nothing else is stored until there is room
+//!   for it again.
 //! - **At least once.** Removals reach the disk with the next event or command, or after 100 ms: a crash before that brings the
 //!   record back. Receivers know it by its id.
 //! - **Together.** Appends of a lane that wait while another is written share one write: alone each costs a sync of the disk, many

@@ -45,14 +45,14 @@ impl Drop for Small<'_> {
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_loses_nothing() {
     let folder = Folder::new();
-    let Some(_small) = Small::mount(folder.path(), 1_024) else {
+    let Some(_small) = Small::mount(folder.path(), 1_536) else {
         println!("no file system could be mounted: the size of files is limited instead");
         return a_limit_to_files(&folder).await;
     };
     // Something else takes a part of it.
     let other = folder.path().join("other");
     let mut filler = File::create(&other).expect("a file");
-    filler.write_all(&vec![1; 300 * 1024]).expect("room");
+    filler.write_all(&vec![1; 700 * 1024]).expect("room");
     drop(filler);
     let spool = FileSpool::open(SpoolConfig::new(folder.spool()))
         .await
@@ -64,11 +64,11 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
             Ok(_) => stored.push(number),
             Err(error) => break error,
         }
-        assert!(number < 1_000, "a disk of 1 MiB takes no end");
+        assert!(number < 1_000, "a disk of 1.5 MiB takes no end");
     };
     assert!(stored.len() > 20, "{}", stored.len());
     println!(
-        "{} records of 4,000 bytes on a disk with 724 KiB of room",
+        "{} records of 4,000 bytes on a disk with 836 KiB of room",
         stored.len()
     );
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -102,6 +102,53 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
         .expect("opens");
     assert_eq!(numbers(&spool).await, stored);
     assert!(folder.aside().is_empty());
+    spool.close(LONG).await.expect("closed");
+}
+
+/// And at once, while the disk is left alone.
+#[tokio::test]
+async fn a_signal_fits_where_an_event_does_not() {
+    let folder = Folder::new();
+    let Some(_small) = Small::mount(folder.path(), 2_048) else {
+        return println!("no file system could be mounted");
+    };
+    let spool = FileSpool::open(SpoolConfig::new(folder.spool()))
+        .await
+        .expect("opens");
+    let mut events = 0;
+    let error = loop {
+        match spool.append(message(Lane::Event, events, 200_000)).await {
+            Ok(_) => events += 1,
+            Err(error) => break error,
+        }
+        assert!(events < 100, "a disk of 2 MiB takes no end");
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    for number in 0..5 {
+        let signal = spool.append(message(Lane::Signal, number, 500)).await;
+        signal.expect("there is room for it");
+    }
+    // Whatever else is tried has none of that room.
+    let mut signals = 5;
+    let refused = async {
+        loop {
+            let event = spool.append(message(Lane::Event, events, 200_000)).await;
+            let error = event.expect_err("there is no room for it");
+            let signal = spool.append(message(Lane::Signal, signals, 500)).await;
+            signal.expect("there is room for it");
+            signals += 1;
+            if error.to_string().contains("keep room for signals") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LONG, refused).await.expect("in time");
+    assert!(spool.status().error.is_some());
+    assert_eq!(numbers(&spool).await, (0..signals).collect::<Vec<_>>());
+    let there = all(&spool, Lane::Event).await;
+    assert_eq!(there.len() as u64, events);
+    println!("{events} events of 200,000 bytes on a disk of 2 MiB, and {signals} signals");
     spool.close(LONG).await.expect("closed");
 }
 

@@ -34,7 +34,7 @@ use crate::resilience::{
 #[non_exhaustive]
 pub struct SpoolConfig {
     /// The file. Its folder has to be there, and be the application's own; beside the file there will be one of the
-    /// same name that ends in `.lock`, which also knows how long the file is: without it, a file whose end was lost may
+    /// same name that ends in `.reserve`, whose room is for signals on a full disk, and one that ends in `.lock`, which also knows how long the file is: without it, a file whose end was lost may
     /// be taken for a shorter one. No default.
     pub path: PathBuf,
     /// So many bytes the records of each lane may take: no lane fills another. Counted as they are stored, without

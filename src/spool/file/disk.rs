@@ -14,6 +14,7 @@ use super::{
     error::of_disk,
     length::{Beside, Measured},
     place::{Place, is_there},
+    reserve::Reserve,
 };
 
 /// Where the bytes of a spool are.
@@ -28,6 +29,14 @@ pub(super) trait Disk: Send + 'static {
     fn replace(&mut self, aside: bool) -> io::Result<Option<PathBuf>>;
     /// Finishes a replacement that was interrupted. Whether one was.
     fn resume(&mut self) -> io::Result<bool>;
+    /// Sees that there is room that can be given up.
+    fn keep_reserve(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Gives it up. Whether there was any.
+    fn give_reserve(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
     /// What was left at the end of the last life, if that had an end. It is gone now.
     fn take_mark(&mut self) -> io::Result<Option<Mark>>;
     /// Leaves this for the next life.
@@ -74,6 +83,7 @@ pub(super) struct Folder {
     beside: Beside,
     /// Made, and not in its place yet.
     fresh: Option<Measured>,
+    reserve: Reserve,
 }
 
 impl Folder {
@@ -91,6 +101,7 @@ impl Folder {
         let lock = lock.map_err(|error| of_disk(operation, error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
+                reserve: Reserve::new(place.beside(".reserve")),
                 place,
                 beside: Beside::new(lock),
                 fresh: None,
@@ -160,6 +171,14 @@ impl Disk for Folder {
             self.beside.note_length(length)?;
         }
         Ok(resumed)
+    }
+
+    fn keep_reserve(&mut self) -> io::Result<()> {
+        self.reserve.keep(&mut private())
+    }
+
+    fn give_reserve(&mut self) -> io::Result<bool> {
+        self.reserve.give()
     }
 
     fn take_mark(&mut self) -> io::Result<Option<Mark>> {

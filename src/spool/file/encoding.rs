@@ -52,7 +52,7 @@ pub(super) struct Header {
 }
 
 /// A record without its place in the order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Draft {
     bytes: Vec<u8>,
     pub(super) lane: Lane,

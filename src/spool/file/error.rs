@@ -80,6 +80,18 @@ pub(super) fn of_disk(operation: &'static str, error: io::Error) -> Error {
     described.with_detail(error.to_string()).with_source(error)
 }
 
+/// Whether the disk has no room.
+pub(super) fn is_full(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| {
+        matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    })
+}
+
 pub(super) fn unsupported(format: impl std::fmt::Display) -> Error {
     Error::permanent(ErrorKind::Unsupported, "open the spool")
         .with_detail(format!("the file has format {format}"))

@@ -9,6 +9,7 @@ mod length;
 mod pause;
 mod place;
 mod queue;
+mod reserve;
 mod salvage;
 mod shared;
 mod state;

@@ -14,27 +14,35 @@ pub(super) struct Pause(Option<Broken>);
 struct Broken {
     until: Instant,
     error: Error,
-    /// Not even a signal could be stored.
-    signals: bool,
+    /// Not even a signal could be stored, or a removal.
+    small: bool,
 }
 
 impl Pause {
-    /// It failed for signals, too, or for what is larger than they are. Whether that is news.
-    pub(super) fn begin(&mut self, error: Error, signals: bool) -> bool {
+    /// It failed even for what is small, or for what may be large. Whether that is news.
+    pub(super) fn begin(&mut self, error: Error, small: bool) -> bool {
         let broken = Broken {
             until: Instant::now() + PAUSE,
             error,
-            signals,
+            small,
         };
         self.0.replace(broken).is_none()
     }
 
-    /// Something was written, signals or something else. Whether that is the end of it: a signal that fits says nothing
-    /// of what has not, until that is tried again.
-    pub(super) fn end(&mut self, signals: bool) -> bool {
-        let is_left =
-            |broken: &mut Broken| signals && !broken.signals && Instant::now() < broken.until;
-        self.0.take_if(|broken| !is_left(broken)).is_some()
+    /// Whether it is over when this could be written: what is small and fits says nothing of what has not, until that may
+    /// be tried again.
+    pub(super) fn is_ended_by(&self, small: bool) -> bool {
+        let is_left = |broken: &Broken| small && !broken.small && Instant::now() < broken.until;
+        self.0.as_ref().is_some_and(|broken| !is_left(broken))
+    }
+
+    pub(super) fn end(&mut self) {
+        self.0 = None;
+    }
+
+    /// Until when it is left alone, or was.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.0.as_ref().map(|broken| broken.until)
     }
 
     /// Why it is left alone, if it is.

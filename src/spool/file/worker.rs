@@ -48,12 +48,14 @@ impl Worker {
 
     /// Until nothing comes any more.
     pub(super) fn run(mut self) {
+        let _ = self.store.keep_reserve();
         loop {
             let linger = self.unflushed.map(|since| since + LINGER);
-            let work = self
-                .shared
-                .queue
-                .take(linger.unwrap_or_else(|| Instant::now() + IDLE));
+            let until = linger.unwrap_or_else(|| Instant::now() + IDLE);
+            // Whether there is room for signals again is looked for while nobody asks.
+            let pause = self.pause.until().filter(|_| !self.store.has_reserve());
+            let until = pause.map_or(until, |pause| pause.min(until));
+            let work = self.shared.queue.take(until);
             let last = work.last;
             self.round(work);
             if last {
@@ -102,7 +104,7 @@ impl Worker {
             return refuse(appends, &error);
         }
         self.commit(appends, true, |store, drafts, now| {
-            store.commit_alone(Lane::Signal, drafts, now)
+            store.commit_signals(drafts, now)
         });
     }
 
@@ -111,7 +113,19 @@ impl Worker {
         if let Err(error) = pause.map_or_else(|| self.mended(), Err) {
             return refuse(appends, &error);
         }
-        self.commit(appends, false, |store, drafts, now| {
+        match self.store.keep_reserve() {
+            Ok(true) => self.worked(false),
+            Ok(false) => {}
+            Err(error) => {
+                self.broke(&error, false);
+                if !appends.is_empty() {
+                    return refuse(appends, &error);
+                }
+                // What only removes makes room.
+            }
+        }
+        let small = appends.is_empty();
+        self.commit(appends, small, |store, drafts, now| {
             store.commit(drafts, flush, now)
         });
     }
@@ -119,7 +133,7 @@ impl Worker {
     fn commit(
         &mut self,
         appends: Vec<Append>,
-        signals: bool,
+        small: bool,
         commit: impl FnOnce(&mut Store, Vec<Draft>, u64) -> Result<Committed, Error>,
     ) {
         let (mut drafts, mut replies) = (Vec::new(), Vec::new());
@@ -128,10 +142,9 @@ impl Worker {
             replies.push((append.reply, append.share));
         }
         let committed = commit(&mut self.store, drafts, millis(SystemTime::now()));
-        let committed = committed.map_err(|error| self.failed(error, signals));
-        if committed.as_ref().is_ok_and(|committed| committed.written) && self.pause.end(signals) {
-            self.store.books.error = None;
-            self.store.notices.push(Notice::Mended);
+        let committed = committed.map_err(|error| self.failed(error, small));
+        if committed.as_ref().is_ok_and(|committed| committed.written) {
+            self.worked(small);
         }
         // Whoever reads the answer finds the status as the answer says.
         self.tell();
@@ -158,23 +171,36 @@ impl Worker {
     }
 
     /// The store failed: a file that is damaged is put aside at once, a disk that fails is left alone for a while.
-    fn failed(&mut self, error: Error, signals: bool) -> Error {
+    fn failed(&mut self, error: Error, small: bool) -> Error {
         if self.store.works() {
             return error;
         }
         if error.kind() == ErrorKind::Malformed {
             let _ = self.mended();
         } else {
-            self.broke(&error, signals);
+            self.broke(&error, small);
         }
         error
     }
 
-    fn broke(&mut self, error: &Error, signals: bool) {
-        if self.pause.begin(error.clone(), signals) {
+    fn broke(&mut self, error: &Error, small: bool) {
+        if self.pause.begin(error.clone(), small) {
             self.store.notices.push(Notice::Broken(error.clone()));
         }
         self.store.books.error = Some(error.clone());
+    }
+
+    /// Something was written. The disk works if there is room for signals, too.
+    fn worked(&mut self, small: bool) {
+        if !self.pause.is_ended_by(small) {
+            return;
+        }
+        if let Err(error) = self.store.keep_reserve() {
+            return self.broke(&error, false);
+        }
+        self.pause.end();
+        self.store.books.error = None;
+        self.store.notices.push(Notice::Mended);
     }
 
     /// Opens what has failed.

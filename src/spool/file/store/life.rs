@@ -28,6 +28,7 @@ impl Store {
             spool: 0,
             next: 1,
             noted: 1,
+            has_reserve: false,
             books: SpoolStatus::default(),
             notices: Vec::new(),
         };

@@ -6,6 +6,8 @@ mod commit;
 mod database;
 /// How it begins, goes on after a failure, and ends.
 mod life;
+/// What is stored where the disk has no room.
+mod reserve;
 
 use std::collections::BTreeSet;
 
@@ -39,6 +41,8 @@ pub(super) struct Store {
     next: u64,
     /// What the file says of that.
     noted: u64,
+    /// There is room that can be given up for signals.
+    has_reserve: bool,
     pub(super) books: SpoolStatus,
     pub(super) notices: Vec<Notice>,
 }

@@ -9,6 +9,7 @@ mod alarm;
 mod answer;
 mod confirm;
 mod line;
+mod opening;
 mod parcel;
 mod patience;
 mod pipeline;
@@ -22,7 +23,6 @@ use std::{
 };
 
 use algedonic_transport::Error;
-use lapin::{Channel, options::ConfirmSelectOptions};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep},
@@ -42,7 +42,7 @@ pub(crate) use self::{
 };
 use crate::{
     backoff::Backoff,
-    connect::{Change, Changes, Deadline, Session},
+    connect::{Change, Changes, Session},
     error::{self, During, lost},
     part::Part,
     phase::Phases,
@@ -192,15 +192,18 @@ impl Publishing {
     fn changed(&mut self, change: Change) -> Option<End> {
         match change {
             Change::Lost(error) => return Some(End::Lost(error)),
-            Change::Blocked(reason) => {
-                self.blocked = true;
-                self.line.set_open(false);
-                let error = error::blocked(&reason);
-                self.shared.board.blocked(self.part, error);
-            }
+            Change::Blocked(reason) => self.block(&reason),
             Change::Unblocked => self.open_gate(),
         }
         None
+    }
+
+    /// There is an alarm.
+    fn block(&mut self, reason: &str) {
+        self.blocked = true;
+        self.line.set_open(false);
+        let error = error::blocked(reason);
+        self.shared.board.blocked(self.part, error);
     }
 
     /// From now on messages are published.
@@ -217,15 +220,14 @@ impl Publishing {
         self.blocked = false;
         let end = loop {
             let shared = self.shared.clone();
-            let opening = open(&shared, &session, self.part);
-            let channel = match self.meanwhile(opening).await {
+            let channel = match self.channel(&session, &mut changes).await {
                 None => break End::Left,
                 Some(Err(error)) => {
                     // lapin can lose the connection over the channel before, at any time.
                     if since.is_none() || session.is_connected() {
                         self.shut();
                     }
-                    break End::Lost(changes.cause(error).await);
+                    break End::Lost(error);
                 }
                 Some(Ok(channel)) => channel,
             };
@@ -271,7 +273,7 @@ impl Publishing {
     async fn publish(&mut self, session: &Session, changes: &mut Changes, calls: &Calls) -> End {
         let shared = self.shared.clone();
         let config = &shared.config;
-        // While the channel was opened, nobody looked.
+        // What came with the channel.
         loop {
             tokio::select! {
                 biased;
@@ -314,9 +316,15 @@ impl Publishing {
             tokio::select! {
                 biased;
                 () = &mut leaving => return End::Left,
-                change = changes.next() => if let Some(end) = self.changed(change) {
-                    return end;
-                },
+                change = changes.next() => {
+                    if let Some(end) = self.changed(change) {
+                        return end;
+                    }
+                    if blocked && !self.blocked {
+                        // Its time went on while nobody looked after it, and nothing was answered.
+                        check.set(topology::keep_exchange(session, config, self.part.lane));
+                    }
+                }
                 () = poll_fn(|context| calls.poll(context)) => {}
                 count = self.jobs.recv_many(&mut self.batch, BATCH), if direct || blocked => if count == 0 {
                     return End::Left;
@@ -372,15 +380,4 @@ impl Publishing {
         state.watched = deadlines.into_iter().flatten().chain(before).min();
         Ok(())
     }
-}
-
-/// Declares what the lane needs, and opens a confirm channel.
-async fn open(shared: &Shared, session: &Session, part: Part) -> Result<Channel, Error> {
-    let config = &shared.config;
-    let deadline = Deadline::within(config.connect_timeout);
-    topology::declare_exchange(session, config, part.lane, deadline).await?;
-    let channel = session.channel(deadline).await?;
-    let confirm = channel.confirm_select(ConfirmSelectOptions::default());
-    session.step(deadline, confirm).await?;
-    Ok(channel)
 }

@@ -190,6 +190,34 @@ async fn without_its_queue_a_dead_letter_is_gone_and_the_rest_goes_on() {
     .await;
 }
 
+/// That connection is kept for a while; one that has ended meanwhile costs the next dead letter nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_after_its_connection_was_lost_says_why_as_well() {
+    let node = node().await;
+    let config = config_of(&node).queue("q");
+    let prefix = prefix_of(&config);
+    let amqp = Amqp::new(config).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    let (_connection, channel) = operator(&node.url()).await;
+    let queue = format!("{prefix}.q.events.dlq");
+    for round in 0..3 {
+        let id = confirmed(&amqp, message("a")).await;
+        let why = format!("round {round}");
+        next(&mut arrivals).await.dead_letter_because(&why);
+        let letter = letter(&channel, &queue).await;
+        assert_eq!(id_of(&letter), id.to_string());
+        assert_eq!(header_of(&letter, "algedonic-detail"), why);
+        let listed = ["list_connections", "pid", "client_properties"];
+        let connections = ctl(&node, &listed).await;
+        let mut lines = connections.lines();
+        let buries = lines.find(|line| line.contains(" bury ")).expect("there");
+        let pid = buries.split_whitespace().next().expect("first");
+        ctl(&node, &["close_connection", pid, "test"]).await;
+    }
+    assert_eq!(amqp.link().connects, 1);
+}
+
 /// While it is low on memory the broker takes nothing from a connection that publishes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_during_a_memory_alarm_keeps_no_ack_from_the_broker() {

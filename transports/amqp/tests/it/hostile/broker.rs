@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use algedonic_amqp::AmqpConfig;
@@ -14,6 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::{Instant, sleep},
 };
 
 use crate::raw::{long, short};
@@ -32,6 +34,7 @@ pub(crate) struct Asked<'a> {
 #[derive(Default)]
 pub(crate) struct Lie {
     once: Vec<u8>,
+    later: Option<(Duration, Vec<u8>)>,
     endless: Option<Endless>,
     hangs_up: bool,
 }
@@ -45,6 +48,12 @@ impl Lie {
             once: parts.concat(),
             ..Self::default()
         }
+    }
+
+    /// And then nothing but heartbeats is said for so long, and nothing is read; and then this.
+    pub(crate) fn later(mut self, after: Duration, parts: &[Vec<u8>]) -> Self {
+        self.later = Some((after, parts.concat()));
+        self
     }
 
     /// And then this, again and again, for as long as the client takes it.
@@ -186,6 +195,14 @@ impl Connection {
         };
         let lie = lie(&asked).unwrap_or_else(|| Lie::of(&[self.truth(&asked)]));
         self.stream.write_all(&lie.once).await?;
+        if let Some((after, frames)) = &lie.later {
+            let until = Instant::now() + *after;
+            while Instant::now() < until {
+                self.stream.write_all(&frame(8, 0, &[])).await?;
+                sleep(Duration::from_millis(100)).await;
+            }
+            self.stream.write_all(frames).await?;
+        }
         let mut number = 0;
         while let Some(endless) = &lie.endless {
             // Many at a time: it must not be the one that is slow.

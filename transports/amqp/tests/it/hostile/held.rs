@@ -11,11 +11,12 @@ use std::{
 
 use algedonic_amqp::Amqp;
 use algedonic_transport::{BoxFuture, Error, ErrorKind, Link, LinkState, Outcome, Transport};
-use tokio::time::{Instant, sleep};
+use futures_util::StreamExt;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     broker::{Broker, Lie, method},
-    case::{CHANNEL, PUBLISH, close},
+    case::{CHANNEL, DECLARE, PUBLISH, close},
 };
 use crate::{
     raw::short,
@@ -193,21 +194,25 @@ async fn another_channel_is_lost() {
     }
 }
 
-/// An alarm is about the connection. lapin asks for nothing while there is one, so the next channel does not come
-/// before its end: who comes is refused at once, until another connection is made.
+/// An alarm is about the connection: no channel comes before its end, however long that takes, and the link says all
+/// the time that there is one.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_outlasts_the_channel() {
     let alarm = AtomicBool::new(false);
     let broker = Broker::start(move |asked| {
         (asked.method == PUBLISH && !alarm.swap(true, Ordering::SeqCst)).then(|| {
-            Lie::of(&[
-                method(0, (10, 60), &short(b"low on memory")),
-                close(asked.channel, 20, 403, b"ACCESS_REFUSED"),
-            ])
+            let blocked = method(0, (10, 60), &short(b"low on memory"));
+            let closed = close(asked.channel, 20, 403, b"ACCESS_REFUSED");
+            let unblocked = method(0, (10, 61), b"");
+            Lie::of(&[blocked, closed]).later(Duration::from_secs(3), &[unblocked])
         })
     })
     .await;
-    let config = broker.config().connect_timeout(DEADLINE);
+    let second = Duration::from_secs(1);
+    let config = broker
+        .config()
+        .connect_timeout(second)
+        .confirm_timeout(second);
     let amqp = Amqp::new(config).expect("started");
     up(&amqp).await;
     let before = broker.connections();
@@ -219,7 +224,60 @@ async fn an_alarm_outlasts_the_channel() {
     let since = Instant::now();
     all_fail(vec![amqp.send(message("k0"))], ErrorKind::Unavailable).await;
     assert!(since.elapsed() < BUSY, "{:?}", since.elapsed());
-    up(&amqp).await;
-    assert!(broker.connections() > before);
+    // Longer than connecting may take.
+    let mut links = amqp.links();
+    let next = async {
+        loop {
+            let link = links.next().await.expect("open");
+            if link.state != LinkState::Blocked {
+                return link;
+            }
+            assert!(link.to_string().contains("memory alarm"), "{link}");
+        }
+    };
+    let after = soon("the end of the alarm", next).await;
+    assert!(after.is_up(), "{after}");
+    assert_eq!(broker.connections(), before);
     confirmed(&amqp, message("k0")).await;
+}
+
+/// The look after the exchange is not answered during an alarm either: its time begins anew afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_outlasts_the_look_after_the_exchange() {
+    let second = Duration::from_secs(1);
+    // The first look comes after 30 s.
+    let looks = AtomicUsize::new(0);
+    let broker = Broker::start(move |asked| {
+        let is_look = asked.method == DECLARE
+            && asked.arguments.windows(7).any(|part| part == b".events")
+            && looks.fetch_add(1, Ordering::SeqCst) == 1;
+        is_look.then(|| {
+            let blocked = method(0, (10, 60), &short(b"low on memory"));
+            let unblocked = method(0, (10, 61), b"");
+            Lie::of(&[blocked]).later(3 * second, &[unblocked])
+        })
+    })
+    .await;
+    let config = broker
+        .config()
+        .connect_timeout(second)
+        .confirm_timeout(second)
+        .heartbeat(60 * second);
+    let amqp = Amqp::new(config).expect("started");
+    up(&amqp).await;
+    let before = broker.connections();
+    let alarm = |link: &Link| link.state == LinkState::Blocked;
+    let long = timeout(60 * second, async {
+        let mut links = amqp.links();
+        while !links.next().await.is_some_and(|link| alarm(&link)) {}
+        while !links.next().await.is_some_and(|link| link.is_up()) {}
+    });
+    long.await.expect("an alarm, and its end");
+    assert_eq!(broker.connections(), before, "{}", amqp.link());
+    let next = timeout(3 * second, async {
+        let mut links = amqp.links();
+        while links.next().await.is_some_and(|link| link.is_up()) {}
+    });
+    assert!(next.await.is_err(), "{}", amqp.link());
+    assert_eq!(broker.connections(), before);
 }

@@ -100,6 +100,12 @@ impl<T, C: Future<Output = Answer> + Unpin + 'static> Window<T, C> {
         self.slots.in_flight() + self.undecided.len()
     }
 
+    /// The oldest that has no answer.
+    pub(crate) fn oldest(&self) -> Option<&T> {
+        let held = self.order.iter().find_map(|at| self.slots.held(*at));
+        held.map(|held| &held.value)
+    }
+
     /// Polls `write` once, which takes its place in the order of the channel, and keeps it; gives its number
     /// and slot. What is pushed earlier must be written earlier.
     pub(crate) fn push(

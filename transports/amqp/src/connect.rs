@@ -26,8 +26,8 @@ use crate::{
     config::Address,
     discreet,
     error::{
-        During, all_failed, ciphered, classify, hung_up, lost, misdirected, timed_out, ungreeted,
-        unreachable, unresolved,
+        During, all_failed, ciphered, classify, hung_up, lost, misdirected, name_failed, timed_out,
+        ungreeted, unreachable, unresolved,
     },
     greeting::{Heard, Version},
     guard::{Guarded, Limits},
@@ -217,7 +217,7 @@ impl Session {
                 Ok(opened) => return Ok(Self::new(opened, part, address)),
             }
         }
-        Err(all_failed(errors))
+        Err(name_failed(errors))
     }
 
     fn new(

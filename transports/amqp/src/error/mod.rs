@@ -6,9 +6,11 @@ use algedonic_transport::{Error, ErrorKind, Verdict};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
 use self::reply::{Mismatch, Vhost};
+pub(crate) use self::several::{all_failed, name_failed};
 use crate::AmqpConfig;
 
 mod reply;
+mod several;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]
@@ -352,33 +354,6 @@ pub(crate) fn timed_out(during: During, subject: &str, deadline: Duration) -> Er
     Error::transient(ErrorKind::TimedOut, during.operation())
         .with_detail(format!("{subject}: no answer within {deadline:?}"))
         .with_advice(SILENCE)
-}
-
-/// No address worked. The worst that can be said of all of them, so that one that waiting may mend
-/// is tried again soon.
-pub(crate) fn all_failed(mut errors: Vec<Error>) -> Error {
-    if errors.len() == 1 {
-        return errors.remove(0);
-    }
-    let transient = errors.iter().find(|error| error.is_transient());
-    let first = transient.or(errors.first());
-    let kind = first.map_or(ErrorKind::Unavailable, Error::kind);
-    let operation = During::Connect.operation();
-    let all = match transient {
-        None if !errors.is_empty() => Error::permanent(kind, operation),
-        _ => Error::transient(kind, operation),
-    };
-    let lead = format!("failed to {operation}: ");
-    let told: Vec<_> = errors
-        .iter()
-        .map(ToString::to_string)
-        .map(|text| text.strip_prefix(&lead).map(str::to_owned).unwrap_or(text))
-        .collect();
-    let all = all.with_detail(told.join("; "));
-    match first {
-        Some(first) => all.with_source(first.clone()),
-        None => all,
-    }
 }
 
 /// The broker takes nothing from publishers now.

@@ -382,3 +382,30 @@ fn of_several_addresses_all_errors_are_told_and_the_best_hope_decides() {
         expired().to_string()
     );
 }
+
+/// Tried every 100 ms, as is one that nobody answers, it would be hammered.
+#[test]
+fn of_several_addresses_of_one_name_those_where_nobody_listens_do_not_count() {
+    let refused = || unreachable("a:1", io(io::ErrorKind::ConnectionRefused));
+    let silent = || timed_out(During::Connect, "c:3", Duration::from_secs(1));
+    let expired = || {
+        Error::permanent(ErrorKind::Misconfigured, "connect to RabbitMQ")
+            .with_detail("b:2: expired")
+    };
+    let both = name_failed(vec![refused(), expired()]);
+    assert_eq!(
+        (both.kind(), both.verdict()),
+        (ErrorKind::Misconfigured, Verdict::Permanent)
+    );
+    let text = both.to_string();
+    assert!(
+        text.contains("a:1") && text.contains("b:2: expired"),
+        "{text}"
+    );
+    assert!(name_failed(vec![refused(), expired(), silent()]).is_transient());
+    assert!(name_failed(vec![refused(), refused()]).is_transient());
+    assert_eq!(
+        name_failed(vec![refused()]).to_string(),
+        refused().to_string()
+    );
+}

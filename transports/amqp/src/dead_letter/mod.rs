@@ -145,13 +145,13 @@ impl Burying {
         }
         match &mut self.line {
             Some(line) => line.publish(of, letter),
-            None => self.say((of, false)),
+            None => self.say(vec![(of, false)]),
         }
     }
 
     async fn tell(&mut self, told: Told) {
         let failed = told.iter().any(|(_, arrived)| !arrived);
-        told.into_iter().for_each(|one| self.say(one));
+        self.say(told);
         let Some(line) = &mut self.line else { return };
         if !failed {
             if line.is_idle() && !line.is_open() {
@@ -165,7 +165,7 @@ impl Burying {
             && !line.is_idle()
         {
             let told = line.next().await;
-            told.into_iter().for_each(|one| self.say(one));
+            self.say(told);
         }
         self.line = None;
         self.give_up("one could not be published");
@@ -177,8 +177,10 @@ impl Burying {
         self.pause = Some(Instant::now() + PAUSE);
     }
 
-    fn say(&self, told: (Whose, bool)) {
-        // Nobody listens when the consumers have ended: then the letter's original comes again.
-        let _ = self.told.send(told);
+    fn say(&self, told: Told) {
+        for one in told {
+            // Nobody listens when the consumers have ended: then the letter's original comes again.
+            let _ = self.told.send(one);
+        }
     }
 }

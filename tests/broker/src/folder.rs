@@ -83,25 +83,21 @@ impl Folder {
         fs::create_dir(&data)
     }
 
-    /// Adds these files to what the server imports at its start.
-    pub(crate) fn import(&self, definitions: &[(&str, &str)]) -> io::Result<()> {
-        let folder = self.outside.join("definitions");
-        if !folder.exists() {
-            fs::create_dir(&folder)?;
+    /// Has the server import this at its start.
+    pub(crate) fn import(&self, definitions: &str) -> io::Result<()> {
+        let file = self.outside.join("definitions.json");
+        if !file.exists() {
             let lines = format!(
                 "definitions.import_backend = local_filesystem\n\
                  definitions.local.path = {}\n",
-                self.inside("definitions").display()
+                self.inside("definitions.json").display()
             );
-            let mut file = OpenOptions::new()
+            let mut configuration = OpenOptions::new()
                 .append(true)
                 .open(self.outside.join("rabbitmq.conf"))?;
-            file.write_all(lines.as_bytes())?;
+            configuration.write_all(lines.as_bytes())?;
         }
-        for (name, text) in definitions {
-            fs::write(folder.join(name), text)?;
-        }
-        Ok(())
+        fs::write(file, definitions)
     }
 
     /// The last lines of what the server said.

@@ -4,9 +4,9 @@ use crate::find::Server;
 use crate::folder::Folder;
 use crate::ports::Ports;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Keeps the port for `rabbitmqctl` off the network; by default it listens on every address.
 const LOOPBACK_ONLY: &str = "-kernel inet_dist_use_interface {127,0,0,1}";
@@ -46,20 +46,8 @@ pub(crate) fn ctl(server: &Server, folder: &Folder, ports: Ports) -> Command {
     command
         .env("RABBITMQ_CTL_ERL_ARGS", LOOPBACK_ONLY)
         .arg("--silent")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stdin(Stdio::null());
     command
-}
-
-/// Runs it to its end, with this to read.
-pub(crate) fn output(command: &mut Command, input: &str) -> io::Result<Output> {
-    let mut child = command.spawn()?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // One that reads nothing may have ended.
-        let _ = pipe.write_all(input.as_bytes());
-    }
-    child.wait_with_output()
 }
 
 fn set_environment(command: &mut Command, folder: &Folder, ports: Ports) {

@@ -165,12 +165,11 @@ impl Node {
         self.launch_again(&mut vm);
     }
 
-    /// Has the node import these definitions, each a name and what is in it, at each start from the next one on: in the
-    /// order of the names, and before it lets clients in.
+    /// Has the node import these definitions at each start from the next one on, before it lets clients in.
     ///
     /// # Panics
     /// When they cannot be written.
-    pub fn import_at_start(&self, definitions: &[(&str, &str)]) {
+    pub fn import_at_start(&self, definitions: &str) {
         self.folder
             .import(definitions)
             .unwrap_or_else(|error| panic!("the definitions could not be written: {error}"));
@@ -206,16 +205,10 @@ impl Node {
     /// # Panics
     /// When it fails, with its output.
     pub fn ctl(&self, arguments: &[&str]) -> String {
-        self.ctl_reading(arguments, "")
-    }
-
-    /// Like [`Node::ctl`], with something to read on its standard input.
-    ///
-    /// # Panics
-    /// When it fails, with its output.
-    pub fn ctl_reading(&self, arguments: &[&str], input: &str) -> String {
         let mut command = launch::ctl(&self.server, &self.folder, self.ports);
-        let output = launch::output(command.args(arguments), input)
+        let output = command
+            .args(arguments)
+            .output()
             .unwrap_or_else(|error| panic!("rabbitmqctl: {error}"));
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);

@@ -9,10 +9,13 @@ use crate::AmqpConfig;
 
 impl AmqpConfig {
     /// Everything that an instance with these settings, interested in these patterns, declares: as a
-    /// definitions file of RabbitMQ, to be imported by `rabbitmqctl import_definitions` or by
-    /// `definitions.import_backend` of its configuration. Then
-    /// [`TopologyMode::Expect`](crate::TopologyMode::Expect) finds all it needs. It names no user and
-    /// no password. A lane that is not mentioned is only published to.
+    /// definitions file of RabbitMQ, to be imported by `rabbitmqctl import_definitions` once the broker is up.
+    /// Then [`TopologyMode::Expect`](crate::TopologyMode::Expect) finds all it needs. A lane that is not
+    /// mentioned is only published to.
+    ///
+    /// It names no user, no password and no vhost. A broker that has no data yet makes its own at its start, but
+    /// not if it is told to import something then (`load_definitions`, `definitions.import_backend`): it does not
+    /// come up, unless the `vhosts`, `users` and `permissions` that it is to have are added to the file.
     pub fn definitions(&self, interest: &[(Lane, Vec<Pattern>)]) -> String {
         let plans = Lane::ALL.map(|lane| match interest.iter().find(|(of, _)| *of == lane) {
             Some((_, patterns)) => Plan::to_receive(self, lane, patterns),

@@ -41,3 +41,14 @@ fn the_image_is_pinned_and_nothing_listens_on_the_network() {
     );
     assert!(FILE.contains("rabbitmq-data:/var/lib/rabbitmq"));
 }
+
+/// A node with an empty volume would not come up (`definitions`).
+#[test]
+fn nothing_is_imported_before_there_is_a_vhost() {
+    assert!(!FILE.contains("definitions.import_backend") && !FILE.contains("load_definitions"));
+    assert!(
+        FILE.contains(
+            "exec rabbitmq rabbitmqctl import_definitions /etc/rabbitmq/definitions.json"
+        )
+    );
+}

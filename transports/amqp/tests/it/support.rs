@@ -68,6 +68,16 @@ pub(crate) async fn ctl(node: &Arc<Node>, arguments: &[&str]) -> String {
     blocking(move || node.ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>())).await
 }
 
+/// Has a node that is up import these definitions.
+pub(crate) async fn import(node: &Arc<Node>, definitions: &str) {
+    // A file that the server sees as well, wherever its root is.
+    fs::write(node.folder().join("imported.json"), definitions).expect("written");
+    let folder = "filename:dirname(os:getenv(\"RABBITMQ_CONFIG_FILE\")).";
+    let folder = ctl(node, &["eval", folder]).await;
+    let file = format!("{}/imported.json", folder.trim().trim_matches('"'));
+    ctl(node, &["import_definitions", &file]).await;
+}
+
 pub(crate) fn message(key: &'static str) -> Message {
     let mut metadata = Metadata::new(Key::from_static(key), "test");
     metadata.origin = Some(BusId::new());

@@ -6,8 +6,8 @@ use algedonic_amqp::{Amqp, AmqpConfig, CommandQueue, Purpose, TopologyMode};
 use algedonic_transport::{ErrorKind, Lane, LinkState, Transport, Verdict};
 
 use crate::support::{
-    arrives, config_of, confirmed, ctl, everything, link, message, node, receive, receive_on, soon,
-    up,
+    arrives, config_of, confirmed, ctl, everything, import, link, message, node, receive,
+    receive_on, soon, up,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,18 +85,7 @@ async fn what_an_operator_imports_is_all_that_is_needed() {
         .commands(CommandQueue::new().max_length(Some(100)));
     let interest = Lane::ALL.map(|lane| (lane, everything()));
     let definitions = config.definitions(&interest);
-    // A file that the server sees as well, wherever its root is.
-    std::fs::write(node.folder().join("definitions.json"), definitions).expect("written");
-    let folder = ctl(
-        &node,
-        &[
-            "eval",
-            "filename:dirname(os:getenv(\"RABBITMQ_CONFIG_FILE\")).",
-        ],
-    )
-    .await;
-    let file = format!("{}/definitions.json", folder.trim().trim_matches('"'));
-    ctl(&node, &["import_definitions", &file]).await;
+    import(&node, &definitions).await;
 
     // One who may configure nothing.
     ctl(&node, &["add_user", "someone", "secret"]).await;

@@ -10,6 +10,7 @@ mod commands;
 mod compose;
 mod conformance;
 mod dead_letters;
+mod definitions;
 mod differential;
 mod env;
 mod faults;

@@ -1,10 +1,11 @@
-use std::{error::Error as _, fmt::Write as _, time::Duration};
+use std::{error::Error as _, fmt::Write as _, pin::pin, time::Duration};
 
 use algedonic_amqp::{Amqp, AmqpConfig, QueueType};
 use algedonic_test_broker::{Way, shared_url};
 use algedonic_transport::{
     Error, ErrorKind, Lane, Link, LinkState, Outcome, Pattern, Transport, Verdict,
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use lapin::{
     ExchangeKind,
     options::{
@@ -221,6 +222,71 @@ async fn a_queue_of_one_lane_that_differs(broken: Lane, works: Lane) {
     arrives(&mut broken_arrivals, sent).await;
     let sent = confirmed(&amqp, on(works)).await;
     arrives(&mut arrivals, sent).await;
+}
+
+/// As many as the window lets in await their confirms when the refusal comes, and each is answered on the connection
+/// that it was sent on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signals_queue_that_differs_costs_a_full_window_of_events_nothing() {
+    const WINDOW: usize = 512;
+    let (config, proxy) = behind_a_proxy().await;
+    let config = config.queue("q").window(WINDOW);
+    let queue = format!("{}.q.signals.low", prefix_of(&config));
+    let (_connection, channel) = operator(&blocking(shared_url).await).await;
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
+    soon("declared", declared).await.expect("ok");
+    let amqp = Amqp::new(config).expect("started");
+    let _events = receive(&amqp);
+    up(&amqp).await;
+    let before = proxy.accepted();
+    // Confirms take so long that the window is full all the time.
+    proxy.delay(Way::ToClient, Duration::from_millis(100));
+    let _signals = receive_on(&amqp, Lane::Signal);
+    let mut links = amqp.links();
+    let told = async {
+        loop {
+            let link = links.next().await.expect("open");
+            if let Some(error) = link.error
+                && error.kind() == ErrorKind::Conflict
+            {
+                return error;
+            }
+        }
+    };
+    let mut told = pin!(told);
+    let (mut outcomes, mut error, mut sent) = (FuturesUnordered::new(), None, 0);
+    while error.is_none() || !outcomes.is_empty() {
+        while error.is_none() && outcomes.len() < WINDOW {
+            outcomes.push(amqp.send(message("a")));
+            sent += 1;
+        }
+        tokio::select! {
+            biased;
+            conflict = &mut told, if error.is_none() => {
+                assert!(outcomes.len() > WINDOW / 2, "{}", outcomes.len());
+                error = Some(conflict);
+            }
+            outcome = soon("an outcome", outcomes.next()) => {
+                let outcome = outcome.expect("some").expect("there is room");
+                assert_eq!(outcome, Outcome::Confirmed);
+            }
+        }
+    }
+    let error = error.expect("told").to_string();
+    assert!(error.contains(&queue), "{error}");
+    println!("{sent} confirmed");
+    // The one that was to receive signals.
+    assert_eq!(proxy.accepted(), before + 1);
+    soon(
+        "deleted",
+        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()),
+    )
+    .await
+    .expect("ok");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use algedonic_amqp::Amqp;
 use algedonic_test_broker::{End, Way};
-use algedonic_transport::{Lane, Outcome, Transport};
+use algedonic_transport::{Lane, LinkState, Outcome, Transport};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout};
 
@@ -12,7 +12,7 @@ use crate::{
     dead_letters::waiting,
     proxy::behind_a_proxy,
     support::{
-        arrives, config_of, confirmed, eventually, message, next, node, operator, prefix_of,
+        arrives, config_of, confirmed, eventually, link, message, next, node, operator, prefix_of,
         receive, receive_on, signal, soon, up,
     },
 };
@@ -79,6 +79,32 @@ async fn a_broker_frozen_for_less_than_the_deadlines_is_late_and_no_more() {
         })
         .await;
     }
+}
+
+/// With nothing to send, and nothing that comes, its heartbeats are missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_frozen_while_nothing_is_sent_is_given_up_by_its_heartbeats() {
+    let node = node().await;
+    let second = Duration::from_secs(1);
+    let config = config_of(&node)
+        .heartbeat(second)
+        .confirm_timeout(second)
+        .connect_timeout(second)
+        .queue("q");
+    let amqp = Amqp::new(config).expect("started");
+    let mut arrivals = receive(&amqp);
+    up(&amqp).await;
+    node.pause();
+    let since = Instant::now();
+    let down = link(&amqp, "down", |link| link.state == LinkState::Down).await;
+    let took = since.elapsed();
+    println!("given up after {took:?}: {down}");
+    assert!(down.to_string().contains("no heartbeat"), "{down}");
+    assert!(took > second && took < 4 * second, "{took:?}");
+    node.resume();
+    up(&amqp).await;
+    let sent = confirmed(&amqp, message("a")).await;
+    arrives(&mut arrivals, sent).await;
 }
 
 /// Half of a connection is none: whichever way nothing passes, waiting or lost, it is given up within two

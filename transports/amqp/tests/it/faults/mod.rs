@@ -1,5 +1,6 @@
 mod access;
 mod alarms;
+mod anew;
 mod cuts;
 mod cycles;
 mod frozen;
@@ -8,6 +9,8 @@ mod refused;
 mod reopened;
 mod resent;
 mod secrets;
+mod several;
+mod slow;
 #[cfg(feature = "tls")]
 mod tls;
 

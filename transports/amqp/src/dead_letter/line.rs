@@ -33,6 +33,7 @@ use crate::{
 pub(super) struct Line {
     session: Session,
     changes: Changes,
+    lost: bool,
     channel: Channel,
     queue: ShortString,
     cap: Duration,
@@ -56,6 +57,7 @@ impl Line {
         Ok(Self {
             session,
             changes,
+            lost: false,
             channel,
             queue: topology::dead_letter_queue(config, lane),
             cap: config.confirm_timeout,
@@ -66,7 +68,7 @@ impl Line {
 
     /// Whether a letter can leave.
     pub(super) fn is_open(&self) -> bool {
-        self.channel.status().connected() && self.session.is_connected()
+        !self.lost && self.channel.status().connected() && self.session.is_connected()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -100,14 +102,14 @@ impl Line {
         let mut told = Told::new();
         loop {
             let now = Instant::now();
-            let decided = self.window.drain();
-            told.extend(decided.filter_map(|(of, fate)| Some((of?, fate == Fate::Confirmed))));
+            let arrived = |(of, fate): (Option<Whose>, _)| Some((of?, fate == Fate::Confirmed));
+            told.extend(self.window.drain().filter_map(arrived));
             self.window
                 .expire(now, |of| told.extend(of.take().map(|of| (of, false))));
             if told.is_empty() && !self.is_open() {
                 // What is undecided by now may have lost its return with the channel.
                 let ended = self.window.finish(&Arc::from("the channel was closed"));
-                told.extend(ended.into_iter().filter_map(|(of, _)| Some((of?, false))));
+                told.extend(ended.into_iter().filter_map(arrived));
                 return self.count(told);
             }
             if !told.is_empty() {
@@ -120,6 +122,7 @@ impl Line {
                 () = sleep_until(deadline.unwrap_or(now)), if deadline.is_some() => {}
                 change = self.changes.next() => if let Change::Lost(error) = change {
                     tracing::debug!(%error, "the connection for dead letters is lost");
+                    self.lost = true;
                 },
             }
         }

@@ -273,7 +273,7 @@ impl Publishing {
     async fn publish(&mut self, session: &Session, changes: &mut Changes, calls: &Calls) -> End {
         let shared = self.shared.clone();
         let config = &shared.config;
-        // While the channel was opened, nobody looked.
+        // What came with the channel.
         loop {
             tokio::select! {
                 biased;

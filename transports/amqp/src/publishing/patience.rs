@@ -2,13 +2,14 @@
 
 use tokio::time::{Duration, Instant};
 
-/// Counts from its last answer, from when it last owed none, from the end of its last alarm, or from when it had all
-/// of the message that it is to answer next.
+/// In bytes a second: what passes more slowly is as good as cut. 1 Mbit/s.
+const SLOWEST: u32 = 128 * 1024;
+
+/// Counts from its last answer, from when it last owed none, or from the end of its last alarm.
 pub(super) struct Patience {
     limit: Duration,
     since: Instant,
     alarm: bool,
-    unwritten: bool,
 }
 
 impl Patience {
@@ -17,7 +18,6 @@ impl Patience {
             limit,
             since: now,
             alarm: false,
-            unwritten: false,
         }
     }
 
@@ -35,18 +35,12 @@ impl Patience {
         self.alarm = is_on;
     }
 
-    /// Whether the message that it is to answer next is still being written by now: a large one takes its time on
-    /// a slow way. A broker that takes nothing of it is missed by its heartbeats.
-    pub(super) fn writing(&mut self, is_unwritten: bool, now: Instant) {
-        if self.unwritten || is_unwritten {
-            self.since = now;
-        }
-        self.unwritten = is_unwritten;
-    }
-
-    /// When it is over. None: there is an alarm.
-    pub(super) fn ends(&self) -> Option<Instant> {
-        (!self.alarm).then(|| self.since + self.limit)
+    /// When it is over, if what is to be answered next has a body of so many bytes: it owes no answer before it has
+    /// all of them, and when that is cannot be known here, where they wait in buffers. None: there is an alarm.
+    pub(super) fn ends(&self, bytes: usize) -> Option<Instant> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let way = Duration::from_secs(bytes.into()) / SLOWEST;
+        (!self.alarm).then(|| self.since + self.limit + way)
     }
 }
 
@@ -60,22 +54,20 @@ mod tests {
     fn an_answer_renews_it() {
         let start = Instant::now();
         let mut patience = Patience::new(LIMIT, start);
-        assert_eq!(patience.ends(), Some(start + LIMIT));
+        assert_eq!(patience.ends(0), Some(start + LIMIT));
         patience.renew(start + LIMIT / 2);
-        assert_eq!(patience.ends(), Some(start + LIMIT / 2 + LIMIT));
+        assert_eq!(patience.ends(0), Some(start + LIMIT / 2 + LIMIT));
         patience.alarm(false, start + LIMIT);
-        assert_eq!(patience.ends(), Some(start + LIMIT / 2 + LIMIT));
+        assert_eq!(patience.ends(0), Some(start + LIMIT / 2 + LIMIT));
     }
 
     #[test]
-    fn it_begins_when_the_oldest_is_written() {
+    fn a_large_body_has_time_for_its_way() {
         let start = Instant::now();
-        let mut patience = Patience::new(LIMIT, start);
-        patience.writing(true, start + 5 * LIMIT);
-        patience.writing(false, start + 8 * LIMIT);
-        assert_eq!(patience.ends(), Some(start + 9 * LIMIT));
-        patience.writing(false, start + 8 * LIMIT + LIMIT / 2);
-        assert_eq!(patience.ends(), Some(start + 9 * LIMIT));
+        let patience = Patience::new(LIMIT, start);
+        let large = 16 * 1024 * 1024;
+        assert_eq!(patience.ends(large), Some(start + LIMIT + 128 * LIMIT));
+        assert!(patience.ends(100).expect("no alarm") < start + LIMIT + LIMIT / 1000);
     }
 
     /// In an alarm that nobody looked at for long, its end came before the confirm of a message that had been
@@ -85,11 +77,11 @@ mod tests {
         let start = Instant::now();
         let mut patience = Patience::new(LIMIT, start);
         patience.alarm(true, start + LIMIT / 2);
-        assert_eq!(patience.ends(), None);
+        assert_eq!(patience.ends(0), None);
         let end = start + 10 * LIMIT;
         patience.alarm(false, end);
-        assert_eq!(patience.ends(), Some(end + LIMIT));
+        assert_eq!(patience.ends(0), Some(end + LIMIT));
         patience.alarm(false, end + LIMIT / 2);
-        assert_eq!(patience.ends(), Some(end + LIMIT));
+        assert_eq!(patience.ends(0), Some(end + LIMIT));
     }
 }

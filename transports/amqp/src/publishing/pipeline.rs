@@ -126,9 +126,16 @@ impl Pipeline {
         self.failed.is_empty() || (self.outlet.fault.get().is_none() && self.in_flight() > 0)
     }
 
+    /// When the broker must have answered, if it owes something.
+    fn owed_until(&self) -> Option<Instant> {
+        let oldest = self.window.oldest();
+        let bytes = oldest.map_or(0, |(_, parcel)| parcel.message.body.len());
+        self.patience.ends(bytes)
+    }
+
     /// When [`expire`](Self::expire) will next have something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let owed = self.patience.ends().filter(|_| !self.window.is_empty());
+        let owed = self.owed_until().filter(|_| !self.window.is_empty());
         self.window.deadline().into_iter().chain(owed).min()
     }
 
@@ -143,8 +150,7 @@ impl Pipeline {
         self.window
             .expire(now, |(_, parcel)| late.extend(parcel.expire()));
         self.patience.alarm(alarm, now);
-        self.patience.writing(self.window.is_writing(), now);
-        match self.patience.ends() {
+        match self.owed_until() {
             Some(end) if !self.window.is_empty() && now >= end => Err(lost(
                 During::Publish,
                 "the broker owes confirms, and sends none",

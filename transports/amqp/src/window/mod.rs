@@ -100,11 +100,10 @@ impl<T, C: Future<Output = Answer> + Unpin + 'static> Window<T, C> {
         self.slots.in_flight() + self.undecided.len()
     }
 
-    /// Whether the oldest that has no answer is not written.
-    pub(crate) fn is_writing(&self) -> bool {
-        let mut order = self.order.iter();
-        let oldest = order.find(|at| self.slots.held(**at).is_some());
-        oldest.is_some_and(|(_, index)| self.slots.is_unwritten(*index))
+    /// The oldest that has no answer.
+    pub(crate) fn oldest(&self) -> Option<&T> {
+        let held = self.order.iter().find_map(|at| self.slots.held(*at));
+        held.map(|held| &held.value)
     }
 
     /// Polls `write` once, which takes its place in the order of the channel, and keeps it; gives its number

@@ -329,8 +329,9 @@ impl<S> Mirror<S> {
     /// bus and to other processes. By default with [`Alarms::new`], 5 s of hold.
     ///
     /// Also what the [spool](Self::spool) has to tell: `spool.lost` (`High`, with how many), `spool.damaged` and `spool.disk`
-    /// (`Critical`), the last with its pleasure when the disk works again. What it has to tell when the bus is built waits up to a
-    /// second for the first subscriber.
+    /// (`Critical`). The pain of a loss or of a disk is raised at once, again ever more seldom while it goes on, and its pleasure
+    /// when it has been well for the hold. What it has to tell when the bus is built waits up to a second for the first
+    /// subscriber.
     ///
     /// A [stack](Self::stack) of your own has none; give its layers the observer of [`Bus::alarms`](crate::Bus::alarms).
     pub fn alarms(mut self, alarms: Alarms) -> Self {

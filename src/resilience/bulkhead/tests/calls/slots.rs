@@ -92,10 +92,10 @@ async fn a_slot_comes_back_whatever_happens() {
     let failed = pair.handle.call(fails).await;
     assert_eq!(failed, Err(Error::Inner(Failed::of(Kind::Timeout))));
     let panics = || async { panic!("planted") };
-    let panicked = std::panic::AssertUnwindSafe(pair.handle.call::<_, _, (), Failed>(panics));
+    let panicked = AssertUnwindSafe(pair.handle.call::<_, _, (), Failed>(panics));
     assert!(panicked.catch_unwind().await.is_err());
     let panics = || -> std::future::Ready<Result<(), Failed>> { panic!("planted") };
-    let panicked = std::panic::AssertUnwindSafe(pair.handle.call(panics));
+    let panicked = AssertUnwindSafe(pair.handle.call(panics));
     assert!(panicked.catch_unwind().await.is_err());
     assert_eq!(free(), 1);
 
@@ -174,5 +174,5 @@ async fn bh_4_a_waker_that_panics_costs_no_slot() {
     slot.checkin();
     let status = pair.handle.status();
     assert_eq!((status.running, status.waiting), (0, 0));
-    pair.handle.try_checkout().expect("free");
+    drop(pair.handle.try_checkout().expect("free"));
 }

@@ -12,28 +12,17 @@ use crate::resilience::Rejection;
 
 /// The response of a service behind a breaker. Dropped before it is ready, it is
 /// [cancelled](super::OnCancel).
-///
-/// `F` is the response of the service inside, `L` that of one which is asked for readiness first.
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture<F, C = ByKind, L = F> {
+pub struct ResponseFuture<F, C = ByKind> {
     #[pin]
-    call: Call<F, C, L>,
+    call: Call<F, C>,
 }
 
 #[pin_project(project = CallProjection)]
-enum Call<F, C, L> {
+enum Call<F, C> {
     Admitted(#[pin] F, Guard<C>),
-    /// Seldom, and boxed: the others are no larger for it.
-    Late(Pin<Box<Late<L, C>>>),
     Rejected(Rejection),
-}
-
-#[pin_project]
-struct Late<L, C> {
-    #[pin]
-    call: L,
-    guard: Guard<C>,
 }
 
 /// Records an admitted call, whatever becomes of it, once.
@@ -56,26 +45,6 @@ impl<C> Guard<C> {
             started,
             recorded: false,
             running: true,
-        }
-    }
-
-    #[inline(always)]
-    fn poll<F, T, E>(
-        &mut self,
-        call: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<T, Error<E>>>
-    where
-        F: Future<Output = Result<T, E>>,
-        C: Classifier<T, E>,
-    {
-        self.running = true;
-        if let Poll::Ready(result) = call.poll(cx) {
-            self.finish(result.as_ref());
-            Poll::Ready(result.map_err(Error::Inner))
-        } else {
-            self.waits();
-            Poll::Pending
         }
     }
 
@@ -120,19 +89,12 @@ impl<C> Drop for Guard<C> {
     }
 }
 
-impl<F, C, L> ResponseFuture<F, C, L> {
+impl<F, C> ResponseFuture<F, C> {
     #[inline]
     pub(super) fn admitted(future: F, mut guard: Guard<C>) -> Self {
         guard.running = false;
         Self {
             call: Call::Admitted(future, guard),
-        }
-    }
-
-    pub(super) fn late(call: L, mut guard: Guard<C>) -> Self {
-        guard.running = false;
-        Self {
-            call: Call::Late(Box::pin(Late { call, guard })),
         }
     }
 
@@ -143,10 +105,9 @@ impl<F, C, L> ResponseFuture<F, C, L> {
     }
 }
 
-impl<F, C, L, T, E> Future for ResponseFuture<F, C, L>
+impl<F, C, T, E> Future for ResponseFuture<F, C>
 where
     F: Future<Output = Result<T, E>>,
-    L: Future<Output = Result<T, E>>,
     C: Classifier<T, E>,
 {
     type Output = Result<T, Error<E>>;
@@ -154,31 +115,26 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().call.project() {
-            CallProjection::Admitted(future, guard) => guard.poll(future, cx),
-            CallProjection::Late(late) => late.as_mut().poll(cx),
+            CallProjection::Admitted(future, guard) => {
+                guard.running = true;
+                if let Poll::Ready(result) = future.poll(cx) {
+                    guard.finish(result.as_ref());
+                    Poll::Ready(result.map_err(Error::Inner))
+                } else {
+                    guard.waits();
+                    Poll::Pending
+                }
+            }
             CallProjection::Rejected(rejection) => Poll::Ready(Err(Error::Open(*rejection))),
         }
     }
 }
 
-impl<L, C> Late<L, C> {
-    #[cold]
-    #[inline(never)]
-    fn poll<T, E>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error<E>>>
-    where
-        L: Future<Output = Result<T, E>>,
-        C: Classifier<T, E>,
-    {
-        let this = self.project();
-        this.guard.poll(this.call, cx)
-    }
-}
-
-impl<F, C, L> fmt::Debug for ResponseFuture<F, C, L> {
+impl<F, C> fmt::Debug for ResponseFuture<F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_tuple("ResponseFuture");
         match &self.call {
-            Call::Admitted(..) | Call::Late(_) => debug.field(&"admitted").finish(),
+            Call::Admitted(..) => debug.field(&"admitted").finish(),
             Call::Rejected(rejection) => debug.field(rejection).finish(),
         }
     }

@@ -3,11 +3,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tower::{Service, util::Oneshot};
+use tower::Service;
 
 use super::{
     BreakerHandle, ByKind, Classifier, Error, ResponseFuture,
-    core::{Seen, Ticket},
+    core::Seen,
     future::Guard,
     shared::{Local, Shared},
 };
@@ -22,9 +22,9 @@ use crate::resilience::Rejection;
 /// **Rejected calls** leave nothing behind in the service inside: it is replaced by a clone of itself, and
 /// what it had reserved is free. Therefore it has to be [`Clone`].
 ///
-/// A call of one that was ready because it would be rejected is rejected, with the time that was to wait then, if nothing
-/// has happened to the breaker since. If something has, and the call is let through, it is a clone of the service
-/// inside that is called, once it has become ready: nobody has asked the service itself. Such a call allocates.
+/// A call is rejected when the service was ready because it would be, even if the open period has ended
+/// meanwhile: the service inside was not asked whether it is ready. If something has happened to the breaker since, the
+/// rejection says how it is now; one that lets calls through again says to try again at once, and does not count it.
 #[derive(Debug)]
 pub struct Breaker<S, C = ByKind> {
     inner: S,
@@ -38,19 +38,11 @@ enum Readiness {
     Unknown,
     /// The service inside was asked, and may have reserved something.
     Asked,
-    /// It was not asked: the call is going to be rejected, while the breaker is as it was seen.
+    /// It was not asked: the call is going to be rejected.
     Rejecting(Rejection, Seen),
 }
 
 impl<S, C> Breaker<S, C> {
-    #[inline]
-    fn admit(&self) -> Result<Ticket, Rejection> {
-        match self.local.shared.admit_at_once() {
-            Some(ticket) => Ok(ticket),
-            None => self.local.shared.admit(),
-        }
-    }
-
     pub(super) fn new(inner: S, shared: Arc<Shared>, classifier: C) -> Self {
         Self {
             inner,
@@ -76,33 +68,6 @@ impl<S, C> Breaker<S, C> {
 }
 
 impl<S: Clone, C> Breaker<S, C> {
-    /// The call of a service that would have rejected it, and has not asked the one inside.
-    #[cold]
-    #[inline(never)]
-    fn call_unasked<Request>(
-        &mut self,
-        rejection: Rejection,
-        seen: Seen,
-        request: Request,
-    ) -> ResponseFuture<S::Future, C, Oneshot<S, Request>>
-    where
-        S: Service<Request>,
-    {
-        let shared = &self.local.shared;
-        // As long as nothing has changed the clock is not read a second time: it is most of what a rejection costs.
-        if shared.core.is_still(seen) {
-            shared.reject();
-            return ResponseFuture::rejected(rejection);
-        }
-        match self.admit() {
-            Ok(ticket) => {
-                let guard = Guard::new(Arc::clone(&self.local), ticket);
-                ResponseFuture::late(Oneshot::new(self.inner.clone(), request), guard)
-            }
-            Err(rejection) => ResponseFuture::rejected(rejection),
-        }
-    }
-
     #[cold]
     #[inline(never)]
     fn free_reservation(&mut self) {
@@ -118,7 +83,7 @@ where
 {
     type Response = S::Response;
     type Error = Error<S::Error>;
-    type Future = ResponseFuture<S::Future, C, Oneshot<S, Request>>;
+    type Future = ResponseFuture<S::Future, C>;
 
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -142,15 +107,19 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         if let Readiness::Rejecting(rejection, seen) = self.readiness {
             self.readiness = Readiness::Unknown;
-            return self.call_unasked(rejection, seen, request);
+            let rejection = self.local.shared.reject_as_seen(rejection, seen);
+            return ResponseFuture::rejected(rejection);
         }
         self.readiness = Readiness::Unknown;
-        let ticket = match self.admit() {
-            Ok(ticket) => ticket,
-            Err(rejection) => {
-                self.free_reservation();
-                return ResponseFuture::rejected(rejection);
-            }
+        let ticket = match self.local.shared.admit_at_once() {
+            Some(ticket) => ticket,
+            None => match self.local.shared.admit() {
+                Ok(ticket) => ticket,
+                Err(rejection) => {
+                    self.free_reservation();
+                    return ResponseFuture::rejected(rejection);
+                }
+            },
         };
         let guard = Guard::new(Arc::clone(&self.local), ticket);
         ResponseFuture::admitted(self.inner.call(request), guard)

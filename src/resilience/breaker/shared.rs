@@ -175,6 +175,31 @@ impl Shared {
         self.rejected.count(self.core.generation());
     }
 
+    /// Counts a call that was to be rejected when this was seen, and says how it is now.
+    #[inline]
+    pub(super) fn reject_as_seen(&self, rejection: Rejection, seen: Seen) -> Rejection {
+        // While nothing has changed the clock is not read a second time: it is most of what a rejection costs.
+        if self.core.is_still(seen) {
+            self.reject();
+            return rejection;
+        }
+        self.reject_anew()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reject_anew(&self) -> Rejection {
+        match self.refuses() {
+            Some((rejection, _)) => {
+                self.reject();
+                rejection
+            }
+            None => self.rejection(Refusal {
+                retry_after: Some(Duration::ZERO),
+            }),
+        }
+    }
+
     #[inline]
     pub(super) fn tell(&self, change: Option<Change>) {
         if let Some(change) = change {

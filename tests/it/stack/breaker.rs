@@ -156,18 +156,19 @@ async fn failures_that_are_not_in_a_row_do_not_open_it() {
     assert_eq!(status.retries, 60);
 }
 
-/// Calls that hang are failures too.
+/// Calls that hang are failures too, whoever ends them: an attempt its own timeout, the next one that of the mirror.
 #[tokio::test(start_paused = true)]
 async fn a_transport_that_does_not_answer_opens_it() {
     let hour = 3_600 * SECOND;
     let transport = Flaky::new([Fate::Confirm(hour)]);
     let here = transport.bus(|mirror| mirror.breaker(exact()));
     let start = Instant::now();
-    for number in 0..5 {
+    for number in 0..3 {
+        assert_eq!(state(&here), State::Closed);
         let remote = remote(&here, number).await;
         assert!(matches!(remote, Remote::Unknown { .. }), "{remote}");
     }
-    assert!(start.elapsed() <= 51 * SECOND, "{:?}", start.elapsed());
+    assert!(start.elapsed() <= 31 * SECOND, "{:?}", start.elapsed());
     assert_eq!(state(&here), State::Open);
 }
 

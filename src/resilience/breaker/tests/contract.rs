@@ -191,8 +191,7 @@ proptest! {
                 prop_assert!(probes <= u64::from(config.half_open_permits), "for all clones together");
             }
             crowd.world.probe.assert_ready_contract();
-            // Who was ready to reject, and may not any more, waits outside until the service inside is ready.
-            prop_assert!(crowd.world.probe.snapshot().in_flight <= crowd.responses.len());
+            prop_assert_eq!(crowd.world.probe.snapshot().in_flight, crowd.responses.len());
             let Crowd { world, services, responses, .. } = crowd;
             drop((services, responses));
             world.probe.assert_quiescent();

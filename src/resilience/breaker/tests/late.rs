@@ -1,20 +1,14 @@
 use std::{
-    future::Ready,
-    pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use tokio::time::advance;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt};
 
 use crate::resilience::{
-    Rejection,
-    breaker::{
-        Breaker, BreakerConfig, BreakerHandle, BreakerLayer, ByKind, Error, ResponseFuture, State,
-        Trip, future::Guard,
-    },
-    probe::{Answer, Ask, Dependency, Does, Probe, poll},
+    breaker::{Breaker, BreakerConfig, BreakerHandle, BreakerLayer, Error, State, Trip},
+    probe::{Answer, Ask, Dependency, Does, Probe},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,50 +56,30 @@ impl Scene {
     }
 }
 
+/// An hour after it has closed, or while it is half-open: nobody has asked the service inside, so that it cannot be called;
+/// but who calls again at once is let through, and nothing is held against anybody.
 #[tokio::test(start_paused = true)]
-async fn who_was_ready_in_an_outage_is_let_through_when_it_is_over() {
-    let mut scene = Scene::new();
-    scene.breaker.reset();
-    advance(3_600 * SECOND).await;
-    scene.dependency.set_places(0);
-    let mut response = pin!(scene.call(Does::Answer(Answer::Works)));
-    assert!(
-        poll(response.as_mut()).is_pending(),
-        "not before it is ready"
-    );
-    scene.dependency.set_places(1);
-    assert_eq!(response.await, Ok(1));
-    assert_eq!(scene.breaker.status().rejected, 0);
-    drop(scene.service);
-    scene.dependency.assert_clean();
-}
-
-/// Its outcome counts, and so does that it panics.
-#[tokio::test(start_paused = true)]
-async fn who_is_let_through_late_is_a_call_like_any_other() {
-    for answer in [Answer::FAILS, Answer::Panics] {
+async fn who_was_ready_in_an_outage_is_told_to_come_again_when_it_is_over() {
+    for closes in [true, false] {
         let mut scene = Scene::new();
-        scene.breaker.reset();
-        let response = scene.call(Does::Answer(answer));
-        let panicked = tokio::spawn(response).await.is_err();
-        assert_eq!(panicked, answer == Answer::Panics);
-        assert_eq!(scene.breaker.state(), State::Open);
+        if closes {
+            scene.breaker.reset();
+        } else {
+            scene.breaker.probe();
+        }
+        advance(3_600 * SECOND).await;
+        let Err(Error::Open(rejection)) = scene.call(Does::Wait).await else {
+            panic!("nobody has asked the service inside");
+        };
+        assert_eq!(rejection.retry_after(), Some(Duration::ZERO));
+        assert_eq!(scene.breaker.status().rejected, 0);
+        assert_eq!(scene.dependency.asked(), 0);
+        let again = scene.service.ready().await.expect("ready");
+        let answer = again.call(Ask::new(2, Does::Answer(Answer::Works)));
+        assert_eq!(answer.await, Ok(2));
+        drop(scene.service);
+        scene.dependency.assert_clean();
     }
-}
-
-/// While half-open it is a probe, which gives its place back.
-#[tokio::test(start_paused = true)]
-async fn who_is_let_through_late_may_be_a_probe() {
-    let mut scene = Scene::new();
-    scene.breaker.probe();
-    scene.dependency.set_places(0);
-    let mut response = Box::pin(scene.call(Does::Wait));
-    assert!(poll(response.as_mut()).is_pending());
-    assert_eq!(scene.breaker.status().probes, 1);
-    drop(response);
-    assert_eq!(scene.breaker.status().probes, 0);
-    drop(scene.service);
-    scene.dependency.assert_clean();
 }
 
 /// It opened again meanwhile.
@@ -122,19 +96,4 @@ async fn who_was_ready_in_one_outage_hears_of_the_next() {
     assert_eq!(rejection.retry_after(), Some(40 * SECOND));
     assert_eq!(scene.breaker.status().rejected, 1);
     assert_eq!(scene.dependency.asked(), 0);
-}
-
-/// What callers move, and what is moved by layers around it.
-#[test]
-fn a_response_is_no_larger_for_those_that_are_late() {
-    type Call = Ready<Result<u64, &'static str>>;
-    #[expect(dead_code, reason = "measured")]
-    enum Without {
-        Admitted(Call, Guard<ByKind>),
-        Rejected(Rejection),
-    }
-    assert_eq!(
-        size_of::<ResponseFuture<Call, ByKind, [u64; 100]>>(),
-        size_of::<Without>()
-    );
 }

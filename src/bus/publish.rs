@@ -1,6 +1,7 @@
 use std::{future::poll_fn, sync::Arc, time::SystemTime};
 
 use algedonic_transport::{Error, ErrorKind, EventId, Key, Metadata};
+use tracing::warn;
 
 use super::{
     Bus, PublishOptions, Receipt, Shared,
@@ -123,6 +124,13 @@ fn not_safe(remote: Remote) -> Error {
     Error::transient(kind, "keep a signal").with_detail(remote.to_string())
 }
 
+async fn warn_unless_safe(id: EventId, secured: impl Future<Output = Remote>) {
+    let remote = secured.await;
+    if !remote.is_safe() {
+        warn!(%id, %remote, "a signal of the bus itself stays in this process");
+    }
+}
+
 impl Shared {
     /// A signal of this bus; it is still to be sent, and delivered here.
     fn feel(&self, mut signal: Signal, cause: Option<Cause>) -> Envelope<Signal> {
@@ -154,7 +162,12 @@ impl Shared {
             return Err(self.refuse(Refused::Closed.into()));
         };
         let envelope = self.feel(signal, cause);
-        drop(self.send(&envelope));
+        let mirror = self.mirror.as_ref();
+        match mirror.and_then(|mirror| mirror.secure_signal(&envelope)) {
+            // It waits for room, if there is none, and nobody waits for it.
+            Some(secured) => drop(tokio::spawn(warn_unless_safe(envelope.id(), secured))),
+            None => drop(self.send(&envelope)),
+        }
         Ok(envelope)
     }
 

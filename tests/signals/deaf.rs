@@ -1,4 +1,7 @@
-use algedonic::{Bus, Level, LinkState, Mirror, SignalSubscription, memory::Broker, spool::Notice};
+use algedonic::{
+    Bus, Error, ErrorKind, Feeling, Level, LinkState, Mirror, SignalSubscription, memory::Broker,
+    spool::Notice,
+};
 
 use super::{Shelf, link_is, number_of, numbered, patience::within, receiver, sender};
 
@@ -46,10 +49,12 @@ async fn one_who_does_not_read_keeps_nothing_that_the_bus_has_to_tell_from_the_o
         drop(receipt.expect("open"));
     }
     let mut heard = here.signals_from(Level::Low);
-    for _ in 0..3 {
-        shelf.tell(Notice::Mended);
+    let broken = Error::transient(ErrorKind::Unavailable, "write");
+    shelf.tell(Notice::Broken(broken));
+    shelf.tell(Notice::Mended);
+    for feeling in [Feeling::Pain, Feeling::Pleasure] {
         let told = within("the signal", heard.recv()).await;
         let told = told.expect("open").expect("no gap");
-        assert_eq!(&*told.metric, "spool.disk");
+        assert_eq!((told.feeling, &*told.metric), (feeling, "spool.disk"));
     }
 }

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use algedonic::{
-    Bus, ErrorKind, Level, LinkState, Mirror, Remote, SignalSubscription,
+    Bus, Error, ErrorKind, Level, LinkState, Mirror, Remote, SignalSubscription,
     memory::{Broker, Limits},
+    spool::Notice,
 };
 use tokio::time::{Instant, sleep};
 
@@ -103,4 +104,50 @@ async fn a_signal_that_can_never_be_sent_is_an_error_and_not_kept() {
         let signal = within("the signal", heard.recv()).await;
         assert_eq!(signal.expect("open").expect("no gap").message.len(), 2_000);
     }
+}
+
+/// However many others wait to be sent.
+#[tokio::test(start_paused = true)]
+async fn what_the_bus_has_to_tell_is_kept_like_any_signal() {
+    let shelf = Shelf::default();
+    let broker = Broker::with_limits(Limits {
+        window: 1,
+        ..Limits::default()
+    });
+    let mirror = Mirror::new(broker.transport("sender"))
+        .outbound_capacity(1)
+        .spool(shelf.clone());
+    let here = Bus::builder().mirror(mirror).build().expect("good");
+    let there = receiver(&broker);
+    link_is(&here, LinkState::Up).await;
+    link_is(&there, LinkState::Up).await;
+    let mut heard_here = here.signals();
+    let mut heard = there.signals();
+    broker.hold_confirms();
+    let raised: Vec<_> = (0..10)
+        .map(|number| {
+            let here = here.clone();
+            tokio::spawn(async move { here.signal(numbered(Level::High, number)).await })
+        })
+        .collect();
+    while next(&mut heard_here).await < 9 {}
+    shelf.tell(Notice::Broken(Error::transient(
+        ErrorKind::Unavailable,
+        "spool a message",
+    )));
+    let told = within("the pain", heard_here.recv()).await;
+    assert_eq!(told.expect("open").expect("no gap").metric, "spool.disk");
+    broker.release_confirms();
+    for raised in raised {
+        raised.await.expect("no panic").expect("safe");
+    }
+    let mut metrics = Vec::new();
+    for _ in 0..11 {
+        let signal = within("the signal", heard.recv()).await;
+        metrics.push(signal.expect("open").expect("no gap").metric.clone());
+    }
+    assert!(
+        metrics.iter().any(|metric| metric == "spool.disk"),
+        "{metrics:?}"
+    );
 }

@@ -49,8 +49,8 @@ async fn one_who_does_not_read_keeps_nothing_that_the_bus_has_to_tell_from_the_o
         drop(receipt.expect("open"));
     }
     let mut heard = here.signals_from(Level::Low);
-    let broken = Error::transient(ErrorKind::Unavailable, "write");
-    shelf.tell(Notice::Broken(broken));
+    let error = Error::transient(ErrorKind::Unavailable, "write");
+    shelf.tell(Notice::Broken(error));
     shelf.tell(Notice::Mended);
     for feeling in [Feeling::Pain, Feeling::Pleasure] {
         let told = within("the signal", heard.recv()).await;

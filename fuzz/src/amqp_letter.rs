@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use algedonic_transport::{Error, ErrorKind, Lane, Message};
+use algedonic_transport::{Error, ErrorKind, EventId, Lane, Message};
 use bytes::Bytes;
 use lapin::{
     BasicProperties,
@@ -70,19 +70,20 @@ pub fn check(data: &[u8]) {
     let mut delivery = Delivery::mock(1, exchange, key, choices & 64 != 0, body);
     delivery.properties = message;
 
+    let id = EventId::from_u128(7);
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let written = properties::bytes(&delivery.properties).len();
     let body = Bytes::from(delivery.data.clone());
     // Twice what lapin has made of the properties: it makes much of little.
     let made = heap::taken(|| delivery.properties.clone());
     let letter = heap::within(64 * 1024 + 2 * made + 8 * written, || {
-        compose(&delivery, body, attempt, &reason, now, frame_max)
+        compose(id, &delivery, body, attempt, &reason, now, frame_max)
     });
     let kept = Mark::of(&delivery.properties).is_none_or(|mark| mark.properties.is_some());
     let Some(letter) = letter else {
-        // At most 1,000 bytes of detail, and 255 each of four texts; as names, 128.
+        // At most 1,000 bytes of detail, 255 each of four texts, and an id; as names, 160.
         assert!(
-            !kept || written + 2300 > frame_max,
+            !kept || written + 2400 > frame_max,
             "{written} of {frame_max}"
         );
         return;
@@ -101,6 +102,7 @@ pub fn check(data: &[u8]) {
     );
     again.properties = letter.properties;
     let second = compose(
+        id,
         &again,
         letter.body,
         1,

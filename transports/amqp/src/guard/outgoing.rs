@@ -29,6 +29,9 @@ const NUMBER: usize = 4;
 /// The most that has to be known of a frame: the longest is a delivery tag, and a byte of flags.
 pub(super) const LOOK: usize = HEAD + NUMBER + 9;
 
+/// So many frames are looked at ahead. All of them would be again for each piece that the socket takes, however small.
+const AHEAD: usize = 256;
+
 /// What to do with the bytes at the front of what is to go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sift {
@@ -67,14 +70,18 @@ impl Outgoing {
         }
     }
 
-    /// How many of these bytes may go out, given which channels are open: a frame on another one does not.
+    /// How many of these bytes may go out now, given which channels are open: a frame on another one does not.
     /// Stops after what opens or closes one, so that the next call knows of it. Of a frame whose first bytes
     /// come alone nothing is known; it goes out.
     pub(super) fn sift(&self, bytes: &[u8], is_open: impl Fn(u16) -> bool) -> Sift {
         let mut ahead = self.clone();
-        let mut at = 0;
+        let (mut at, mut frames) = (0, 0);
         while at < bytes.len() {
             if ahead.length == 0 && ahead.skipping == 0 {
+                if frames == AHEAD {
+                    return Sift::Pass(at);
+                }
+                frames += 1;
                 let rest = &bytes[at..];
                 if at > 0 && rest.len() < HEAD + NUMBER {
                     return Sift::Pass(at);

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{
-    super::outgoing::{Outgoing, Said},
+    super::outgoing::{Outgoing, Said, Sift},
     frame, header, long, method, opening, settle, short,
 };
 
@@ -92,4 +92,15 @@ fn the_protocol_header_is_no_frame() {
         heard[..2],
         [(u16::from_be_bytes(*b"MQ"), Said::Other), (1, Said::Open)]
     );
+}
+
+/// Or a socket that takes a byte at a time would have all of them looked at for each byte.
+#[test]
+fn of_many_small_frames_some_are_looked_at_ahead() {
+    let small = frame(3, 1, b"a small body");
+    let many = small.repeat(10_000);
+    let sifted = Outgoing::new().sift(&many, |_| true);
+    assert_eq!(sifted, Sift::Pass(256 * small.len()));
+    let few = small.repeat(256);
+    assert_eq!(Outgoing::new().sift(&few, |_| true), Sift::Pass(few.len()));
 }

@@ -1,17 +1,11 @@
 use algedonic::{
-    Bus, Error, ErrorKind, Feeling, Level, LinkState, Mirror, SignalSubscription, memory::Broker,
-    spool::Notice,
+    Bus, Error, ErrorKind, Feeling, Level, LinkState, Mirror, memory::Broker, spool::Notice,
 };
 
-use super::{Shelf, link_is, number_of, numbered, patience::within, receiver, sender};
+use super::{Shelf, link_is, next, numbered, patience::within, receiver, sender};
 
 /// How many signals one holds unread.
 const CAPACITY: u64 = 1024;
-
-async fn next(signals: &mut SignalSubscription) -> u64 {
-    let signal = within("the signal", signals.recv()).await;
-    number_of(&signal.expect("open").expect("no gap"))
-}
 
 #[tokio::test(start_paused = true)]
 async fn one_who_does_not_read_keeps_no_signal_of_another_process_from_the_others() {

@@ -1,18 +1,13 @@
 use std::time::Duration;
 
 use algedonic::{
-    Bus, Error, ErrorKind, Level, LinkState, Mirror, Remote, SignalSubscription,
+    Bus, Error, ErrorKind, Level, LinkState, Mirror, Remote,
     memory::{Broker, Limits},
     spool::Notice,
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Shelf, link_is, number_of, numbered, patience::within, receiver, sender};
-
-async fn next(signals: &mut SignalSubscription) -> u64 {
-    let signal = within("the signal", signals.recv()).await;
-    number_of(&signal.expect("open").expect("no gap"))
-}
+use super::{Shelf, link_is, next, numbered, patience::within, receiver, sender};
 
 /// Raises a signal whose confirm comes a second late.
 async fn late(here: &Bus, broker: &Broker, number: u64) -> Remote {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use algedonic::{Buffer, Bus, LinkState, Subscription, memory::Broker};
 use proptest::prelude::*;
@@ -32,6 +32,24 @@ async fn publish(here: Bus, caller: u64, until: Instant) -> (u64, u64, u64) {
         sleep(Duration::from_micros(200)).await;
     }
     (caller, count, direct)
+}
+
+/// Publishes until an event is not safe, as it is when the bus is shut down; gives how many were.
+async fn publish_to_the_end(here: Bus, caller: u64) -> (u64, u64) {
+    let mut count = 0;
+    while let Ok(receipt) = here
+        .publish(Kept {
+            number: caller + CALLERS * count,
+        })
+        .await
+    {
+        if !within("the outcome", receipt.remote()).await.is_safe() {
+            break;
+        }
+        count += 1;
+        sleep(Duration::from_micros(200)).await;
+    }
+    (caller, count)
 }
 
 /// Of each caller all, in order.
@@ -101,6 +119,44 @@ async fn through(fates: &[Fate], latency: Duration) -> u64 {
     direct
 }
 
+/// The bus is shut down so long after the callers have begun, amid all of it; the next life sends what is left.
+async fn ended_amid(fates: &[Fate], latency: Duration, lived: Duration) {
+    let (broker, shelf) = (Broker::new(), Shelf::default());
+    let (here, there) = (sender(&broker, &shelf), receiver(&broker));
+    shelf.set_latency(latency);
+    link_is(&here, LinkState::Up).await;
+    link_is(&there, LinkState::Up).await;
+    let mut events = there.subscribe_with::<Kept>(Buffer::block(100_000));
+    let mut callers: JoinSet<_> = (0..CALLERS)
+        .map(|caller| publish_to_the_end(here.clone(), caller))
+        .collect();
+    let end = async {
+        sleep(lived).await;
+        here.shutdown(SECOND).await;
+    };
+    tokio::join!(befall(&broker, fates), end);
+    let mut safe = BTreeMap::new();
+    while let Some(published) = callers.join_next().await {
+        let (caller, count) = published.expect("no panic");
+        safe.insert(caller, count);
+    }
+    drop(here);
+    let _next_life = sender(&broker, &shelf);
+    until("the disk is empty", || shelf.len() == 0).await;
+    // Whoever had the last one not confirmed may find it arrived all the same.
+    let mut next: BTreeMap<u64, u64> = BTreeMap::new();
+    while safe
+        .iter()
+        .any(|(caller, count)| next.get(caller).is_none_or(|next| next < count))
+    {
+        let event = within("the event", events.recv()).await;
+        let number = event.expect("open").expect("no gap").number;
+        let next = next.entry(number % CALLERS).or_default();
+        assert_eq!(number / CALLERS, *next, "of caller {}", number % CALLERS);
+        *next += 1;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_disk_is_out_of_the_way_soon_after_an_outage_though_the_load_goes_on() {
     let direct = through(&[Fate::Away(SECOND, SECOND)], Duration::from_millis(2)).await;
@@ -128,5 +184,17 @@ proptest! {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().start_paused(true).build().expect("a runtime");
         runtime.block_on(through(&fates, Duration::from_millis(latency)));
+    }
+
+    #[test]
+    fn what_was_safe_when_the_bus_was_shut_down_amid_it_all_comes(
+        fates in prop::collection::vec(fate(), 1..4),
+        latency in prop::sample::select(vec![0_u64, 1, 5, 40]),
+        lived in 1_u64..1_500,
+    ) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().expect("a runtime");
+        let (latency, lived) = (Duration::from_millis(latency), Duration::from_millis(lived));
+        runtime.block_on(ended_amid(&fates, latency, lived));
     }
 }

@@ -22,7 +22,7 @@ mod shelf;
 /// Signals that are confirmed, or on the disk.
 mod signals;
 
-use algedonic::{Bus, Event, Level, LinkState, Mirror, Signal, memory::Broker};
+use algedonic::{Bus, Event, Level, LinkState, Mirror, Signal, SignalSubscription, memory::Broker};
 use serde::{Deserialize, Serialize};
 
 use self::shelf::Shelf;
@@ -73,6 +73,12 @@ async fn link_is(bus: &Bus, state: LinkState) {
 
 fn numbered(level: Level, number: u64) -> Signal {
     Signal::pain(level, "test").message(number.to_string())
+}
+
+/// The number of the next signal.
+async fn next(signals: &mut SignalSubscription) -> u64 {
+    let signal = patience::within("the signal", signals.recv()).await;
+    number_of(&signal.expect("open").expect("no gap"))
 }
 
 fn number_of(signal: &Signal) -> u64 {

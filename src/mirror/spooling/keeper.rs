@@ -20,6 +20,8 @@ use crate::{
 pub(in crate::mirror) struct Keeper {
     spool: Arc<dyn Spool>,
     transport: Arc<dyn Transport>,
+    /// The largest body that can be sent, in bytes.
+    max_body: usize,
     keeps: Keeps,
     /// For events one; for signals one for each level, the most severe first: what waits of one level does not hold
     /// another.
@@ -115,6 +117,7 @@ impl Keeper {
         let keeper = Self {
             spool: Arc::clone(spool),
             transport: Arc::clone(transport),
+            max_body: transport.capabilities().max_body_bytes,
             keeps,
             ways,
         };
@@ -127,10 +130,7 @@ impl Keeper {
     ///
     /// `TooLarge`.
     pub(in crate::mirror) fn check(&self, message: &Message) -> Result<(), Error> {
-        let (size, most) = (
-            message.body.len(),
-            self.transport.capabilities().max_body_bytes,
-        );
+        let (size, most) = (message.body.len(), self.max_body);
         if size <= most {
             return Ok(());
         }

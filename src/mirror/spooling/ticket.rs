@@ -59,17 +59,9 @@ impl Ticket {
             self.place.left();
             self.place.is_direct = true;
         }
-        let Self {
-            place,
-            way,
-            spool,
-            transport,
-            keeps,
-            message,
-        } = self;
-        let mut said = if place.is_direct {
+        let mut said = if self.place.is_direct {
             let patience = async {
-                match keeps.patience() {
+                match self.keeps.patience() {
                     Some(patience) => sleep(patience).await,
                     None => std::future::pending().await,
                 }
@@ -78,43 +70,56 @@ impl Ticket {
                 biased;
                 remote = &mut direct => Some(remote),
                 // Another was not confirmed: the order is that of the disk now.
-                () = place.closed() => None,
+                () = self.place.closed() => None,
                 () = patience => None,
             }
         } else {
             Some(direct.as_mut().await)
         };
-        if let Some(remote) = said.take_if(|remote| !keeps.keeps(remote)) {
+        if let Some(remote) = said.take_if(|remote| !self.keeps.keeps(remote)) {
             return remote;
         }
-        place.close();
+        self.place.close();
         if said.is_none() {
             tokio::select! {
                 biased;
                 remote = &mut direct => said = Some(remote),
-                () = place.turn() => {}
+                () = self.place.turn() => {}
             }
-            if let Some(remote) = said.take_if(|remote| !keeps.keeps(remote)) {
+            if let Some(remote) = said.take_if(|remote| !self.keeps.keeps(remote)) {
                 return remote;
             }
         }
-        place.turn().await;
+        self.place.turn().await;
+        self.keep(said, direct, due).await
+    }
+
+    /// Has it stored. If nothing was `said` of it yet, it is on its way all the same.
+    async fn keep(self, said: Option<Remote>, direct: BoxFuture<Remote>, due: Instant) -> Remote {
+        let Self {
+            place,
+            way,
+            spool,
+            transport,
+            keeps,
+            message,
+        } = self;
+        let is_signal = keeps.lane() == Lane::Signal;
+        let is_on_its_way = said.is_none();
         // What may still become of it without the disk. A signal that has not left can be sent past all that lies there.
-        let past = match &said {
+        let mut past = match said {
             None => Some(direct),
-            Some(Remote::LocalOnly(_)) if keeps.lane() == Lane::Signal => {
+            Some(Remote::LocalOnly(_)) if is_signal => {
                 let message = message.clone();
                 Some(Box::pin(async move { send(&transport, message, due).await }) as BoxFuture<_>)
             }
             Some(_) => None,
         };
-        let is_on_its_way = said.is_none();
         let mut stored = pin!(append(&*spool, message, place));
-        let mut past = past;
         let stored = tokio::select! {
             biased;
             stored = &mut stored => stored,
-            remote = hangs(&mut past), if keeps.lane() == Lane::Signal && past.is_some() => {
+            remote = hangs(&mut past), if is_signal => {
                 past = None;
                 if !keeps.keeps(&remote) {
                     return remote;
@@ -122,26 +127,21 @@ impl Ticket {
                 stored.await
             }
         };
-        match stored {
+        let error = match stored {
             Ok(sequence) => {
                 if let Some(direct) = past.filter(|_| is_on_its_way) {
                     // The replay has ended only if the mirror has.
                     let _ = way.flights.send(Flight { sequence, direct });
                 }
-                Remote::Spooled
+                return Remote::Spooled;
             }
-            Err(error) => {
-                let remote = match past {
-                    Some(past) => past.await,
-                    None => return Remote::LocalOnly(LocalOnly::NotSpooled(error)),
-                };
-                if keeps.keeps(&remote) {
-                    Remote::LocalOnly(LocalOnly::NotSpooled(error))
-                } else {
-                    remote
-                }
-            }
+            Err(error) => error,
+        };
+        match past {
+            Some(past) => Some(past.await).filter(|remote| !keeps.keeps(remote)),
+            None => None,
         }
+        .unwrap_or(Remote::LocalOnly(LocalOnly::NotSpooled(error)))
     }
 
     /// Waits for the line, but no longer than for a confirm. Whether it has opened.

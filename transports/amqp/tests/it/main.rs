@@ -8,6 +8,7 @@ mod certificates;
 mod closing;
 mod commands;
 mod compose;
+mod conflicts;
 mod conformance;
 mod dead_letters;
 mod definitions;

@@ -3,7 +3,6 @@ use std::{error::Error as _, fmt::Write as _, time::Duration};
 use algedonic_amqp::{Amqp, AmqpConfig, QueueType};
 use algedonic_test_broker::{Way, shared_url};
 use algedonic_transport::{Error, ErrorKind, Lane, Link, LinkState, Pattern, Transport, Verdict};
-use futures_util::StreamExt;
 use tokio::{net::TcpListener, time::Instant};
 
 use crate::{

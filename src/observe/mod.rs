@@ -3,6 +3,8 @@
 mod books;
 mod health;
 mod ledger;
+#[cfg(test)]
+pub(crate) mod logged;
 mod remote;
 mod settled;
 

@@ -138,9 +138,16 @@ impl Shared {
             state.counts.opened += 1;
             self.bring(&mut state, 0, signal);
         }
+        drop(state);
         if let Some(Act::Unanswered(signal)) = gone {
-            state.unanswered(&signal, "too many pains are open");
+            self.unanswered(&signal, "too many pains are open");
         }
+    }
+
+    /// With no lock held: who writes the log may want to know what was counted.
+    fn unanswered(&self, signal: &Signal, why: &'static str) {
+        self.lock().counts.unanswered += 1;
+        error!(source = %signal.source, metric = %signal.metric, level = %signal.level, why, "nobody has answered a pain");
     }
 
     /// Puts it before those who sit there.
@@ -156,13 +163,6 @@ impl Shared {
                 Err(mpsc::error::TrySendError::Closed(_))
             )
         });
-    }
-}
-
-impl State {
-    fn unanswered(&mut self, signal: &Signal, why: &'static str) {
-        self.counts.unanswered += 1;
-        error!(source = %signal.source, metric = %signal.metric, level = %signal.level, why, "nobody has answered a pain");
     }
 }
 
@@ -240,8 +240,7 @@ impl Desk {
             };
             match act {
                 Act::Unanswered(signal) => {
-                    let mut state = self.shared.lock();
-                    state.unanswered(&signal, "it was at the last seat");
+                    self.shared.unanswered(&signal, "it was at the last seat");
                 }
                 Act::Raise(signal, seat) => {
                     let Some((envelope, delivery)) = (self.raise)(signal, cause) else {

@@ -1,13 +1,16 @@
 //! The chain against a plain model.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 
 use algedonic_transport::EventId;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::chain::{Act, Open, takes};
-use crate::{Level, Signal};
+use crate::{Bus, Chain, Escalation, Level, Signal, observe::logged::each_line};
 
 const PATIENCE: [u64; 3] = [10, 20, 5];
 const CAPACITY: usize = 3;
@@ -246,4 +249,33 @@ fn a_storm_of_one_pain_is_one_pain() {
     assert_eq!(open.len(), 1);
     assert!(open.acknowledge(first), "the first id is kept");
     assert_eq!((open.len(), open.next()), (0, None));
+}
+
+#[test]
+fn who_is_told_of_an_unanswered_pain_may_ask_the_chain() {
+    let chain: Arc<OnceLock<Chain>> = Arc::default();
+    let seen: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let (asked, saw) = (chain.clone(), seen.clone());
+    let look = move || {
+        if let Some(chain) = asked.get() {
+            saw.lock().expect("whole").push(chain.counts().unanswered);
+        }
+    };
+    each_line(look, move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build();
+        runtime.expect("a runtime").block_on(async {
+            let bus = Bus::local();
+            let minute = Duration::from_secs(60);
+            let escalation = Escalation::new().seat("s3", minute).capacity(1);
+            let escalated = bus.escalate(escalation).expect("good");
+            assert!(chain.set(escalated).is_ok());
+            // The second takes the room of the first, and nobody takes the second.
+            for place in 0..2 {
+                bus.signal(pain(place, 3)).await.expect("open");
+            }
+            tokio::time::sleep(2 * minute).await;
+        });
+    });
+    assert_eq!(*seen.lock().expect("whole"), [1, 2]);
 }

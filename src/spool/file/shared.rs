@@ -80,59 +80,27 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{Arc, mpsc},
-        time::Duration,
-    };
+    use std::sync::Arc;
 
     use algedonic_transport::{Error, ErrorKind};
-    use tracing::{
-        Dispatch, Event, Metadata, Subscriber,
-        span::{Attributes, Id, Record},
-    };
 
     use super::*;
-
-    /// Looks at the status whenever something is logged.
-    struct Looks(Arc<Shared>, Mutex<Vec<u64>>);
-
-    impl Subscriber for Looks {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, _: &Event<'_>) {
-            let seen = self.0.status().appended;
-            self.1.lock().expect("whole").push(seen);
-        }
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-    }
+    use crate::observe::logged::each_line;
 
     #[test]
     fn who_is_told_of_a_failure_may_look_at_the_status() {
         let shared = Arc::new(Shared::new(Queue::new(1)));
-        let looks = Arc::new(Looks(shared.clone(), Mutex::default()));
-        let dispatch = Dispatch::from(looks.clone());
-        let (done, told) = mpsc::channel();
-        // It may hang.
-        std::thread::spawn(move || {
-            tracing::dispatcher::with_default(&dispatch, || {
-                let broken = Notice::Broken(Error::transient(ErrorKind::Unavailable, "write"));
-                let mut status = SpoolStatus::default();
-                for notice in [broken, Notice::Mended] {
-                    status.appended += 1;
-                    shared.tell(status.clone(), [notice]);
-                }
-            });
-            done.send(())
+        let seen: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let (looked, saw) = (shared.clone(), seen.clone());
+        let look = move || saw.lock().expect("whole").push(looked.status().appended);
+        each_line(look, move || {
+            let broken = Notice::Broken(Error::transient(ErrorKind::Unavailable, "write"));
+            let mut status = SpoolStatus::default();
+            for notice in [broken, Notice::Mended] {
+                status.appended += 1;
+                shared.tell(status.clone(), [notice]);
+            }
         });
-        told.recv_timeout(Duration::from_secs(10))
-            .expect("nobody waits for a lock");
-        assert_eq!(*looks.1.lock().expect("whole"), [1, 2]);
+        assert_eq!(*seen.lock().expect("whole"), [1, 2]);
     }
 }

@@ -63,9 +63,10 @@ impl Shared {
         }
         // With no lock held: who writes it down may want to know the status.
         for notice in worth_a_line {
-            match notice {
-                Notice::Mended => info!(%notice, "spool"),
-                _ => error!(%notice, "spool"),
+            if let Notice::Mended = notice {
+                info!(%notice, "spool");
+            } else {
+                error!(%notice, "spool");
             }
         }
         if is_news {
